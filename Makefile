@@ -1,0 +1,40 @@
+# make demo    set up, then run the whole pipeline on the bundled demo
+# make test    set up, then run the tests
+# make check   set up, then lint, types and import rules
+#
+# TORCH_INDEX chooses another build of torch than PyPI's, e.g.
+#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+BIN := .venv/bin
+READY := .venv/.ready
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check clean
+
+$(READY): constraints.txt setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv
+	@# torch first and pinned: left to the others, pip would choose its newest CUDA build.
+	$(PIP) torch $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	$(PIP) --editable '.[dvc,dev]'
+	@touch $@
+
+demo: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" HF_HUB_OFFLINE=1 $(BIN)/dvc repro
+	@echo "The demo shows the mechanism, not an accuracy: its encoder's weights are random."
+	@echo "predictions: predictions/demo.parquet"
+	@echo "metrics:     reports/demo/metrics.json"
+	@echo "picture:     reports/demo/confusion_demo.png"
+
+test: $(READY)
+	$(BIN)/pytest -n 2
+
+check: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv demo data_manifests/demo.csv features models predictions reports dvc.lock

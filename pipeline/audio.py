@@ -1,0 +1,258 @@
+"""A stretch of a recording as a mono waveform at the encoder's rate, or the reason why not.
+
+libsndfile decodes, soxr resamples; both are read in blocks, so an hour takes no more memory than a
+second. `CONTRACT` is part of every recipe and rises whenever these samples would change.
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from pipeline.errors import AudioError
+from pipeline.store import views
+
+CONTRACT = 1
+BLOCK_S = 10.0
+TIME_STAMP_TOLERANCE_S = 0.001  # time stamps are written in milliseconds
+UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what a WAV says that was written to a pipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """What to read of a file.
+
+    Attributes:
+        path: The audio file.
+        start: Seconds from the file's beginning.
+        end: Seconds, None for the file's end.
+        channel: 1-based; None mixes all channels down to their mean.
+        num_samples: Samples that the manifest promises, at the file's rate; None promises nothing.
+        sample_rate: Hertz that the manifest promises.
+    """
+
+    path: Path
+    start: float | None = None
+    end: float | None = None
+    channel: int | None = None
+    num_samples: int | None = None
+    sample_rate: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """A decoded segment.
+
+    Attributes:
+        audio_digest: SHA-256 of the sample rate and the decoded float32 samples.
+        num_samples: Samples at the file's own rate.
+        sample_rate: The file's own rate, hertz.
+        mean: Mean of the resampled samples.
+        variance: Variance of the resampled samples.
+        num_resampled: Samples at the wanted rate.
+        waveform: The samples at the wanted rate, shape (N,); None if longer than asked to keep.
+    """
+
+    audio_digest: str
+    num_samples: int
+    sample_rate: int
+    mean: float
+    variance: float
+    num_resampled: int
+    waveform: np.ndarray | None
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return self.num_samples / self.sample_rate
+
+
+def read_clip(segment: Segment, *, sample_rate: int, max_kept_s: float) -> Clip:
+    """Decode a segment once; keep its waveform if it is at most `max_kept_s` long.
+
+    Raises:
+        AudioError: If it cannot be used, with the outcome that says why.
+    """
+    with _opened(segment) as file:
+        kept: list[np.ndarray] | None = []
+        native = _NativeStatistics(file.samplerate)
+        total, squares, count = 0.0, 0.0, 0
+        for block in _resampled(native.watch(_mono_blocks(file, segment)), file, sample_rate):
+            total += float(block.sum(dtype=np.float64))
+            squares += float(np.square(block, dtype=np.float64).sum())
+            count += len(block)
+            if kept is not None:
+                kept.append(block)
+                if count > max_kept_s * sample_rate:
+                    kept = None
+        native.check(segment)
+        _check_promises(segment, native.num_samples, file.samplerate)
+    mean = total / max(count, 1)
+    return Clip(
+        audio_digest=native.digest.hexdigest(),
+        num_samples=native.num_samples,
+        sample_rate=file.samplerate,
+        mean=mean,
+        variance=max(squares / max(count, 1) - mean**2, 0.0),
+        num_resampled=count,
+        waveform=None if kept is None else np.concatenate([*kept, np.zeros(0, np.float32)]),
+    )
+
+
+def read_windows(segment: Segment, *, sample_rate: int, length: int) -> Iterator[np.ndarray]:
+    """Decode a segment again, as windows of `length` samples and a shorter last one."""
+    with _opened(segment) as file:
+        held = np.zeros(0, np.float32)
+        for block in _resampled(_mono_blocks(file, segment), file, sample_rate):
+            held = np.concatenate([held, block])
+            while len(held) > length:
+                yield held[:length]
+                held = held[length:]
+        if len(held):
+            yield held
+
+
+class _NativeStatistics:
+    """Digest, count and health of the samples as they were decoded."""
+
+    def __init__(self, rate: int) -> None:
+        self.digest = hashlib.sha256(struct.pack("<I", rate))
+        self.num_samples = 0
+        self._low, self._high, self._finite = np.inf, -np.inf, True
+
+    def watch(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        for block in blocks:
+            self.digest.update(block.astype("<f4", copy=False).tobytes())
+            self.num_samples += len(block)
+            self._finite = self._finite and bool(np.isfinite(block).all())
+            if len(block):
+                self._low = min(self._low, float(block.min()))
+                self._high = max(self._high, float(block.max()))
+            yield block
+
+    def check(self, segment: Segment) -> None:
+        if not self._finite:
+            raise AudioError(views.NONFINITE, "the samples hold NaN or infinity; mend the file.")
+        if self.num_samples and self._low == self._high:
+            raise AudioError(
+                views.SILENT, f"all {self.num_samples} samples are {self._low:g}; record it again."
+            )
+
+
+def _opened(segment: Segment) -> soundfile.SoundFile:
+    if not segment.path.is_file():
+        raise AudioError(views.MISSING, "no such file under the audio root; restore it.")
+    try:
+        _check_wav_is_whole(segment.path)
+        return soundfile.SoundFile(segment.path)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(
+            views.DECODE_ERROR, f"not decodable ({error.error_string}); replace the file."
+        ) from error
+    except OSError as error:
+        raise AudioError(
+            views.DECODE_ERROR, f"cannot be read ({error.strerror}); mend its permissions."
+        ) from error
+
+
+def _mono_blocks(file: soundfile.SoundFile, segment: Segment) -> Iterator[np.ndarray]:
+    """Yield float32 blocks of the segment, one channel or the mean of all."""
+    if segment.channel is not None and segment.channel > file.channels:
+        raise AudioError(
+            views.DECODE_ERROR,
+            f"channel {segment.channel} is wanted, the file has {file.channels}; "
+            "mend the manifest's channel.",
+        )
+    start, wanted = _sample_range(file, segment)
+    try:
+        file.seek(start)
+        left = wanted
+        while left > 0:
+            block = file.read(
+                min(left, int(BLOCK_S * file.samplerate)), dtype="float32", always_2d=True
+            )
+            if not len(block):
+                raise AudioError(
+                    views.TRUNCATED,
+                    f"{wanted - left} samples decoded, the header promises {wanted}; "
+                    "replace the file.",
+                )
+            left -= len(block)
+            yield _mono(block, segment.channel)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(
+            views.DECODE_ERROR, f"decoding stopped ({error.error_string}); replace the file."
+        ) from error
+
+
+def _mono(block: np.ndarray, channel: int | None) -> np.ndarray:
+    if channel is not None:
+        return np.ascontiguousarray(block[:, channel - 1])
+    return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+
+
+def _sample_range(file: soundfile.SoundFile, segment: Segment) -> tuple[int, int]:
+    rate, frames = file.samplerate, file.frames
+    start = round((segment.start or 0.0) * rate)
+    end = frames if segment.end is None else round(segment.end * rate)
+    if start > frames or end > frames + TIME_STAMP_TOLERANCE_S * rate:
+        raise AudioError(
+            views.DECODE_ERROR,
+            f"the segment {segment.start or 0:g} to {end / rate:g} s reaches beyond the file's "
+            f"{frames / rate:g} s; mend start and end in the manifest.",
+        )
+    return start, min(end, frames) - start
+
+
+def _resampled(
+    blocks: Iterator[np.ndarray], file: soundfile.SoundFile, sample_rate: int
+) -> Iterator[np.ndarray]:
+    if file.samplerate == sample_rate:
+        yield from blocks
+        return
+    # The stream gives the samples of the one-shot resampler, so block length does not matter.
+    stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _check_promises(segment: Segment, num_samples: int, sample_rate: int) -> None:
+    if segment.sample_rate is not None and segment.sample_rate != sample_rate:
+        raise AudioError(
+            views.LENGTH_MISMATCH,
+            f"the file has {sample_rate} Hz, the manifest says {segment.sample_rate}; "
+            "mend one of them.",
+        )
+    if segment.num_samples is not None and segment.num_samples != num_samples:
+        raise AudioError(
+            views.LENGTH_MISMATCH,
+            f"{num_samples} samples decoded, the manifest says {segment.num_samples}; "
+            "mend one of them.",
+        )
+
+
+def _check_wav_is_whole(path: Path) -> None:
+    """Hold a RIFF WAV's data chunk to the file's size: libsndfile reads half a file as if whole."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+            return
+        while len(header := file.read(8)) == 8:
+            name, length = header[:4], struct.unpack("<I", header[4:])[0]
+            if name == b"data":
+                present = size - file.tell()
+                if length not in UNKNOWN_SIZES and present < length:
+                    raise AudioError(
+                        views.TRUNCATED,
+                        f"{present} bytes of samples present, the header promises {length}; "
+                        "replace the file.",
+                    )
+                return
+            file.seek(length + length % 2, 1)

@@ -1,0 +1,66 @@
+"""The state of an unfinished training: found again by a killed run, gone after a finished one."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.files import fingerprint, publish_bytes, sealed_json, sha256_bytes, unseal_json
+
+POINTER = "checkpoint.json"
+
+
+class Checkpoints:
+    """One training's checkpoint in a head's folder, bound to everything that shapes its result.
+
+    `checkpoint.json` names the tensors' file and its digest and is replaced last.
+    """
+
+    def __init__(self, folder: Path, binding: object) -> None:
+        """Bind checkpoints in `folder` to a JSON value: parameters, fingerprints, rows."""
+        self.folder = folder
+        self.binding = fingerprint(binding)
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Keep a state in place of the one before.
+
+        Raises:
+            OutputError: If it cannot be written; the one before stays.
+        """
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        data = buffer.getvalue()
+        name = f"checkpoint-{state['step']:09d}.pt"
+        pointer = {"binding": self.binding, "file": name, "digest": sha256_bytes(data)}
+        publish_bytes(self.folder / name, data)
+        publish_bytes(self.folder / POINTER, sealed_json(pointer))
+        self._remove_all_but(name)
+
+    def load(self, device: str) -> dict[str, Any] | None:
+        """Return the state to go on from; None if there is none of this very training.
+
+        A checkpoint of other parameters or features, or a damaged one, is not this training's: a
+        start from nothing gives the right result, only later.
+        """
+        try:
+            pointer = unseal_json((self.folder / POINTER).read_bytes())
+            if pointer is None or pointer["binding"] != self.binding:
+                return None
+            data = (self.folder / pointer["file"]).read_bytes()
+        except FileNotFoundError:
+            return None
+        if sha256_bytes(data) != pointer["digest"]:
+            return None
+        state: dict[str, Any] = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+        return state
+
+    def clear(self) -> None:
+        """Forget the state; called when training has succeeded."""
+        (self.folder / POINTER).unlink(missing_ok=True)
+        self._remove_all_but("")
+
+    def _remove_all_but(self, name: str) -> None:
+        for path in self.folder.glob("checkpoint-*.pt"):
+            if path.name != name:
+                path.unlink()

@@ -1,0 +1,1 @@
+"""Corpora: one module each, a folder in, manifest rows out; `preparation` is their table."""

@@ -1,0 +1,1 @@
+"""Frozen encoders: loading, the layers that they give, pooling over time."""

@@ -1,0 +1,154 @@
+"""Loading pretrained weights, from a folder or the hub, whole or not at all.
+
+Nothing is run that a checkpoint brings: no remote code, and pickles only as tensors (transformers
+5 reads them with weights_only=True).
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.errors import EncoderError
+from pipeline.files import fingerprint
+
+FAMILIES = ("hubert", "wavlm", "wav2vec2", "data2vec-audio")
+
+# Parts of the configuration that change a number in eval mode; the rest is training or naming.
+NUMERIC_FLAGS = (
+    "add_adapter",
+    "conv_bias",
+    "conv_dim",
+    "conv_kernel",
+    "conv_pos_batch_norm",
+    "conv_pos_kernel_size",
+    "conv_stride",
+    "do_stable_layer_norm",
+    "feat_extract_activation",
+    "feat_extract_norm",
+    "feat_proj_layer_norm",
+    "hidden_act",
+    "hidden_size",
+    "intermediate_size",
+    "layer_norm_eps",
+    "max_bucket_distance",
+    "num_attention_heads",
+    "num_buckets",
+    "num_conv_pos_embedding_groups",
+    "num_conv_pos_embeddings",
+    "num_hidden_layers",
+)
+
+# Used in training only, and drawn at random where a checkpoint lacks it.
+IGNORED_WEIGHT = "masked_spec_embed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A loaded encoder and what identifies it.
+
+    Attributes:
+        model: The transformers model, float32, on the CPU.
+        family: Its model type, one of `FAMILIES`.
+        weights_digest: SHA-256 over the tensors, whatever file format they came in.
+        config: The numeric flags of its configuration.
+        sample_rate: Hertz that it was trained on.
+        normalisation: `"zscore"` per clip, or `"none"`, as its preprocessor says.
+    """
+
+    model: Any  # the four families share attributes, not a class
+    family: str
+    weights_digest: str
+    config: Mapping[str, Any]
+    sample_rate: int
+    normalisation: str
+
+
+def read_encoder_config(spelling: str, *, is_folder: bool) -> Any:
+    """Return the transformers configuration of an encoder, without its weights.
+
+    Raises:
+        EncoderError: If it is not to be had or of another family.
+    """
+    from transformers import AutoConfig
+
+    config = _fetched(AutoConfig, spelling, is_folder=is_folder)
+    if config.model_type not in FAMILIES:
+        raise EncoderError(
+            f"extract.encoder: {spelling} is a {config.model_type!r} model, "
+            f"wanted one of {FAMILIES}."
+        )
+    return config
+
+
+def load_checkpoint(spelling: str, *, is_folder: bool) -> Checkpoint:
+    """Load weights, configuration and preprocessor of an encoder.
+
+    Raises:
+        EncoderError: If a file is not to be had, a weight is missing, or the family is unknown.
+    """
+    from transformers import AutoModel, Wav2Vec2FeatureExtractor
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # of reading a file: ours shows clips
+    config = read_encoder_config(spelling, is_folder=is_folder)
+    model, info = _fetched(
+        AutoModel, spelling, is_folder=is_folder, dtype=torch.float32, output_loading_info=True
+    )
+    missing = sorted(k for k in info["missing_keys"] if not k.endswith(IGNORED_WEIGHT))
+    wrong = missing + sorted(str(k) for k in info["mismatched_keys"])
+    if wrong:
+        raise EncoderError(
+            f"extract.encoder: {spelling} lacks {len(wrong)} weights of its model, the first "
+            f"{wrong[0]!r}; they would be random numbers: use a complete checkpoint."
+        )
+    preprocessor = _fetched(Wav2Vec2FeatureExtractor, spelling, is_folder=is_folder)
+    flags = {name: getattr(config, name) for name in NUMERIC_FLAGS if hasattr(config, name)}
+    return Checkpoint(
+        model=model,
+        family=config.model_type,
+        weights_digest=tensors_digest(model.state_dict()),
+        config={k: list(v) if isinstance(v, tuple) else v for k, v in flags.items()},
+        sample_rate=int(preprocessor.sampling_rate),
+        normalisation="zscore" if preprocessor.do_normalize else "none",
+    )
+
+
+def tensors_digest(state: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of a set of tensors, whatever they are called and stored in.
+
+    Names change between versions of torch (weight norm) and file formats; values do not.
+    """
+    digests = []
+    for name, tensor in state.items():
+        if name.endswith(IGNORED_WEIGHT):
+            continue
+        array = tensor.detach().cpu().contiguous().numpy()
+        digest = hashlib.sha256(array.tobytes()).hexdigest()
+        digests.append([str(array.dtype), list(array.shape), digest])
+    return fingerprint(sorted(digests))
+
+
+def _fetched(kind: Any, spelling: str, *, is_folder: bool, **options: Any) -> Any:
+    """Call `kind.from_pretrained` on a folder or on `id@revision`, with errors a user can mend."""
+    name, _, revision = spelling.partition("@")
+    try:
+        if is_folder:
+            return kind.from_pretrained(spelling, local_files_only=True, **options)
+        return kind.from_pretrained(name, revision=revision or "main", **options)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        first_line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise EncoderError(
+            f"extract.encoder: {spelling} cannot be loaded ({first_line}); name a folder with "
+            "config.json, preprocessor_config.json and weights, or a hub id as 'owner/name@"
+            "revision' that is reachable or cached."
+        ) from error
+
+
+def is_local(spelling: str) -> bool:
+    """Say whether an encoder's spelling names a folder on this machine."""
+    return Path(spelling).is_dir()

@@ -1,0 +1,121 @@
+"""Files that are whole or absent: digests, canonical JSON and atomic publication.
+
+A file under its final name is always complete: it is written under a temporary name in the same
+folder, flushed to the disk and renamed.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import OutputError
+
+TEMPORARY_SUFFIX = ".tmp"
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Return the SHA-256 of `data` in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hexadecimal.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def canonical_json(value: object) -> str:
+    """Return the one JSON text of `value`: sorted keys, no spaces, NaN refused."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def fingerprint(value: object) -> str:
+    """Return the SHA-256 of the canonical JSON of `value`."""
+    return sha256_bytes(canonical_json(value).encode())
+
+
+def sealed_json(value: Mapping[str, Any]) -> bytes:
+    """Return `value` as readable JSON that carries the fingerprint of the rest as `sha256`."""
+    sealed = {**value, "sha256": fingerprint(dict(value))}
+    return (json.dumps(sealed, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def unseal_json(data: bytes) -> dict[str, Any] | None:
+    """Return what `sealed_json` wrote, without its seal; None if a byte has changed."""
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return None
+    # Re-writing must give the same bytes: white space would otherwise be outside the seal.
+    if not isinstance(value, dict) or "sha256" not in value:
+        return None
+    seal = value.pop("sha256")
+    return value if seal == fingerprint(value) and data == sealed_json(value) else None
+
+
+@contextmanager
+def publish(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write to; on success flush it to the disk and rename it to `path`.
+
+    The temporary name is fixed, so that what a killed run left is overwritten by the next.
+
+    Raises:
+        OutputError: If anything cannot be written; what stood at `path` stays as it was.
+    """
+    temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OutputError:
+        raise
+    except OSError as error:
+        _discard(temporary)
+        reason = error.strerror or str(error)
+        raise OutputError(
+            f"{path}: cannot be written ({reason}); free space or mend the folder's permissions, "
+            "then run the same command again: what was finished is kept."
+        ) from error
+    except BaseException:
+        _discard(temporary)
+        raise
+
+
+def publish_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all.
+
+    Raises:
+        OutputError: As `publish`.
+    """
+    with publish(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries, so that a rename survives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _discard(temporary: Path) -> None:
+    try:
+        temporary.unlink(missing_ok=True)
+    except OSError:
+        # The folder itself is what failed; the error under way says so.
+        return

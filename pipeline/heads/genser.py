@@ -1,0 +1,113 @@
+"""The Gen-SER head: classification as transport to a class code (arXiv 2601.20573).
+
+Time as in `pipeline.schedule`: x0, a class's code, at t = 0; x1, the clip's embedding, at t = 1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.errors import ParamsError
+from pipeline.heads.base import Batch, FeatureShape, Head, Phase
+from pipeline.heads.network import Trunk, TrunkConfig
+from pipeline.sampler import SamplerConfig, integrate
+from pipeline.schedule import Schedule
+from pipeline.taxonomy import similarities, sinusoidal_codes
+
+LAYER_WEIGHTS = ("raw", "softmax")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenSERConfig:
+    """What the paper leaves open, and the size of the network."""
+
+    k: float = 10.0  # steepness of the logistic mean, Eq. 6
+    sigma: float = 5.0  # spread of the bridge, Eq. 7; below 1 the class can be read off x_t alone
+    t_min: float = 1e-3  # eps: training times are drawn from [t_min, t_max]
+    t_max: float = 1.0  # T
+    layer_weights: str = "raw"  # of the weighted sum: raw (the paper's word), or softmax
+    use_input: bool = False  # whether the encoder's input (row 0) joins the sum
+    layer_norm: bool = True  # normalise each layer before the sum; deep layers are larger
+    trunk: TrunkConfig = field(default_factory=TrunkConfig)
+
+    def __post_init__(self) -> None:
+        Schedule(k=self.k, sigma=self.sigma)
+        if not 0 <= self.t_min < self.t_max <= 1:
+            raise ParamsError(
+                f"train.genser: t_min {self.t_min} and t_max {self.t_max} are not "
+                "0 <= t_min < t_max <= 1."
+            )
+        if self.layer_weights not in LAYER_WEIGHTS:
+            raise ParamsError(
+                f"train.genser.layer_weights: {self.layer_weights!r} is not one of "
+                f"{list(LAYER_WEIGHTS)}."
+            )
+
+
+class GenSER(Head):
+    """Predicts x0 from any point between x1 and x0, and integrates from x1 to classify.
+
+    Attributes:
+        codes: One code per class, Eq. 2, shape (C, D).
+        layer_weights: Learnable weights of the condition's layers; they start at 1/n.
+    """
+
+    codes: Tensor
+
+    def __init__(self, shape: FeatureShape, num_classes: int, config: GenSERConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.shape = shape
+        self.schedule = Schedule(k=config.k, sigma=config.sigma)
+        self.rows = shape.condition_rows(use_input=config.use_input)
+        self.register_buffer("codes", sinusoidal_codes(num_classes, shape.dim), persistent=False)
+        start = 1 / max(len(self.rows), 1) if config.layer_weights == "raw" else 0.0
+        self.layer_weights = nn.Parameter(torch.full((len(self.rows),), start))
+        self.trunk = Trunk(shape.dim, config.trunk)
+
+    def condition(self, layers: Tensor) -> Tensor:
+        """Return x_c, the weighted sum of the layers before the last (2.4), shape (B, D)."""
+        rows = layers[:, self.rows]
+        if self.config.layer_norm:
+            rows = functional.layer_norm(rows, rows.shape[-1:])
+        is_softmax = self.config.layer_weights == "softmax"
+        weights = self.layer_weights.softmax(0) if is_softmax else self.layer_weights
+        return torch.einsum("l,bld->bd", weights, rows)
+
+    def estimate(self, xt: Tensor, condition: Tensor, t: Tensor) -> Tensor:
+        """Return x0_hat = x_theta(x_t, x_c, t), shape (B, D), float32."""
+        x0_hat: Tensor = self.trunk(torch.cat([xt, condition], dim=-1), t)
+        return x0_hat.float()
+
+    def loss(
+        self, batch: Batch, *, phase: Phase, progress: float, generator: torch.Generator
+    ) -> Mapping[str, Tensor]:
+        """Return the target-matching loss, Eq. 8: E || x_theta(x_t, X_c, t) - x0 ||^2.
+
+        Summed over the D dimensions, averaged over the batch; t ~ U(t_min, t_max).
+        """
+        del phase, progress
+        x0 = self.codes[batch.labels]
+        x1 = batch.layers[:, self.shape.last_row]
+        # Drawn on the CPU, so that every device trains on the same draws.
+        uniform = torch.rand(len(x0), generator=generator).to(x0.device)
+        noise = torch.randn(x0.shape, generator=generator).to(x0.device)
+        t = self.config.t_min + (self.config.t_max - self.config.t_min) * uniform
+        xt = self.schedule.sample_xt(x0, x1, t, noise)
+        error = self.estimate(xt, self.condition(batch.layers), t) - x0
+        return {"target": error.square().sum(-1).mean()}
+
+    def scores(self, batch: Batch, config: SamplerConfig) -> Tensor:
+        """Return the cosine of the transported embedding to each class code (2.6), (B, C)."""
+        condition = self.condition(batch.layers)
+        sample = integrate(
+            lambda xt, t: self.estimate(xt, condition, t),
+            batch.layers[:, self.shape.last_row],
+            self.schedule,
+            config,
+            t_start=self.config.t_max,
+        )
+        return similarities(sample.readout, self.codes)

@@ -1,0 +1,85 @@
+"""From a manifest, its stores and a trained head to a table of predictions."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.dataset import StoredFeatures
+from pipeline.heads.trained import TrainedHead
+from pipeline.labels import UNLABELLED, class_indices, class_names
+from pipeline.manifests import Manifest
+from pipeline.predictions import Predictions, assemble_predictions
+from pipeline.sampler import SamplerConfig
+from pipeline.splits import find_leaks
+from pipeline.store.views import OK
+from pipeline.training import score_features
+
+
+def score_manifest(
+    manifest: Manifest,
+    stores: Mapping[str, Path],
+    trained: TrainedHead,
+    config: SamplerConfig,
+    *,
+    device: str,
+) -> Predictions:
+    """Score every row of a manifest; a row without features keeps its row and its reason.
+
+    Raises:
+        ManifestError: If a label is unknown to the head, or rows were never extracted.
+        FeatureStoreError: If the features were made otherwise than the head's, or are damaged.
+    """
+    features = StoredFeatures(manifest, stores)
+    where = ", ".join(str(path) for path in stores.values())
+    trained.require_recipe(where, features.recipe)
+    labels = _labels(manifest, trained)
+    rows = np.flatnonzero(features.has_features)
+    scores = np.full((len(labels), len(trained.classes)), np.nan, np.float32)
+    probabilities = scores.astype(np.float64)
+    if len(rows):
+        scores[rows] = score_features(
+            trained.head,
+            trained.standardiser,
+            features.read(rows),
+            config,
+            device=device,
+            precision=trained.description["train"]["precision"],
+        )
+        probabilities[rows] = trained.probabilities(scores[rows])
+    split = manifest.table["split"]
+    leaks = find_leaks(manifest.table, features.audio_digests)
+    return assemble_predictions(
+        utterance_ids=manifest.table["utterance_id"].tolist(),
+        splits=split.where(split != "", None).tolist(),
+        labels=[trained.classes[i] if i != UNLABELLED else None for i in labels],
+        scores=scores,
+        probabilities=probabilities,
+        errors=[
+            None if outcome == OK else f"{outcome}: {message}"
+            for outcome, message in zip(features.outcomes, features.messages, strict=True)
+        ],
+        classes=trained.classes,
+        metadata={
+            "task": trained.task,
+            "head": trained.digest,
+            "head_kind": trained.description["kind"],
+            "recipe": features.fingerprint,
+            "solver": config.solver,
+            "num_steps": config.num_steps,
+            "readout": config.readout,
+            "seed": trained.description["seed"],
+            "head_leaks": trained.description["leaks"],
+            "leaks": leaks.counts(),
+        },
+    )
+
+
+def _labels(manifest: Manifest, trained: TrainedHead) -> np.ndarray:
+    """Return class indices, all unlabelled where the manifest has no such column."""
+    if trained.task not in manifest.table.columns:
+        names = pd.Series("", index=manifest.table.index, dtype="str")
+    else:
+        names = class_names(manifest, trained.task, trained.label_map)
+    return class_indices(manifest, names, trained.classes, trained.task)

@@ -1,0 +1,90 @@
+"""Locks on a feature store: one run alone, or the jobs of one plan side by side.
+
+The lock is `flock` on a file inside the store. It ends with the process that holds it, however
+that ends, and the file is removed by the last holder, so a finished run leaves nothing behind.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import FeatureStoreError, OutputError
+
+
+class FileLock:
+    """An exclusive or shared lock on a file, whose removal by another holder is noticed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    def try_acquire(self, *, shared: bool = False) -> bool:
+        """Take the lock if nobody holds it (or, shared, if nobody holds it alone)."""
+        mode = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
+        while True:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            except OSError as error:
+                raise OutputError(
+                    f"{self.path.parent}: cannot be written ({error.strerror}); "
+                    "choose a folder that this user may write to."
+                ) from error
+            try:
+                fcntl.flock(descriptor, mode)
+            except BlockingIOError:
+                os.close(descriptor)
+                return False
+            if self._is_current(descriptor):
+                self._descriptor = descriptor
+                return True
+            os.close(descriptor)  # removed by its last holder between our open and our lock
+
+    def downgrade(self) -> None:
+        """Let others share a lock that is held alone."""
+        assert self._descriptor is not None
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    def release(self) -> None:
+        """Give the lock back; its file goes if nobody else holds it."""
+        if self._descriptor is None:
+            return
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self._is_current(self._descriptor):
+                self.path.unlink()
+        except BlockingIOError:
+            pass  # another job still shares it and will remove it
+        finally:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _is_current(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), self.path.stat())
+        except FileNotFoundError:
+            return False
+
+
+@contextmanager
+def hold(lock: FileLock, *, shared: bool = False, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold `lock` for the length of a block.
+
+    Raises:
+        FeatureStoreError: If another process holds it after `wait_s` seconds.
+    """
+    deadline = time.monotonic() + wait_s
+    while not lock.try_acquire(shared=shared):
+        if time.monotonic() >= deadline:
+            raise FeatureStoreError(
+                f"{lock.path.parent}: another run is writing this store; "
+                "wait until it has ended, then run the same command again."
+            )
+        time.sleep(0.05)
+    try:
+        yield
+    finally:
+        lock.release()

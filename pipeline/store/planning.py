@@ -1,0 +1,110 @@
+"""Which clips still need features, and how they are cut into shards.
+
+The plan depends on the committed store and the manifest alone, never on what a killed run had
+reached: that is what makes a resumed run end with the bytes of an undisturbed one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.store.format import Shard
+from pipeline.store.views import LENGTH_MISMATCH, OK, SEGMENT_COLUMNS
+from pipeline.store.writer import ViewWriter
+
+# What a plan knows of a clip: columns of the table of requests. `num_samples` and `sample_rate` are
+# what the manifest promises, -1 where it does not.
+REQUEST_COLUMNS = ("utterance_id", "path", "start", "end", "channel", "num_samples", "sample_rate")
+
+Digests = Callable[[Sequence[Path]], list[str]]
+
+
+@dataclass(frozen=True)
+class Group:
+    """The clips that become one shard.
+
+    Attributes:
+        number: The shard's number.
+        requests: The clips, in manifest order, columns `REQUEST_COLUMNS`.
+        is_finished: Whether a killed run has published it.
+    """
+
+    number: int
+    requests: pd.DataFrame
+    is_finished: bool
+
+
+def plan_groups(
+    writer: ViewWriter,
+    requests: pd.DataFrame,
+    *,
+    rows_per_shard: int,
+    digests_of: Digests,
+    may_adopt: bool,
+) -> list[Group]:
+    """Cut the clips that need features into shards, and mark the finished ones.
+
+    Args:
+        writer: The view to add to.
+        requests: The manifest's clips, unique in utterance_id.
+        rows_per_shard: Clips per shard.
+        digests_of: Gives the SHA-256 of files, "" for one that cannot be read.
+        may_adopt: Whether shards of an earlier, different plan are committed first.
+    """
+    groups = _match(writer, requests, rows_per_shard, digests_of)
+    strays = set(writer.published()) - {group.number for group in groups if group.is_finished}
+    if strays and may_adopt:
+        # The manifest or the audio changed after a kill: keep what is done, then plan anew.
+        writer.adopt_strays()
+        groups = _match(writer, requests, rows_per_shard, digests_of)
+    return groups
+
+
+def pending(requests: pd.DataFrame, records: pd.DataFrame, digests_of: Digests) -> pd.DataFrame:
+    """Return the clips whose features are absent or were made from other audio."""
+    known = requests["utterance_id"].isin(records["utterance_id"])
+    candidates = requests[known].set_index("utterance_id", drop=False)
+    recorded = records.set_index("utterance_id").reindex(candidates.index)
+    same = _same_clips(candidates, recorded, digests_of)
+    unchanged = candidates["utterance_id"][same]
+    return requests[~requests["utterance_id"].isin(unchanged)]
+
+
+def _match(
+    writer: ViewWriter, requests: pd.DataFrame, rows_per_shard: int, digests_of: Digests
+) -> list[Group]:
+    todo = pending(requests, writer.records, digests_of)
+    groups = []
+    for i, start in enumerate(range(0, len(todo), rows_per_shard)):
+        number = writer.next_number + i
+        part = todo.iloc[start : start + rows_per_shard]
+        shard = writer.read_published(number)
+        is_finished = shard is not None and _is_of(part, shard, digests_of)
+        groups.append(Group(number, part, is_finished))
+    return groups
+
+
+def _is_of(requests: pd.DataFrame, shard: Shard, digests_of: Digests) -> bool:
+    if requests["utterance_id"].tolist() != shard.clips["utterance_id"].tolist():
+        return False
+    return bool(_same_clips(requests.reset_index(drop=True), shard.clips, digests_of).all())
+
+
+def _same_clips(requests: pd.DataFrame, recorded: pd.DataFrame, digests_of: Digests) -> pd.Series:
+    """Say of two equally indexed tables which rows mean the same audio with the same promises."""
+    same = pd.Series(True, index=requests.index)  # noqa: FBT003 (a fill value, not a flag)
+    for column in SEGMENT_COLUMNS:
+        left, right = (t[column].astype("float64").fillna(-1) for t in (requests, recorded))
+        same &= left == right
+    kept_promise = pd.Series(True, index=requests.index)  # noqa: FBT003
+    for column in ("num_samples", "sample_rate"):
+        kept_promise &= (requests[column] == -1) | (requests[column] == recorded[column])
+    # A promise that was kept still is, one that was broken still is; other failures stay.
+    same &= kept_promise | (recorded["outcome"] != OK)
+    same &= ~kept_promise | (recorded["outcome"] != LENGTH_MISMATCH)
+    if same.any():
+        digests = digests_of([Path(p) for p in requests["path"][same]])
+        same[same] = recorded["file_digest"][same].to_numpy() == digests
+    return same

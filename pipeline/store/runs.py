@@ -1,0 +1,137 @@
+"""Who may write a store: one run alone, or the jobs of one plan side by side.
+
+The first job of a plan is alone until it has read the store, and then lets the others in; each
+publishes its own shards, and whoever finds the plan complete commits it.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import FeatureStoreError, ParamsError
+from pipeline.files import TEMPORARY_SUFFIX, fingerprint, publish_bytes, sealed_json, unseal_json
+from pipeline.store.catalogue import finish_commit
+from pipeline.store.locks import FileLock, hold
+
+RUN_LOCK = ".run.lock"
+COMMIT_LOCK = ".commit.lock"
+PLAN = ".plan.json"
+JOIN_WAIT_S = 600.0  # the first job hashes the files of known clips before it lets others in
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One of the `num_shards` jobs that share a plan; job `shard_index` counts from 0."""
+
+    num_shards: int = 1
+    shard_index: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.shard_index < self.num_shards:
+            raise ParamsError(
+                f"--shard-index: {self.shard_index} is not one of 0 to {self.num_shards - 1}, the "
+                f"jobs that --num-shards {self.num_shards} makes."
+            )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether this job does the whole plan."""
+        return self.num_shards == 1
+
+    def owns(self, number: int) -> bool:
+        """Say whether the shard is this job's to make."""
+        return number % self.num_shards == self.shard_index
+
+
+class Run:
+    """A right to write, as long as `enter_run` lasts.
+
+    Attributes:
+        alone: Whether no other process may write now.
+    """
+
+    def __init__(self, lock: FileLock, job: Job, plan: str, *, alone: bool) -> None:
+        self._lock = lock
+        self._plan_path = lock.path.with_name(PLAN)
+        self._plan = plan
+        self.job = job
+        self.alone = alone
+
+    def share(self) -> None:
+        """Let the other jobs of the plan in."""
+        if self.alone and not self.job.is_whole:
+            publish_bytes(self._plan_path, sealed_json({"plan": self._plan}))
+            self._lock.downgrade()
+            self.alone = False
+
+    @contextmanager
+    def committing(self) -> Iterator[bool]:
+        """Hold the right to commit; yield whether nobody has committed this plan yet."""
+        if self.job.is_whole:
+            yield True
+            return
+        with hold(FileLock(self._plan_path.with_name(COMMIT_LOCK)), wait_s=JOIN_WAIT_S):
+            yield self._plan_path.exists()
+
+    def close_plan(self) -> None:
+        """Say that the plan is committed."""
+        self._plan_path.unlink(missing_ok=True)
+
+
+@contextmanager
+def enter_run(root: Path, *, job: Job, plan_key: object) -> Iterator[Run]:
+    """Take the right to write a store and hold it for the length of a block.
+
+    Args:
+        root: The store's folder; made if need be.
+        job: This job and how many share the plan.
+        plan_key: JSON value that all jobs of one plan agree on: clips and recipe.
+
+    Raises:
+        FeatureStoreError: If another run holds the store.
+        OutputError: If the folder cannot be written.
+    """
+    plan = fingerprint([plan_key, job.num_shards])
+    lock = FileLock(root / RUN_LOCK)
+    with ExitStack() as stack:
+        alone = _enter(lock, plan, job)
+        stack.callback(lock.release)
+        if alone:
+            _tidy(root)
+        if not job.is_whole:
+            stack.enter_context(hold(FileLock(root / f".job-{job.shard_index}.lock")))
+        yield Run(lock, job, plan, alone=alone)
+
+
+def _enter(lock: FileLock, plan: str, job: Job) -> bool:
+    """Take the run lock and say whether this run is alone; the jobs of one plan share it."""
+    deadline = time.monotonic() + (0.0 if job.is_whole else JOIN_WAIT_S)
+    path = lock.path.with_name(PLAN)
+    while True:
+        if lock.try_acquire():
+            return True
+        if not job.is_whole and lock.try_acquire(shared=True):
+            if path.exists() and unseal_json(path.read_bytes()) == {"plan": plan}:
+                return False
+            # Another plan's jobs are at work, or ours has just been committed.
+            is_foreign = path.exists()
+            lock.release()
+            if is_foreign:
+                deadline = 0.0
+        if time.monotonic() >= deadline:
+            raise FeatureStoreError(
+                f"{lock.path.parent}: another run is writing this store (for jobs side by side, "
+                "manifest, parameters and --num-shards must be the same); wait until it has "
+                "ended, then run the same command again."
+            )
+        time.sleep(0.05)
+
+
+def _tidy(root: Path) -> None:
+    """Finish or forget what a killed run left half done; only for the one who is alone."""
+    finish_commit(root)
+    left_overs = [*root.glob(f"**/.*{TEMPORARY_SUFFIX}"), *root.glob(".job-*.lock")]
+    for path in [*left_overs, root / COMMIT_LOCK, root / PLAN]:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,46 @@
+"""What a store can hold: the views, the table of clips, and what can become of a clip.
+
+The `layers` view is (N, L, D): row 0 is the encoder's input, row k the output of block k, row L-1
+the normalised last output, each averaged over the valid frames of one clip.
+"""
+
+LAYERS = "layers"
+
+OK = "ok"
+SILENT = "silent"  # every sample is the same
+DECODE_ERROR = "decode_error"  # not audio, a channel or a segment that is not there
+TOO_SHORT = "too_short"  # not one frame for the encoder
+TRUNCATED = "truncated"  # the header promises more than the file holds
+NONFINITE = "nonfinite"  # NaN or infinity in the samples or the features
+LENGTH_MISMATCH = "length_mismatch"  # the manifest's num_samples or sample_rate is another
+MISSING = "missing"  # no such file
+OUTCOMES = (
+    OK,
+    SILENT,
+    DECODE_ERROR,
+    TOO_SHORT,
+    TRUNCATED,
+    NONFINITE,
+    LENGTH_MISMATCH,
+    MISSING,
+)
+
+# What identifies a clip's audio, in every table that names clips; channel -1 means mixed down, an
+# absent start or end is NaN.
+SEGMENT_COLUMNS = ("start", "end", "channel")
+
+# The clips of a shard, one row each, and their types; "" and -1 stand for "not known".
+CLIP_COLUMNS: dict[str, str] = {
+    "utterance_id": "str",
+    "start": "float64",
+    "end": "float64",
+    "channel": "int32",
+    "file_digest": "str",  # SHA-256 of the file's bytes
+    "audio_digest": "str",  # SHA-256 of the decoded samples of the segment and channel
+    "num_samples": "int64",  # at the file's own rate
+    "sample_rate": "int32",
+    "duration": "float64",  # seconds
+    "outcome": "str",
+    "message": "str",
+    "row": "int32",  # row of the shard's features, -1 without features
+}

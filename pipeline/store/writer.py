@@ -1,0 +1,186 @@
+"""Adding to a feature store so that a kill at any moment loses at most the shards in flight.
+
+Work is cut into shards by a plan that depends on the committed store and the manifest alone. A
+finished shard is published at once, its digest in a small file beside it (`000012.sha256`); index
+and `store.json` follow when the whole plan is done. The next run finds published shards that match
+its plan and does only the rest, so its last byte is that of a run nobody disturbed.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.errors import FeatureStoreError
+from pipeline.files import fingerprint, publish_bytes, sha256_bytes
+from pipeline.store.catalogue import (
+    INDEX,
+    OUTCOME_COLUMNS,
+    Catalogue,
+    commit,
+    join_index,
+    outcomes_name,
+    read_catalogue,
+    recipe_name,
+    shard_name,
+    table_bytes,
+)
+from pipeline.store.format import Shard, read_shard_bytes, shard_bytes
+from pipeline.store.reader import FeatureStore
+from pipeline.store.recipe import Recipe, require_same_recipe
+from pipeline.store.views import CLIP_COLUMNS
+
+
+class ViewWriter:
+    """The writing side of one view; only within `pipeline.store.runs.enter_run`.
+
+    Raises:
+        FeatureStoreError: If the view was made with another recipe, or is damaged.
+    """
+
+    def __init__(
+        self, root: Path, view: str, recipe: Recipe, provenance: Mapping[str, Any]
+    ) -> None:
+        self.root = root
+        self.view = view
+        self.recipe = recipe
+        self.provenance = provenance
+        self._load()
+
+    def _load(self) -> None:
+        self.catalogue = read_catalogue(self.root) or Catalogue()
+        self.others: dict[str, pd.DataFrame] = {}
+        self.records = _no_records()
+        if not self.catalogue.fingerprints:
+            return
+        store = FeatureStore(self.root, self.catalogue)
+        for name in store.views:
+            opened = store.view(name)
+            if name == self.view:
+                require_same_recipe(
+                    f"{self.root}: view {name!r}",
+                    opened.recipe,
+                    self.recipe,
+                    "write to another --store, or remove this one to make it anew",
+                )
+                self.records = opened.records
+            else:
+                self.others[name] = opened.records
+
+    def adopt_strays(self) -> None:
+        """Commit the published shards of an earlier plan, so that nothing finished is lost."""
+        strays = [n for n in self.published() if self.read_published(n) is not None]
+        self.commit(strays, keep=None)
+
+    @property
+    def next_number(self) -> int:
+        """The number of the first shard that a new plan may use."""
+        return max(self.catalogue.shard_numbers(self.view), default=-1) + 1
+
+    def published(self) -> list[int]:
+        """Return the numbers of shards on the disk that are whole and not committed yet."""
+        committed = set(self.catalogue.shard_numbers(self.view))
+        found = {int(p.stem) for p in self._folder.glob("[0-9]*.h5")} - committed
+        return sorted(number for number in found if self._published_bytes(number) is not None)
+
+    def read_published(self, number: int) -> Shard | None:
+        """Return a published shard of this recipe; None if there is none or it is damaged."""
+        data = self._published_bytes(number)
+        if data is None:
+            return None
+        shard = read_shard_bytes(data, self._path(number))
+        return shard if fingerprint(shard.recipe) == fingerprint(self.recipe) else None
+
+    def publish(self, number: int, shard: Shard) -> None:
+        """Put a finished shard on the disk; from here on it is not lost.
+
+        Raises:
+            OutputError: If it cannot be written.
+        """
+        data = shard_bytes(shard)
+        # The digest goes first: a shard without one is not finished.
+        publish_bytes(self._path(number).with_suffix(".sha256"), sha256_bytes(data).encode())
+        publish_bytes(self._path(number), data)
+
+    def commit(self, numbers: Sequence[int], keep: frozenset[str] | None) -> None:
+        """Make published shards part of the store.
+
+        Args:
+            numbers: Shards to add, ascending; a clip in several is taken from the last.
+            keep: The clips to keep, None for all; the others are forgotten, and a shard none of
+                whose clips is left is deleted.
+
+        Raises:
+            FeatureStoreError: If a shard is not there or damaged.
+            OutputError: If something cannot be written.
+        """
+        frames = [self.records]
+        digests = dict(self.catalogue.digests)
+        for number in numbers:
+            shard = self.read_published(number)
+            if shard is None:
+                raise FeatureStoreError(
+                    f"{self._path(number)}: gone or changed since it was written; run again."
+                )
+            frames.append(shard.clips.assign(shard=number))
+            digest = self._path(number).with_suffix(".sha256").read_text()
+            digests[shard_name(self.view, number)] = digest
+        records = pd.concat([f for f in frames if len(f)] or frames[:1], ignore_index=True)
+        records = records.drop_duplicates("utterance_id", keep="last")
+        if keep is not None:
+            records = records[records["utterance_id"].isin(keep)]
+        records = records.sort_values("utterance_id", ignore_index=True)
+        self._commit_records(records, digests)
+
+    def _commit_records(self, records: pd.DataFrame, digests: dict[str, str]) -> None:
+        live = {shard_name(self.view, int(n)) for n in records["shard"].unique()}
+        prefix = f"views/{self.view}/shards/"
+        dead = [name for name in digests if name.startswith(prefix) and name not in live]
+        for name in dead:
+            del digests[name]
+        fingerprints = {**self.catalogue.fingerprints, self.view: fingerprint(self.recipe)}
+        catalogue = Catalogue(digests=digests, fingerprints=fingerprints)
+        tables = {
+            INDEX: table_bytes(join_index({**self.others, self.view: records})),
+            outcomes_name(self.view): table_bytes(records[OUTCOME_COLUMNS]),
+        }
+        if self.view not in self.catalogue.fingerprints:
+            tables[recipe_name(self.view)] = recipe_bytes(self.recipe, self.provenance)
+        # A store that already says this is left alone, down to its time stamps.
+        unchanged = all(digests.get(n) == sha256_bytes(data) for n, data in tables.items())
+        if not unchanged or digests != self.catalogue.digests:
+            self.catalogue = commit(self.root, catalogue, tables)
+        self.records = records
+        for name in dead:
+            (self.root / name).unlink(missing_ok=True)
+        for path in self._folder.glob("*.sha256"):
+            path.unlink()
+
+    @property
+    def _folder(self) -> Path:
+        return self.root / f"views/{self.view}/shards"
+
+    def _path(self, number: int) -> Path:
+        return self.root / shard_name(self.view, number)
+
+    def _published_bytes(self, number: int) -> bytes | None:
+        path = self._path(number)
+        try:
+            wanted = path.with_suffix(".sha256").read_text()
+            data = path.read_bytes()
+        except (FileNotFoundError, UnicodeDecodeError):
+            return None
+        return data if sha256_bytes(data) == wanted else None
+
+
+def recipe_bytes(recipe: Recipe, provenance: Mapping[str, Any]) -> bytes:
+    """Return the content of a view's `recipe.json`."""
+    value = {"fingerprint": fingerprint(recipe), "recipe": recipe, "provenance": provenance}
+    return (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _no_records() -> pd.DataFrame:
+    kinds: dict[Any, Any] = {**CLIP_COLUMNS, "shard": "int64"}
+    return pd.DataFrame({c: pd.Series(dtype=k) for c, k in kinds.items()})

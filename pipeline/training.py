@@ -1,0 +1,334 @@
+"""Training a head from features in memory: the loop, selection on dev, and its checkpoints."""
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from pipeline.calibration import fit_temperature
+from pipeline.checkpoints import Checkpoints
+from pipeline.errors import HeadError, ParamsError
+from pipeline.heads.base import Batch, Head, Phase
+from pipeline.heads.catalogue import HEADS
+from pipeline.heads.genser import GenSERConfig
+from pipeline.heads.standardiser import KINDS, Standardiser
+from pipeline.metrics import SELECTORS
+from pipeline.optimisation import (
+    PRECISIONS,
+    OptimiserConfig,
+    batch_rows,
+    learning_rate,
+    make_optimiser,
+    seed_dropout,
+    step_generator,
+    update_average,
+)
+from pipeline.reporting import Reporter
+from pipeline.sampler import SamplerConfig
+
+SCORED_AT_ONCE = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Everything about training that changes a number."""
+
+    head: str = "genser"  # which head
+    seed: int = 0  # of weights, shuffles, times and noise
+    num_steps: int = 2000  # optimiser steps
+    batch_size: int = 128  # clips; the paper's
+    precision: str = "float32"  # of the network: float32 or bfloat16 (autocast)
+    standardise: str = "dimension"  # of the features: none, scalar or dimension
+    eval_every: int = 50  # steps between looks at dev, each a checkpoint
+    select_by: str = "ua"  # dev metric of the kept weights: ua, wa, wf1, macro_f1
+    patience: int = 0  # looks at dev without a better one before stopping; 0 never stops
+    dev_num_steps: int = 4  # N of the sampler on dev, for selection and temperature
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    genser: GenSERConfig = field(default_factory=GenSERConfig)
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("head", HEADS),
+            ("precision", tuple(PRECISIONS)),
+            ("standardise", KINDS),
+            ("select_by", tuple(SELECTORS)),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ParamsError(
+                    f"train.{name}: {getattr(self, name)!r} is not one of {list(allowed)}."
+                )
+        for name, low in (
+            ("num_steps", 1),
+            ("batch_size", 1),
+            ("eval_every", 1),
+            ("patience", 0),
+            ("dev_num_steps", 1),
+        ):
+            if getattr(self, name) < low:
+                raise ParamsError(f"train.{name}: {getattr(self, name)} is below {low}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledFeatures:
+    """Features of labelled clips, in memory.
+
+    Attributes:
+        features: Any float type, shape (N, L, D).
+        labels: Class indices, int64, shape (N,).
+    """
+
+    features: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """A finished training.
+
+    Attributes:
+        head: With the averaged weights that were best on dev.
+        temperature: Fitted on dev.
+        best_step: The step they are of.
+        dev: Every selector's value on dev, at that step.
+        curves: One row per look at dev: step, loss, learning_rate, dev_ua, ...
+    """
+
+    head: Head
+    temperature: float
+    best_step: int
+    dev: dict[str, float]
+    curves: pd.DataFrame
+
+
+def train_head(
+    head: Head,
+    standardiser: Standardiser,
+    train: LabelledFeatures,
+    dev: LabelledFeatures,
+    config: TrainConfig,
+    *,
+    checkpoints: Checkpoints,
+    device: str,
+    reporter: Reporter,
+) -> Fit:
+    """Train until the steps are done or dev has stopped getting better.
+
+    Each step is a function of the seed and its number, and a checkpoint holds all that moves; so a
+    run that goes on from one ends with the weights of a run that nobody stopped.
+
+    Args:
+        head: Untrained.
+        standardiser: Fitted on the training rows.
+        train: Rows to fit.
+        dev: Rows to select on.
+        config: What changes a number.
+        checkpoints: Where to keep and find the state.
+        device: A torch device.
+        reporter: Hears of progress.
+
+    Raises:
+        HeadError: If the loss is not finite.
+    """
+    loop = _Loop(head, standardiser, train, dev, config, device)
+    state = checkpoints.load(device)
+    if state is not None:
+        loop.restore(state)
+        reporter.say(f"going on from the checkpoint at step {loop.step}")
+    reporter.begin(config.num_steps)
+    reporter.advance(loop.step)
+    cuda = [torch.device(device)] if device.startswith("cuda") else []
+    with torch.random.fork_rng(devices=cuda):
+        while loop.step < config.num_steps and not loop.is_stalled:
+            until = min(loop.step + config.eval_every, config.num_steps)
+            done = until - loop.step
+            loop.run(until)
+            reporter.advance(done)
+            checkpoints.save(loop.state())
+    if loop.is_stalled:
+        reporter.say(f"stopped at step {loop.step}: dev has not improved for {config.patience}")
+    return loop.finish()
+
+
+class _Loop:
+    """Everything that moves while a head is trained."""
+
+    def __init__(
+        self,
+        head: Head,
+        standardiser: Standardiser,
+        train: LabelledFeatures,
+        dev: LabelledFeatures,
+        config: TrainConfig,
+        device: str,
+    ) -> None:
+        self.config = config
+        self.device = device
+        self.head = head.to(device)
+        self.average = copy.deepcopy(self.head).eval()
+        self.standardiser = standardiser.to(device)
+        # Read once, and kept where the network is; batches are made by indexing.
+        self.train = torch.from_numpy(train.features).to(device)
+        self.train_labels = torch.from_numpy(train.labels).to(device)
+        self.dev = dev
+        self.phases = head.phases(config.num_steps)
+        self.optimiser = make_optimiser(head.trainable(self.phases[0]), config.optimiser)
+        self.phase = self.phases[0]
+        self.step = 0
+        self.best: dict[str, Tensor] = copy.deepcopy(self.average.state_dict())
+        self.best_step = 0
+        self.best_value = -1.0
+        self.curves: list[dict[str, float]] = []
+
+    @property
+    def is_stalled(self) -> bool:
+        patience = self.config.patience
+        looks_since = (self.step - self.best_step) // self.config.eval_every
+        return bool(patience) and looks_since >= patience
+
+    def run(self, until: int) -> None:
+        """Take steps, then look at dev."""
+        self.head.train()
+        losses = []
+        while self.step < until:
+            self._enter_phase(*self._phase_at(self.step))
+            losses.append(self._take_step())
+            self.step += 1
+        loss = torch.stack(losses).mean().item()
+        if not np.isfinite(loss):
+            raise HeadError(
+                f"training: the loss is {loss} after step {self.step}; lower "
+                "train.optimiser.learning_rate or set train.precision to float32."
+            )
+        values = self._look_at_dev()
+        rate = learning_rate(self.step - 1, self.config.num_steps, self.config.optimiser)
+        named = {f"dev_{name}": value for name, value in values.items()}
+        self.curves.append({"step": self.step, "loss": loss, "learning_rate": rate, **named})
+        if values[self.config.select_by] > self.best_value:
+            self.best_value = values[self.config.select_by]
+            self.best_step = self.step
+            self.best = copy.deepcopy(self.average.state_dict())
+
+    def _take_step(self) -> Tensor:
+        config = self.config
+        seed_dropout(self.step, config.seed)
+        rate = learning_rate(self.step, config.num_steps, config.optimiser)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        rows = batch_rows(self.step, len(self.train), config.batch_size, config.seed)
+        rows = rows.to(self.device)
+        batch = Batch(layers=self.standardiser(self.train[rows]), labels=self.train_labels[rows])
+        _, progress = self._phase_at(self.step)
+        with autocast(self.device, config.precision):
+            losses = self.head.loss(
+                batch,
+                phase=self.phase,
+                progress=progress,
+                generator=step_generator(self.step, config.seed),
+            )
+        total = torch.stack(list(losses.values())).sum()
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        if config.optimiser.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.head.parameters(), config.optimiser.clip_norm)
+        self.optimiser.step()
+        update_average(self.average, self.head, step=self.step, decay=config.optimiser.ema_decay)
+        return total.detach()
+
+    def _phase_at(self, step: int) -> tuple[Phase, float]:
+        begun = 0
+        for phase in self.phases:
+            if step < begun + phase.num_steps:
+                return phase, (step - begun) / phase.num_steps
+            begun += phase.num_steps
+        return self.phases[-1], 1.0
+
+    def _enter_phase(self, phase: Phase, progress: float) -> None:
+        if phase != self.phase and progress == 0:
+            self.optimiser = make_optimiser(self.head.trainable(phase), self.config.optimiser)
+        self.phase = phase
+
+    def _look_at_dev(self) -> dict[str, float]:
+        predicted = self._dev_scores().argmax(1)
+        return {name: value(self.dev.labels, predicted) for name, value in SELECTORS.items()}
+
+    def _dev_scores(self) -> np.ndarray:
+        return score_features(
+            self.average,
+            self.standardiser,
+            self.dev.features,
+            SamplerConfig(num_steps=self.config.dev_num_steps),
+            device=self.device,
+            precision=self.config.precision,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that a run needs to go on from here."""
+        return {
+            "step": self.step,
+            "head": self.head.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "best": self.best,
+            "best_step": self.best_step,
+            "best_value": self.best_value,
+            "curves": self.curves,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.step = state["step"]
+        self.phase, _ = self._phase_at(max(self.step - 1, 0))
+        self.optimiser = make_optimiser(self.head.trainable(self.phase), self.config.optimiser)
+        self.head.load_state_dict(state["head"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.best = state["best"]
+        self.best_step = state["best_step"]
+        self.best_value = state["best_value"]
+        self.curves = state["curves"]
+
+    def finish(self) -> Fit:
+        """Take the weights that were best on dev, and fit the temperature there."""
+        self.average.load_state_dict(self.best)
+        scores = self._dev_scores()
+        predicted = scores.argmax(1)
+        return Fit(
+            head=self.average,
+            temperature=fit_temperature(scores, self.dev.labels),
+            best_step=self.best_step,
+            dev={name: value(self.dev.labels, predicted) for name, value in SELECTORS.items()},
+            curves=pd.DataFrame(self.curves).astype({"step": "int64"}),
+        )
+
+
+def autocast(device: str, precision: str) -> torch.autocast:
+    """Return the context in which the network runs in `precision`."""
+    kind = device.partition(":")[0]
+    return torch.autocast(kind, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+@torch.inference_mode()
+def score_features(
+    head: Head,
+    standardiser: Standardiser,
+    features: np.ndarray,
+    config: SamplerConfig,
+    *,
+    device: str,
+    precision: str,
+) -> np.ndarray:
+    """Return a head's class scores of stored features, float32, shape (N, C)."""
+    head.eval()
+    parts = []
+    for start in range(0, len(features), SCORED_AT_ONCE):
+        part = torch.from_numpy(features[start : start + SCORED_AT_ONCE]).to(device)
+        labels = torch.full((len(part),), -1, device=device)
+        with autocast(device, precision):
+            batch = Batch(layers=standardiser(part), labels=labels)
+            parts.append(head.scores(batch, config).float().cpu())
+    scores: np.ndarray = torch.cat(parts).numpy()
+    return scores

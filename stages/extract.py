@@ -1,0 +1,134 @@
+"""`genser extract`: manifest and audio into a feature store."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from stages.options import (
+    by_corpus,
+    device_option,
+    dry_run_option,
+    manifest_argument,
+    one_store_option,
+    params_of,
+    torch_device,
+)
+from stages.progress import Progress
+
+
+@click.command("extract")
+@manifest_argument
+@click.option(
+    "--audio-root",
+    "audio_roots",
+    multiple=True,
+    required=True,
+    metavar="[CORPUS=]DIR",
+    help="Folder that the manifest's paths start from; repeat as CORPUS=DIR for several corpora.",
+)
+@one_store_option
+@click.option("--prune", is_flag=True, help="Forget clips that the manifest does not name.")
+@click.option(
+    "--max-failed",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Exit with 3 if a larger part of the clips has no features.",
+)
+@device_option
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Decoders.")
+@click.option(
+    "--batch-seconds",
+    default=32.0,
+    show_default=True,
+    type=click.FloatRange(1),
+    help="Audio per batch, padding included; a GPU likes more.",
+)
+@click.option("--num-shards", default=1, show_default=True, help="Jobs that share the work.")
+@click.option("--shard-index", default=0, show_default=True, help="Which of them this is, from 0.")
+@dry_run_option
+@click.pass_context
+def command(
+    context: click.Context,
+    manifest: Path,
+    audio_roots: Sequence[str],
+    store: Path,
+    prune: bool,
+    max_failed: float,
+    device: str,
+    workers: int,
+    batch_seconds: float,
+    num_shards: int,
+    shard_index: int,
+    dry_run: bool,
+) -> None:
+    """Run the frozen encoder over a manifest's clips and keep every layer in a store.
+
+    Stopped at any moment, it goes on where it was; only new and changed clips are computed.
+
+    \b
+    Example:
+      genser extract data_manifests/demo.csv --audio-root demo/audio --store features/demo
+    """
+    from pipeline.encoders.hubert import open_encoder
+    from pipeline.encoding import ExtractConfig, check_shape
+    from pipeline.extraction import extract
+    from pipeline.manifests import read_manifest, requests
+    from pipeline.store.runs import Job
+
+    config = params_of(context).section("extract", ExtractConfig)
+    job = Job(num_shards=num_shards, shard_index=shard_index)
+    rows = requests(read_manifest(manifest), by_corpus(audio_roots, "--audio-root"))
+    if dry_run:
+        _say_cost(store, rows["utterance_id"].tolist(), config)
+        return
+    with Progress("clips") as progress:
+        encoder = open_encoder(
+            config.encoder, compute_dtype=config.compute_dtype, device=torch_device(device)
+        )
+        check_shape(encoder, config)
+        summary = extract(
+            rows,
+            store,
+            encoder,
+            config,
+            reporter=progress,
+            job=job,
+            workers=workers,
+            batch_seconds=batch_seconds,
+            prune=prune,
+        )
+    if not summary.is_committed:
+        click.echo(f"{store}: this job is done; the last of {num_shards} writes the index.")
+        return
+    counts = ", ".join(f"{n} {outcome}" for outcome, n in summary.outcomes.items())
+    click.echo(f"{store}: {counts}")
+    if summary.num_failed > max_failed * len(rows):
+        click.echo(
+            f"{store}: {summary.num_failed} of {len(rows)} clips have no features, more than "
+            f"--max-failed {max_failed:g} allows; 'genser inspect {store}' says which and why.",
+            err=True,
+        )
+        sys.exit(3)
+
+
+def _say_cost(store: Path, utterance_ids: Sequence[str], config: object) -> None:
+    from pipeline.encoders.loading import is_local, read_encoder_config
+    from pipeline.encoding import ExtractConfig, bytes_per_clip
+    from pipeline.store.catalogue import CATALOGUE
+    from pipeline.store.reader import FeatureStore
+
+    assert isinstance(config, ExtractConfig)
+    known: set[str] = set()
+    if (store / CATALOGUE).exists():
+        known = set(FeatureStore.open(store).index["utterance_id"])
+    new = len(set(utterance_ids) - known)
+    model = read_encoder_config(config.encoder, is_folder=is_local(config.encoder))
+    each = bytes_per_clip(model.num_hidden_layers + 1, model.hidden_size, config)
+    click.echo(
+        f"{store}: {new} clips to extract, {len(utterance_ids) - new} known, which are looked at "
+        f"again if their audio has changed; {each / 1e3:.1f} kB a clip, {new * each / 1e6:.1f} MB "
+        "of disk; nothing was done."
+    )

@@ -1,0 +1,37 @@
+"""`genser ingest`: features computed elsewhere into a feature store."""
+
+from pathlib import Path
+
+import click
+
+from stages.options import dry_run_option, one_store_option, params_of
+from stages.progress import Progress
+
+
+@click.command("ingest")
+@click.argument("table", type=click.Path(path_type=Path), metavar="TABLE")
+@one_store_option
+@dry_run_option
+@click.pass_context
+def command(context: click.Context, table: Path, store: Path, dry_run: bool) -> None:
+    """Take in features of another program: an .npz, a .parquet, or a folder of .npy files.
+
+    One vector or one stack of layers per utterance; `ingest.last_layer` says which row is x1.
+
+    \b
+    Example:
+      genser -S ingest.last_layer=7 ingest features.npz --store features/mine
+    """
+    from pipeline.ingestion import IngestConfig, ingest, make_recipe, read_feature_table
+
+    config = params_of(context).section("ingest", IngestConfig)
+    read = read_feature_table(table)
+    recipe = make_recipe(read, config)
+    shape = f"{recipe['num_layers']} layers of {recipe['dim']}, x1 is row {recipe['last_layer']}"
+    if dry_run:
+        size = read.features.size * (2 if config.stored_dtype == "float16" else 4) / 1e6
+        click.echo(f"{store}: {len(read.features)} clips, {shape}, {size:.1f} MB of disk")
+        return
+    with Progress("clips") as progress:
+        written = ingest(read, store, config, progress)
+    click.echo(f"{store}: {len(read.features)} clips, {written} of them written; {shape}")

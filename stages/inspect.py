@@ -1,0 +1,189 @@
+"""`genser inspect`: what a store, a head, predictions or parameters hold, in a screenful."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stages.kinds import kind_of
+from stages.options import params_of
+from stages.params import Params
+
+SHOWN_FAILURES = 10
+
+
+@click.command("inspect")
+@click.argument("path", type=click.Path(path_type=Path), metavar="PATH")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def command(context: click.Context, path: Path, as_json: bool) -> None:
+    """Show what a store, a head, a predictions file or a parameter file holds.
+
+    \b
+    Example:
+      genser inspect params/paper.yaml
+    """
+    readers: dict[str, Callable[[Path], dict[str, Any]]] = {
+        "store": _store,
+        "head": _head,
+        "predictions": _predictions,
+        "params": lambda p: _params(p, params_of(context)),
+    }
+    facts = readers[kind_of(path)](path)
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False, default=str))
+        return
+    _show(facts)
+
+
+def _store(path: Path) -> dict[str, Any]:
+    from pipeline.store.reader import FeatureStore
+    from pipeline.store.recipe import flatten
+
+    store = FeatureStore.open(path)
+    views: dict[str, Any] = {}
+    failures: list[str] = []
+    for name in store.views:
+        view = store.view(name)
+        counts = view.records["outcome"].value_counts().sort_index()
+        bad = view.records[view.records["message"] != ""]
+        rows = zip(bad["utterance_id"], bad["outcome"], bad["message"], strict=True)
+        failures += [f"{name}, {i!r}: {outcome}: {message}" for i, outcome, message in rows]
+        views[name] = {
+            "outcomes": {str(k): int(v) for k, v in counts.items()},
+            "shards": len(store.catalogue.shard_numbers(name)),
+            "fingerprint": view.fingerprint,
+            "recipe": dict(flatten(view.recipe)),
+            "provenance": dict(flatten(view.provenance)),
+        }
+    files = [f for f in path.rglob("*") if f.is_file()]
+    return {
+        "kind": "feature store",
+        "clips": len(store.index),
+        "hours": round(float(store.index["duration"].sum()) / 3600, 3),
+        "megabytes": round(sum(f.stat().st_size for f in files) / 1e6, 1),
+        "views": views,
+        "failures": failures,
+    }
+
+
+def _head(path: Path) -> dict[str, Any]:
+    from pipeline.heads.base import FeatureShape
+    from pipeline.heads.trained import read_description
+
+    description = read_description(path)
+    shape = FeatureShape(**description["shape"])
+    config = description["config"]
+    count = _count(description["kind"], shape, len(description["classes"]), config)
+    shown = ("task", "classes", "encoder", "dev", "best_step", "temperature", "seed", "leaks")
+    return {
+        "kind": f"head ({description['kind']})",
+        "parameters": count,
+        "features": f"{shape.num_layers} layers of {shape.dim}, x1 is row {shape.last_row}",
+        **{name: description[name] for name in shown},
+        "clips": {name: description[f"num_{name}"] for name in ("train", "dev", "skipped")},
+        "train": description["train"],
+    }
+
+
+def _predictions(path: Path) -> dict[str, Any]:
+    from pipeline.predictions import read_predictions
+    from pipeline.reports import measure
+
+    predictions = read_predictions(path)
+    return {
+        "kind": "predictions",
+        "rows": predictions.table.num_rows,
+        "classes": list(predictions.classes),
+        **predictions.metadata,
+        **measure(predictions),
+    }
+
+
+def _params(path: Path, given: Params) -> dict[str, Any]:
+    from pipeline.corpora.preparation import PrepareConfig
+    from pipeline.encoding import ExtractConfig
+    from pipeline.heads.base import FeatureShape
+    from pipeline.ingestion import IngestConfig
+    from pipeline.reports import ReportConfig
+    from pipeline.sampler import SamplerConfig
+    from pipeline.training import TrainConfig
+
+    params = Params(path, given.overrides)
+    kinds: dict[str, Any] = {
+        "prepare": PrepareConfig,
+        "extract": ExtractConfig,
+        "ingest": IngestConfig,
+        "train": TrainConfig,
+        "score": SamplerConfig,
+        "report": ReportConfig,
+    }
+    sections = {name: params.section(name, kind) for name, kind in kinds.items()}
+    extract, train = sections["extract"], sections["train"]
+    size = _encoder_size(extract)
+    facts: dict[str, Any] = {"kind": "parameters"}
+    if size is None:
+        facts["parameters"] = "unknown until extract.num_layers and extract.dim are"
+    else:
+        num_layers, dim = size
+        shape = FeatureShape(num_layers=num_layers, dim=dim, last_row=num_layers - 1, input_row=0)
+        # Two classes stand for any number: the codes are fixed and count for nothing.
+        facts["parameters"] = _count(train.head, shape, 2, getattr(train, train.head))
+        facts["features"] = f"{num_layers} layers of {dim}"
+    return facts | {name: dataclasses.asdict(section) for name, section in sections.items()}
+
+
+def _encoder_size(extract: Any) -> tuple[int, int] | None:
+    """Return rows and width of the encoder, from the parameters or from its folder."""
+    from pipeline.encoders.loading import is_local, read_encoder_config
+
+    if extract.num_layers is not None and extract.dim is not None:
+        return extract.num_layers, extract.dim
+    if not is_local(extract.encoder):
+        return None
+    config = read_encoder_config(extract.encoder, is_folder=True)
+    width = config.hidden_size * (2 if extract.pooling == "mean_std" else 1)
+    return config.num_hidden_layers + 1, width
+
+
+def _count(kind: str, shape: Any, num_classes: int, config: Any) -> str:
+    """Return a head's number of parameters, built without memory for them."""
+    import torch
+
+    from pipeline.heads.catalogue import build_head
+
+    with torch.device("meta"):
+        head = build_head(kind, shape, num_classes, config)
+    number = sum(parameter.numel() for parameter in head.parameters())
+    return f"{number:,} ({number / 1e6:.1f} M)"
+
+
+def _show(facts: Mapping[str, Any], indent: str = "") -> None:
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            if not any(isinstance(part, Mapping) for part in value.values()):
+                inline = ", ".join(f"{key} {_plain(part)}" for key, part in value.items())
+                click.echo(f"{indent}{name:<12} {inline}")
+            else:
+                click.echo(f"{indent}{name}")
+                _show(value, indent + "  ")
+        elif name == "failures":
+            for line in value[:SHOWN_FAILURES]:
+                click.echo(f"{indent}failed       {line}")
+            if len(value) > SHOWN_FAILURES:
+                click.echo(
+                    f"{indent}and {len(value) - SHOWN_FAILURES} more failed (--json has all)"
+                )
+        else:
+            click.echo(f"{indent}{name:<12} {_plain(value)}")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value)

@@ -1,0 +1,28 @@
+"""What a path holds, by the file that names its format."""
+
+from pathlib import Path
+
+from pipeline.errors import ParamsError
+
+HOLDERS = {"store": ("store.json", "index.parquet", "views"), "head": ("head.json",)}
+
+
+def kind_of(path: Path) -> str:
+    """Return `"store"`, `"head"`, `"predictions"` or `"params"`.
+
+    Raises:
+        ParamsError: If it is none of them.
+    """
+    if path.is_dir():
+        for kind, names in HOLDERS.items():
+            if any((path / name).exists() for name in names):
+                return kind
+    elif path.suffix == ".parquet":
+        return "predictions"
+    elif path.suffix in (".yaml", ".yml"):
+        return "params"
+    found = "nothing" if not path.exists() else "something else"
+    raise ParamsError(
+        f"{path}: found {found}, wanted a feature store, a head, a predictions file (.parquet) or "
+        "a parameter file (.yaml)."
+    )

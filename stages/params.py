@@ -1,0 +1,114 @@
+"""params.yaml: its sections become frozen dataclasses, strictly.
+
+Read with ruamel (YAML 1.2, as DVC does): PyYAML would read `1e-4` as a text and `no` as False.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline.errors import ParamsError
+
+SECTIONS = ("prepare", "extract", "ingest", "train", "score", "report")
+
+Config = TypeVar("Config")
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the content of a YAML file as plain Python values.
+
+    Raises:
+        ParamsError: If it is absent or not YAML.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ParamsError(f"{path}: cannot be read ({error.strerror}); name another.") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        line = " ".join(str(error).split())
+        raise ParamsError(f"{path}: is not YAML ({line}); mend it.") from error
+
+
+class Params:
+    """The parameters of one call: a file and what `-S` sets over it.
+
+    Attributes:
+        where: The file's name, for messages.
+        overrides: What `-S` gave.
+    """
+
+    def __init__(self, path: Path | None, overrides: Sequence[str]) -> None:
+        self.where = str(path) if path else "parameters"
+        self.overrides = tuple(overrides)
+        content = (read_yaml(path) or {}) if path else {}
+        if not isinstance(content, dict):
+            raise ParamsError(f"{self.where}: holds {type(content).__name__}, wanted sections.")
+        _refuse_unknown(self.where, content, SECTIONS, "sections")
+        self.content: dict[str, Any] = content
+        for override in overrides:
+            self._set(override)
+
+    def section(self, name: str, kind: type[Config]) -> Config:
+        """Return a section as its dataclass; what it does not name keeps its default.
+
+        Raises:
+            ParamsError: If a key is unknown, of the wrong type, or out of range.
+        """
+        return build(kind, self.content.get(name) or {}, f"{self.where}: {name}")
+
+    def _set(self, override: str) -> None:
+        from ruamel.yaml import YAML
+
+        key, equals, text = override.partition("=")
+        path = key.split(".")
+        if not equals or len(path) < 2 or path[0] not in SECTIONS:
+            raise ParamsError(
+                f"-S {override}: wanted section.key=value with a section of {list(SECTIONS)}."
+            )
+        place = self.content
+        for part in path[:-1]:
+            if not isinstance(place.get(part), dict):
+                place[part] = {}
+            place = place[part]
+        place[path[-1]] = YAML(typ="safe", pure=True).load(text)
+
+
+def build(kind: type[Config], values: Any, where: str) -> Config:
+    """Make a dataclass of a mapping, and of the mappings within it.
+
+    Raises:
+        ParamsError: If a key is unknown or a value has the wrong type.
+    """
+    if not isinstance(values, Mapping):
+        raise ParamsError(f"{where}: holds {values!r}, wanted keys and values.")
+    fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, kind))}
+    _refuse_unknown(where, values, tuple(fields), "keys")
+    hints = typing.get_type_hints(kind)
+    made = {key: _value(hints[key], value, f"{where}.{key}") for key, value in values.items()}
+    return kind(**made)
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return build(hint, value or {}, where)
+    allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    for kind in allowed:
+        # A whole number is a float; True is not a number, although Python thinks so.
+        if kind is float and type(value) is int:
+            return float(value)
+        if type(value) is kind:
+            return value
+    names = " or ".join("nothing" if kind is type(None) else kind.__name__ for kind in allowed)
+    raise ParamsError(f"{where}: found {value!r}, wanted {names}.")
+
+
+def _refuse_unknown(where: str, values: Mapping[str, Any], known: Sequence[str], what: str) -> None:
+    unknown = sorted(str(key) for key in values if key not in known)
+    if unknown:
+        raise ParamsError(f"{where}: has unknown {what} {unknown}; known are {list(known)}.")

@@ -1,0 +1,80 @@
+"""`genser predict`: a head on loose recordings."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stages.options import device_option, params_of, torch_device
+from stages.score import head_option
+
+if TYPE_CHECKING:
+    from pipeline.prediction import FilePrediction
+
+BAR_CELLS = 30
+
+
+@click.command("predict")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE ..."
+)
+@head_option
+@click.option("--encoder", help="Folder or hub id of the encoder  [default: the head's own]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@device_option
+@click.pass_context
+def command(
+    context: click.Context,
+    files: Sequence[Path],
+    head_folder: Path,
+    encoder: str | None,
+    as_json: bool,
+    device: str,
+) -> None:
+    """Say which class each recording is, with a calibrated probability of every class.
+
+    \b
+    Example:
+      genser predict hello.wav --head models/demo
+    """
+    from pipeline.heads.trained import load_head
+    from pipeline.prediction import encoder_of, predict_files
+    from pipeline.sampler import SamplerConfig
+
+    sampler = params_of(context).section("score", SamplerConfig)
+    where = torch_device(device)
+    trained = load_head(head_folder, where)
+    opened, config = encoder_of(trained, encoder, where)
+    results = predict_files(files, trained, opened, config, sampler, device=where)
+    if as_json:
+        click.echo(json.dumps([_as_json(result) for result in results], ensure_ascii=False))
+    else:
+        for result in results:
+            _show(result)
+    if any(result.error for result in results):
+        sys.exit(3)
+
+
+def _as_json(result: "FilePrediction") -> dict[str, object]:
+    return {
+        "path": str(result.path),
+        "predicted": result.predicted,
+        "probabilities": result.probabilities,
+        "error": result.error or None,
+    }
+
+
+def _show(result: "FilePrediction") -> None:
+    if result.error:
+        click.echo(f"{result.path}: {result.error}", err=True)
+        return
+    assert result.predicted is not None
+    best = result.probabilities[result.predicted]
+    click.echo(f"{result.path}: {result.predicted} ({best:.0%})")
+    width = max(len(name) for name in result.probabilities)
+    for name, value in result.probabilities.items():
+        bar = "█" * round(value * BAR_CELLS)
+        click.echo(f"  {name:<{width}}  {value:6.1%}  {bar}")

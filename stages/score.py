@@ -1,0 +1,72 @@
+"""`genser score`: stored features and a head into predictions."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from stages.options import (
+    by_corpus,
+    device_option,
+    manifest_argument,
+    params_of,
+    store_option,
+    torch_device,
+)
+
+head_option = click.option(
+    "--head",
+    "head_folder",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of a trained head.",
+)
+
+
+@click.command("score")
+@manifest_argument
+@store_option
+@head_option
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PREDICTIONS.parquet",
+    help="Parquet file to write.",
+)
+@device_option
+@click.pass_context
+def command(
+    context: click.Context,
+    manifest: Path,
+    stores: Sequence[str],
+    head_folder: Path,
+    out: Path,
+    device: str,
+) -> None:
+    """Score every row of a manifest with a trained head.
+
+    \b
+    Example:
+      genser score data_manifests/demo.csv --store features/demo --head models/demo \\
+        --out predictions/demo.parquet
+    """
+    from pipeline.heads.trained import load_head
+    from pipeline.manifests import read_manifest
+    from pipeline.predictions import write_predictions
+    from pipeline.sampler import SamplerConfig
+    from pipeline.scoring import score_manifest
+
+    config = params_of(context).section("score", SamplerConfig)
+    where = torch_device(device)
+    predictions = score_manifest(
+        read_manifest(manifest),
+        by_corpus(stores, "--store"),
+        load_head(head_folder, where),
+        config,
+        device=where,
+    )
+    write_predictions(out, predictions)
+    failed = predictions.table.num_rows - predictions.table["error"].null_count
+    scored = predictions.table.num_rows - failed
+    click.echo(f"{out}: {scored} clips scored, {failed} without features")

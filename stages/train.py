@@ -1,0 +1,95 @@
+"""`genser train`: stored features into a head."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from stages.label_maps import find_label_map, read_label_map
+from stages.options import (
+    by_corpus,
+    device_option,
+    dry_run_option,
+    label_map_option,
+    manifest_argument,
+    overlap_option,
+    params_of,
+    store_option,
+    task_option,
+    torch_device,
+)
+from stages.progress import Progress
+
+
+@click.command("train")
+@manifest_argument
+@store_option
+@task_option
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="HEAD",
+    help="Folder for the head.",
+)
+@label_map_option
+@overlap_option
+@device_option
+@dry_run_option
+@click.pass_context
+def command(
+    context: click.Context,
+    manifest: Path,
+    stores: Sequence[str],
+    task: str,
+    out: Path,
+    label_map: Path | None,
+    allow_speaker_overlap: bool,
+    device: str,
+    dry_run: bool,
+) -> None:
+    """Train a head on the rows of split train, select it on dev, and save it.
+
+    Stopped at any moment, it goes on from its last look at dev and ends with the same weights.
+
+    \b
+    Example:
+      genser train data_manifests/demo.csv --store features/demo --task emotion --out models/demo
+    """
+    from pipeline.dataset import StoredFeatures
+    from pipeline.fitting import choose_rows, fit_head
+    from pipeline.manifests import read_manifest
+    from pipeline.training import TrainConfig
+
+    config = params_of(context).section("train", TrainConfig)
+    read = read_manifest(manifest)
+    folders = by_corpus(stores, "--store")
+    classes = read_label_map(find_label_map(manifest, task, label_map))
+    if dry_run:
+        rows = choose_rows(
+            read,
+            StoredFeatures(read, folders),
+            task=task,
+            label_map=classes,
+            allow_overlap=allow_speaker_overlap,
+        )
+        click.echo(
+            f"{out}: {config.num_steps} steps of {config.batch_size} clips on {len(rows.train)} "
+            f"training clips, {len(rows.dev)} dev clips, {len(rows.classes)} classes; "
+            "nothing was done."
+        )
+        return
+    with Progress("steps") as progress:
+        fit = fit_head(
+            read,
+            folders,
+            task=task,
+            label_map=classes,
+            config=config,
+            out=out,
+            allow_overlap=allow_speaker_overlap,
+            device=torch_device(device),
+            reporter=progress,
+        )
+    values = ", ".join(f"{name.upper()} {value:.3f}" for name, value in fit.dev.items())
+    click.echo(f"{out}: step {fit.best_step} was best on dev: {values}")

@@ -1,0 +1,103 @@
+"""`genser validate`: is a manifest fit to be used?"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stages.label_maps import find_label_map, read_label_map
+from stages.options import (
+    by_corpus,
+    manifest_argument,
+    overlap_option,
+)
+from stages.progress import Progress
+
+if TYPE_CHECKING:
+    from pipeline.manifests import Manifest
+
+SHOWN = 10
+
+
+@click.command("validate")
+@manifest_argument
+@click.option(
+    "--audio-root",
+    "audio_roots",
+    multiple=True,
+    metavar="[CORPUS=]DIR",
+    help="Folder that the manifest's paths start from; with it, missing files are found.",
+)
+@click.option("--audio", is_flag=True, help="Decode every clip, and compare contents over splits.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Decoders.")
+@overlap_option
+def command(
+    manifest: Path,
+    audio_roots: Sequence[str],
+    audio: bool,
+    workers: int,
+    allow_speaker_overlap: bool,
+) -> None:
+    """Check a manifest's rows, labels, speakers and, if asked, its recordings.
+
+    \b
+    Example:
+      genser validate data_manifests/demo.csv --audio-root demo/audio --audio
+    """
+    from pipeline.errors import ParamsError
+    from pipeline.labels import class_names
+    from pipeline.manifests import SPLITS, read_manifest
+    from pipeline.splits import find_leaks, require_no_leaks
+
+    read = read_manifest(manifest)
+    table = read.table
+    for task in read.tasks:
+        label_map = read_label_map(find_label_map(manifest, task, None))
+        class_names(read, task, label_map)
+    leaks = find_leaks(table)
+    require_no_leaks(manifest, leaks, allowed=allow_speaker_overlap)
+    if audio and not audio_roots:
+        raise ParamsError("--audio: needs --audio-root, the folder that the paths start from.")
+    if audio_roots:
+        bad = _look_at_audio(
+            read, audio_roots, decode=audio, workers=workers, allowed=allow_speaker_overlap
+        )
+        if bad:
+            for line in bad[:SHOWN]:
+                click.echo(line, err=True)
+            more = f", {len(bad) - SHOWN} not shown" if len(bad) > SHOWN else ""
+            click.echo(f"{manifest}: {len(bad)} of {len(table)} clips are bad{more}", err=True)
+            sys.exit(1)
+    parts = [f"{name} {int((table['split'] == name).sum())}" for name in SPLITS]
+    shared = f"; {len(leaks.speakers)} speakers in several splits (allowed)" if leaks else ""
+    click.echo(f"{manifest}: {len(table)} rows are fine: {', '.join(parts)}{shared}")
+
+
+def _look_at_audio(
+    read: "Manifest", audio_roots: Sequence[str], *, decode: bool, workers: int, allowed: bool
+) -> list[str]:
+    """Return a line per bad clip; without decoding, only missing files are bad."""
+    from pipeline.manifests import requests
+    from pipeline.splits import find_leaks, require_no_leaks
+    from pipeline.store.views import OK
+    from pipeline.validation import decode_all
+
+    roots = by_corpus(audio_roots, "--audio-root")
+    ids = read.table["utterance_id"]
+
+    def line(row: int, what: str) -> str:
+        return f"{read.path}:{read.row_number(row)}: {ids[row]!r}: {what}"
+
+    if not decode:
+        paths = requests(read, roots)["path"]
+        return [line(i, f"no file {p}") for i, p in enumerate(paths) if not Path(p).is_file()]
+    with Progress("clips") as progress:
+        found = decode_all(read, roots, workers=workers, reporter=progress)
+    require_no_leaks(read.path, find_leaks(read.table, found["audio_digest"]), allowed=allowed)
+    return [
+        line(i, f"{outcome}: {message}")
+        for i, (outcome, message) in enumerate(zip(found["outcome"], found["message"], strict=True))
+        if outcome != OK
+    ]

@@ -1,0 +1,47 @@
+"""`genser verify`: every digest of a store, a head or predictions."""
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command("verify")
+@click.argument("path", type=click.Path(path_type=Path), metavar="PATH")
+@click.option(
+    "--repair", is_flag=True, help="Drop a store's damaged shards, so that extract refills them."
+)
+def command(path: Path, repair: bool) -> None:
+    """Hold every byte of a store, a head or a predictions file to its digest.
+
+    \b
+    Example:
+      genser verify features/demo --repair
+    """
+    from pipeline.store.verification import repair_store, verify_store
+
+    from pipeline.errors import ParamsError
+    from pipeline.heads.trained import read_description, read_weights
+    from pipeline.predictions import verify_predictions
+    from stages.kinds import kind_of
+
+    kind = kind_of(path)
+    if kind == "params":
+        raise ParamsError(f"{path}: has no digests; give a store, a head or predictions.")
+    if kind == "head":
+        read_weights(path, read_description(path))
+    elif kind == "predictions":
+        verify_predictions(path)
+    else:
+        faults = verify_store(path)
+        if faults and repair:
+            for line in repair_store(path):
+                click.echo(line)
+            faults = verify_store(path)
+        if faults:
+            for line in faults:
+                click.echo(line, err=True)
+            if not repair:
+                click.echo(f"run 'genser verify {path} --repair', then extract again", err=True)
+            sys.exit(1)
+    click.echo(f"{path}: whole")

@@ -1,0 +1,129 @@
+"""The repository's rules about itself."""
+
+import ast
+import configparser
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+import pipeline
+import stages
+from stages.cli import COMMANDS
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("pipeline", "stages")
+
+
+def module_file(name: str) -> Path | None:
+    path = ROOT / Path(*name.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.exists():
+            return candidate
+    return None
+
+
+def imported(path: Path) -> set[str]:
+    """Names of our modules that a file imports, inside functions too, type-checking blocks not."""
+    names = set()
+    for node in ast.walk(_without_type_checking(ast.parse(path.read_text()))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return {n for n in names if n.split(".")[0] in PACKAGES}
+
+
+def _without_type_checking(tree: ast.Module) -> ast.Module:
+    class Remove(ast.NodeTransformer):
+        def visit_If(self, node: ast.If) -> ast.AST | None:
+            is_guard = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+            return None if is_guard else self.generic_visit(node)
+
+    return Remove().visit(tree)
+
+
+def import_closure(start: Path) -> set[str]:
+    found: set[Path] = set()
+    todo = [start]
+    while todo:
+        path = todo.pop()
+        if path in found:
+            continue
+        found.add(path)
+        todo += [f for name in imported(path) if (f := module_file(name))]
+    return {p.relative_to(ROOT).as_posix() for p in found if p.name != "__init__.py"}
+
+
+def dvc_stages() -> dict[str, dict]:
+    return YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+def test_packages_lie_in_the_repository():
+    for package in (pipeline, stages):
+        assert Path(package.__file__).parent.parent == ROOT
+
+
+@pytest.mark.parametrize("stage", list(dvc_stages()))
+def test_a_dvc_stage_depends_on_exactly_the_modules_it_imports(stage):
+    deps = {d for d in dvc_stages()[stage]["deps"] if d.endswith(".py")}
+    assert deps == import_closure(ROOT / "stages" / f"{stage}.py")
+
+
+def test_an_edited_head_does_not_extract_again():
+    heads = {d for d in dvc_stages()["extract"]["deps"] if "heads/" in d or "training" in d}
+    assert not heads
+
+
+def test_dvc_calls_nothing_but_genser():
+    for stage in dvc_stages().values():
+        assert stage["cmd"].startswith("genser ")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_help_text_with_an_example(name):
+    module = (ROOT / "stages" / f"{name}.py").read_text()
+    assert f"genser {name}" in module or re.search(rf"genser .*{name} ", module)
+    assert "Example:" in module
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from stages.cli import main, COMMANDS\n"
+        "for c in ([], *([c] for c in COMMANDS)):\n"
+        "    assert CliRunner().invoke(main, [*c, '--help']).exit_code == 0\n"
+        "heavy = {'torch', 'transformers', 'pandas', 'numpy', 'pyarrow', 'h5py', 'matplotlib'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_every_module_has_its_place_in_the_layers():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    text = config["importlinter:contract:pipeline"]["layers"]
+    placed = set(re.findall(r"[\w.]+", text))
+    modules = {
+        p.relative_to(ROOT / "pipeline").with_suffix("").as_posix().replace("/", ".")
+        for p in (ROOT / "pipeline").rglob("*.py")
+        if p.name != "__init__.py"
+    }
+    for module in modules:
+        assert module in placed or module.split(".")[0] in placed, module
+
+
+def test_no_module_is_longer_than_it_should_be():
+    too_long = {
+        str(p.relative_to(ROOT)): n
+        for package in PACKAGES
+        for p in (ROOT / package).rglob("*.py")
+        if (n := len(p.read_text().splitlines())) > 300
+    }
+    assert not too_long
