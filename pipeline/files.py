@@ -94,6 +94,17 @@ def publish(path: Path) -> Iterator[Path]:
         raise
 
 
+def require_writable(folder: Path) -> None:
+    """Make a folder and write to it once, so that long work does not fail at its end.
+
+    Raises:
+        OutputError: If it cannot be made or written.
+    """
+    probe = folder / ".writable"
+    publish_bytes(probe, b"")
+    probe.unlink()
+
+
 def publish_bytes(path: Path, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all.
 

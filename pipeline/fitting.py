@@ -10,7 +10,7 @@ import torch
 from pipeline.checkpoints import Checkpoints
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import ManifestError
-from pipeline.files import publish, sha256_bytes
+from pipeline.files import publish, require_writable, sha256_bytes
 from pipeline.heads.base import FeatureShape, feature_shape
 from pipeline.heads.catalogue import build_head
 from pipeline.heads.standardiser import Standardiser
@@ -115,6 +115,7 @@ def fit_head(
         ParamsError: If the classes are too many for the width of the features.
         OutputError: If the folder cannot be written.
     """
+    require_writable(out)
     features = StoredFeatures(manifest, stores)
     rows = choose_rows(
         manifest, features, task=task, label_map=label_map, allow_overlap=allow_overlap

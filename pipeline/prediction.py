@@ -11,8 +11,8 @@ from pipeline.encoders.hubert import SpeechEncoder, open_encoder
 from pipeline.encoding import ExtractConfig, encode_clip, make_recipe
 from pipeline.errors import AudioError, HeadError
 from pipeline.heads.trained import TrainedHead
+from pipeline.inference import score_features
 from pipeline.sampler import SamplerConfig
-from pipeline.training import score_features
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,13 +8,13 @@ import pandas as pd
 
 from pipeline.dataset import StoredFeatures
 from pipeline.heads.trained import TrainedHead
+from pipeline.inference import score_features
 from pipeline.labels import UNLABELLED, class_indices, class_names
 from pipeline.manifests import Manifest
 from pipeline.predictions import Predictions, assemble_predictions
 from pipeline.sampler import SamplerConfig
 from pipeline.splits import find_leaks
 from pipeline.store.views import OK
-from pipeline.training import score_features
 
 
 def score_manifest(

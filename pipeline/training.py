@@ -16,6 +16,7 @@ from pipeline.heads.base import Batch, Head, Phase
 from pipeline.heads.catalogue import HEADS
 from pipeline.heads.genser import GenSERConfig
 from pipeline.heads.standardiser import KINDS, Standardiser
+from pipeline.inference import autocast, score_features
 from pipeline.metrics import SELECTORS
 from pipeline.optimisation import (
     PRECISIONS,
@@ -29,8 +30,6 @@ from pipeline.optimisation import (
 )
 from pipeline.reporting import Reporter
 from pipeline.sampler import SamplerConfig
-
-SCORED_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,32 +302,3 @@ class _Loop:
             dev={name: value(self.dev.labels, predicted) for name, value in SELECTORS.items()},
             curves=pd.DataFrame(self.curves).astype({"step": "int64"}),
         )
-
-
-def autocast(device: str, precision: str) -> torch.autocast:
-    """Return the context in which the network runs in `precision`."""
-    kind = device.partition(":")[0]
-    return torch.autocast(kind, dtype=torch.bfloat16, enabled=precision == "bfloat16")
-
-
-@torch.inference_mode()
-def score_features(
-    head: Head,
-    standardiser: Standardiser,
-    features: np.ndarray,
-    config: SamplerConfig,
-    *,
-    device: str,
-    precision: str,
-) -> np.ndarray:
-    """Return a head's class scores of stored features, float32, shape (N, C)."""
-    head.eval()
-    parts = []
-    for start in range(0, len(features), SCORED_AT_ONCE):
-        part = torch.from_numpy(features[start : start + SCORED_AT_ONCE]).to(device)
-        labels = torch.full((len(part),), -1, device=device)
-        with autocast(device, precision):
-            batch = Batch(layers=standardiser(part), labels=labels)
-            parts.append(head.scores(batch, config).float().cpu())
-    scores: np.ndarray = torch.cat(parts).numpy()
-    return scores

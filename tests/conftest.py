@@ -1,0 +1,94 @@
+import os
+
+# Read once, when torch and transformers are first imported.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+
+from pipeline.encoders.seeded import save_seeded_encoder
+from pipeline.manifests import write_manifest
+
+# A second thread gains nothing at these sizes, and beside another busy process it stalls.
+torch.set_num_threads(1)
+
+MakeWav = Callable[..., Path]
+
+
+class SmallCorpus(NamedTuple):
+    """A manifest and the folder of its recordings."""
+
+    manifest: Path
+    audio: Path
+
+
+def _make_wav(
+    path: Path, seconds: float = 1.0, seed: int = 0, rate: int = 16000, channels: int = 1
+) -> Path:
+    """Write a sine in noise, another in each channel; the suffix chooses the format."""
+    generator = np.random.default_rng(seed)
+    times = np.arange(round(seconds * rate)) / rate
+    pitches = generator.uniform(100, 400, channels)
+    tones = 0.3 * np.sin(2 * np.pi * pitches * times[:, None])
+    samples = tones + 0.05 * generator.standard_normal(tones.shape)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, rate)
+    return path
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def make_wav() -> MakeWav:
+    return _make_wav
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("encoder")
+    save_seeded_encoder(folder, size="tiny")
+    return folder
+
+
+@pytest.fixture
+def speech_folder(tmp_path: Path) -> Path:
+    """A folder with three mono WAVs of .3, .7 and 1.2 s at 16 kHz: a.wav, b.wav, c.wav."""
+    for seed, (name, seconds) in enumerate([("a", 0.3), ("b", 0.7), ("c", 1.2)]):
+        _make_wav(tmp_path / "speech" / f"{name}.wav", seconds, seed)
+    return tmp_path / "speech"
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> SmallCorpus:
+    """Twelve clips of .3 to 1.2 s: a speaker per split, two angry and two sad clips each."""
+    audio = tmp_path / "audio"
+    rows = []
+    for i in range(12):
+        split = ("train", "dev", "test")[i // 4]
+        name = f"{split}_{i % 4}"
+        path = _make_wav(audio / split / f"{name}.wav", round(0.3 + i * 0.9 / 11, 2), seed=i)
+        rows.append(
+            {
+                "utterance_id": name,
+                "path": path.relative_to(audio).as_posix(),
+                "corpus": "small",
+                "speaker": f"speaker_{split}",
+                "split": split,
+                "emotion": ("angry", "sad")[i % 2],
+                "gender": "female",
+            }
+        )
+    manifest = tmp_path / "manifest.csv"
+    write_manifest(manifest, pd.DataFrame(rows))
+    return SmallCorpus(manifest, audio)
