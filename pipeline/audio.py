@@ -6,9 +6,10 @@ second. `CONTRACT` is part of every recipe and rises whenever these samples woul
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -21,6 +22,7 @@ CONTRACT = 1
 BLOCK_S = 10.0
 TIME_STAMP_TOLERANCE_S = 0.001  # time stamps are written in milliseconds
 UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what a WAV says that was written to a pipe
+OGG_PAGE_MAX = 27 + 255 + 255 * 255  # bytes: header, lengths, contents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +92,7 @@ def read_clip(segment: Segment, *, sample_rate: int, max_kept_s: float) -> Clip:
                 kept.append(block)
                 if count > max_kept_s * sample_rate:
                     kept = None
-        native.check(segment)
+        native.check()
         _check_promises(segment, native.num_samples, file.samplerate)
     mean = total / max(count, 1)
     return Clip(
@@ -104,51 +106,62 @@ def read_clip(segment: Segment, *, sample_rate: int, max_kept_s: float) -> Clip:
     )
 
 
-def read_windows(segment: Segment, *, sample_rate: int, length: int) -> Iterator[np.ndarray]:
-    """Decode a segment again, as windows of `length` samples and a shorter last one."""
+def read_windows(
+    segment: Segment, *, sample_rate: int, lengths: Iterable[int]
+) -> Iterator[np.ndarray]:
+    """Decode a segment again, as windows of these lengths, samples at the wanted rate."""
     with _opened(segment) as file:
+        blocks = _resampled(_mono_blocks(file, segment), file, sample_rate)
         held = np.zeros(0, np.float32)
-        for block in _resampled(_mono_blocks(file, segment), file, sample_rate):
-            held = np.concatenate([held, block])
-            while len(held) > length:
-                yield held[:length]
-                held = held[length:]
-        if len(held):
-            yield held
+        for length in lengths:
+            while len(held) < length:
+                block = next(blocks, None)
+                if block is None:
+                    raise AudioError(
+                        views.TRUNCATED, "the file became shorter while it was read; restore it."
+                    )
+                held = np.concatenate([held, block])
+            yield held[:length]
+            held = held[length:]
 
 
 class _NativeStatistics:
-    """Digest, count and health of the samples as they were decoded."""
+    """Digest, count and range of the samples as they were decoded; refuses NaN and silence."""
 
     def __init__(self, rate: int) -> None:
         self.digest = hashlib.sha256(struct.pack("<I", rate))
         self.num_samples = 0
-        self._low, self._high, self._finite = np.inf, -np.inf, True
+        self._low, self._high = np.inf, -np.inf
 
     def watch(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         for block in blocks:
+            if not np.isfinite(block).all():
+                raise AudioError(
+                    views.NONFINITE, "the samples hold NaN or infinity; mend the file."
+                )
             self.digest.update(block.astype("<f4", copy=False).tobytes())
             self.num_samples += len(block)
-            self._finite = self._finite and bool(np.isfinite(block).all())
             if len(block):
                 self._low = min(self._low, float(block.min()))
                 self._high = max(self._high, float(block.max()))
             yield block
 
-    def check(self, segment: Segment) -> None:
-        if not self._finite:
-            raise AudioError(views.NONFINITE, "the samples hold NaN or infinity; mend the file.")
-        if self.num_samples and self._low == self._high:
+    def check(self) -> None:
+        if self.num_samples > 1 and self._low == self._high:
             raise AudioError(
                 views.SILENT, f"all {self.num_samples} samples are {self._low:g}; record it again."
             )
 
 
 def _opened(segment: Segment) -> soundfile.SoundFile:
-    if not segment.path.is_file():
-        raise AudioError(views.MISSING, "no such file under the audio root; restore it.")
     try:
-        _check_wav_is_whole(segment.path)
+        if not segment.path.is_file():
+            raise AudioError(views.MISSING, "no such file under the audio root; restore it.")
+        if segment.path.suffix.lower() == ".raw":
+            raise AudioError(
+                views.DECODE_ERROR, "a .raw file does not say its rate; convert it to WAV or FLAC."
+            )
+        _check_is_whole(segment.path)
         return soundfile.SoundFile(segment.path)
     except soundfile.LibsndfileError as error:
         raise AudioError(
@@ -156,7 +169,7 @@ def _opened(segment: Segment) -> soundfile.SoundFile:
         ) from error
     except OSError as error:
         raise AudioError(
-            views.DECODE_ERROR, f"cannot be read ({error.strerror}); mend its permissions."
+            views.DECODE_ERROR, f"cannot be read ({error.strerror}); mend its name or permissions."
         ) from error
 
 
@@ -193,7 +206,12 @@ def _mono_blocks(file: soundfile.SoundFile, segment: Segment) -> Iterator[np.nda
 def _mono(block: np.ndarray, channel: int | None) -> np.ndarray:
     if channel is not None:
         return np.ascontiguousarray(block[:, channel - 1])
-    return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+    if block.shape[1] == 1:
+        return block[:, 0]
+    # What overflows here becomes infinite, and is refused for that.
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean: np.ndarray = block.mean(axis=1, dtype=np.float32)
+    return mean
 
 
 def _sample_range(file: soundfile.SoundFile, segment: Segment) -> tuple[int, int]:
@@ -237,22 +255,45 @@ def _check_promises(segment: Segment, num_samples: int, sample_rate: int) -> Non
         )
 
 
-def _check_wav_is_whole(path: Path) -> None:
-    """Hold a RIFF WAV's data chunk to the file's size: libsndfile reads half a file as if whole."""
+def _check_is_whole(path: Path) -> None:
+    """Find what libsndfile reads as if whole: a WAV or Ogg file that ends too early."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(12)
-        if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+        if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
+            _check_wav(file, size)
+        elif head[:4] == b"OggS":
+            _check_ogg(file, size)
+
+
+def _check_wav(file: BinaryIO, size: int) -> None:
+    """Hold the data chunk's length to the bytes that are there."""
+    long_length = None  # RF64 tells a length beyond 4 GB before the chunk
+    while len(header := file.read(8)) == 8:
+        name, length = header[:4], struct.unpack("<I", header[4:])[0]
+        after = file.tell() + length + length % 2
+        if name == b"ds64" and len(lengths := file.read(16)) == 16:
+            long_length = struct.unpack("<Q", lengths[8:])[0]
+        if name == b"data":
+            promised = long_length or length
+            present = size - file.tell()
+            if promised not in UNKNOWN_SIZES and present < promised:
+                raise AudioError(
+                    views.TRUNCATED,
+                    f"{present} bytes of samples present, the header promises {promised}; "
+                    "replace the file.",
+                )
             return
-        while len(header := file.read(8)) == 8:
-            name, length = header[:4], struct.unpack("<I", header[4:])[0]
-            if name == b"data":
-                present = size - file.tell()
-                if length not in UNKNOWN_SIZES and present < length:
-                    raise AudioError(
-                        views.TRUNCATED,
-                        f"{present} bytes of samples present, the header promises {length}; "
-                        "replace the file.",
-                    )
-                return
-            file.seek(length + length % 2, 1)
+        file.seek(after)
+
+
+def _check_ogg(file: BinaryIO, size: int) -> None:
+    """Hold the last page to being whole and marked as the last."""
+    file.seek(max(size - OGG_PAGE_MAX, 0))
+    tail = file.read()
+    page = tail[max(tail.rfind(b"OggS"), 0) :]
+    lengths = page[27 : 27 + page[26]] if len(page) > 26 else b""
+    if not lengths or not page[5] & 4 or len(page) < 27 + len(lengths) + sum(lengths):
+        raise AudioError(
+            views.TRUNCATED, "the stream has no end, bytes are missing; replace the file."
+        )

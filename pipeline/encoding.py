@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -167,8 +168,9 @@ def _encode_long(
 ) -> Moments:
     rate = encoder.checkpoint.sample_rate
     num_windows = math.ceil(clip.num_resampled / (config.max_duration_s * rate))
-    length = math.ceil(clip.num_resampled / num_windows)
-    windows = audio.read_windows(segment, sample_rate=rate, length=length)
+    ends = [clip.num_resampled * i // num_windows for i in range(num_windows + 1)]
+    lengths = [end - start for start, end in pairwise(ends)]
+    windows = audio.read_windows(segment, sample_rate=rate, lengths=lengths)
     parts = [encoder.encode([_normalise(clip, window, encoder)])[0] for window in windows]
     return combine(parts)
 

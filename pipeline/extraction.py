@@ -22,14 +22,14 @@ from pipeline.encoding import (
     make_recipe,
     stored,
 )
-from pipeline.errors import AudioError
+from pipeline.errors import AudioError, ManifestError
 from pipeline.provenance import package_versions
 from pipeline.reporting import Reporter
 from pipeline.store.format import Shard
 from pipeline.store.planning import Group, plan_groups
 from pipeline.store.recipe import Recipe
 from pipeline.store.runs import Job, Run, enter_run
-from pipeline.store.views import CLIP_COLUMNS, LAYERS, OK
+from pipeline.store.views import CLIP_COLUMNS, LAYERS, LENGTH_MISMATCH, OK
 from pipeline.store.writer import ViewWriter
 
 
@@ -81,23 +81,38 @@ def extract(
         prune: Forget clips that `requests` does not name.
 
     Raises:
+        ManifestError: If two rows have one id.
         FeatureStoreError: If the store is in use, damaged, or was made with another recipe.
         OutputError: If it cannot be written; finished shards are kept.
     """
+    repeated = requests["utterance_id"][requests["utterance_id"].duplicated()]
+    if len(repeated):
+        raise ManifestError(
+            f"{root}: found store_id {repeated.iloc[0]!r} in several rows, wanted one row for each "
+            "clip of a store; mend the manifest."
+        )
     recipe = make_recipe(encoder, config)
     provenance = {"encoder": config.encoder, "versions": package_versions()}
     job = job or Job()
     plan_key = [requests.drop(columns="path").to_json(orient="values"), dict(recipe)]
     with enter_run(root, job=job, plan_key=plan_key) as run, _pool(workers) as executor:
-        writer = ViewWriter(root, LAYERS, recipe, provenance)
-        groups = plan_groups(
-            writer,
-            requests,
-            rows_per_shard=config.rows_per_shard,
-            digests_of=lambda paths: list(executor.map(file_digest, paths)),
-            may_adopt=run.alone,
-        )
+        with run.settled():
+            writer = ViewWriter(root, LAYERS, recipe, provenance)
+
+        def plan() -> list[Group]:
+            return plan_groups(
+                writer,
+                requests,
+                rows_per_shard=config.rows_per_shard,
+                digests_of=lambda paths: list(executor.map(file_digest, paths)),
+                may_adopt=run.alone,
+            )
+
+        groups = plan()
         run.share()
+        with run.settled():
+            if writer.refresh():  # the other jobs have committed while this one planned
+                groups = plan()
         mine = [g for g in groups if job.owns(g.number) and not g.is_finished]
         num_todo = sum(len(g.requests) for g in mine)
         num_resumed = sum(len(g.requests) for g in groups if g.is_finished)
@@ -216,6 +231,9 @@ def _clip_table(
     rows: np.ndarray,
 ) -> pd.DataFrame:
     clips = [d.clip for d in decoded]
+    outcomes = [errors[i].outcome if i in errors else OK for i in range(len(decoded))]
+    # Of a broken promise the promise is kept, so that the clip is tried again when it changes.
+    is_broken = np.array(outcomes) == LENGTH_MISMATCH
     columns = {
         "utterance_id": requests["utterance_id"].tolist(),
         "start": requests["start"].to_numpy(),
@@ -223,10 +241,14 @@ def _clip_table(
         "channel": requests["channel"].to_numpy(),
         "file_digest": [d.file_digest for d in decoded],
         "audio_digest": [c.audio_digest if c else "" for c in clips],
-        "num_samples": [c.num_samples if c else 0 for c in clips],
-        "sample_rate": [c.sample_rate if c else 0 for c in clips],
+        "num_samples": np.where(
+            is_broken, requests["num_samples"], [c.num_samples if c else 0 for c in clips]
+        ),
+        "sample_rate": np.where(
+            is_broken, requests["sample_rate"], [c.sample_rate if c else 0 for c in clips]
+        ),
         "duration": [c.duration if c else 0.0 for c in clips],
-        "outcome": [errors[i].outcome if i in errors else OK for i in range(len(decoded))],
+        "outcome": outcomes,
         "message": [str(errors.get(i, "")) for i in range(len(decoded))],
         "row": rows,
     }
@@ -238,10 +260,9 @@ def _commit(
     run: Run, writer: ViewWriter, groups: Sequence[Group], requests: pd.DataFrame, *, prune: bool
 ) -> bool:
     """Commit if every shard of the plan is there; return whether the store now holds it."""
-    with run.committing() as is_open:
-        if not is_open:
-            return True
-        numbers = [group.number for group in groups]
+    with run.settled():
+        # Another job may have found the plan complete before this one.
+        numbers = [] if writer.refresh() else [group.number for group in groups]
         if set(numbers) - set(writer.published()):
             return False
         writer.commit(numbers, keep=frozenset(requests["utterance_id"]) if prune else None)

@@ -54,13 +54,15 @@ def unseal_json(data: bytes) -> dict[str, Any] | None:
     """Return what `sealed_json` wrote, without its seal; None if a byte has changed."""
     try:
         value = json.loads(data)
-    except ValueError:
+        if not isinstance(value, dict) or "sha256" not in value:
+            return None
+        seal = value.pop("sha256")
+        # Re-writing must give the same bytes: white space would otherwise be outside the seal.
+        is_whole = seal == fingerprint(value) and data == sealed_json(value)
+    except (ValueError, RecursionError):
+        # Not JSON, or what JSON can say and a seal cannot: NaN, half a surrogate pair.
         return None
-    # Re-writing must give the same bytes: white space would otherwise be outside the seal.
-    if not isinstance(value, dict) or "sha256" not in value:
-        return None
-    seal = value.pop("sha256")
-    return value if seal == fingerprint(value) and data == sealed_json(value) else None
+    return value if is_whole else None
 
 
 @contextmanager
@@ -73,25 +75,36 @@ def publish(path: Path) -> Iterator[Path]:
         OutputError: If anything cannot be written; what stood at `path` stays as it was.
     """
     temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
+    with writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            sync_folder(path.parent)
+        except BaseException:
+            _discard(temporary)
+            raise
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the operating system refuses while `path` is changed into one line.
+
+    Raises:
+        OutputError: Instead of any other `OSError`.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_folder(path.parent)
+        yield
     except OutputError:
         raise
     except OSError as error:
-        _discard(temporary)
         reason = error.strerror or str(error)
         raise OutputError(
             f"{path}: cannot be written ({reason}); free space or mend the folder's permissions, "
             "then run the same command again: what was finished is kept."
         ) from error
-    except BaseException:
-        _discard(temporary)
-        raise
 
 
 def require_writable(folder: Path) -> None:

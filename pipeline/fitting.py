@@ -21,7 +21,8 @@ from pipeline.provenance import package_versions
 from pipeline.reporting import Reporter
 from pipeline.splits import Leaks, find_leaks, require_no_leaks
 from pipeline.store.views import LAYERS
-from pipeline.training import Fit, LabelledFeatures, TrainConfig, train_head
+from pipeline.train_config import TrainConfig
+from pipeline.training import Fit, LabelledFeatures, train_head
 
 CURVES = "curves.tsv"
 

@@ -4,14 +4,16 @@ EmoBox's JSONL is read as it is (`key`, `wav`, `emo`, `num_frame`, ...). Columns
 in `data_manifests/README.md` are raw labels, one task each.
 """
 
-from collections.abc import Callable, Mapping
+import csv
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.json
 import pyarrow.parquet as pq
 
 from pipeline.errors import ManifestError
@@ -25,6 +27,8 @@ NUMBERS = ("start", "end")
 COUNTS = ("channel", "num_samples", "sample_rate")
 FREE_TEXTS = ("text", "language")
 VOTES = "votes."
+ROWS_AT_A_TIME = 50_000  # of a JSONL file: what is held as Python objects
+LARGEST_COUNT = 2**31 - 1  # 12 hours at 48 kHz
 COLUMN_ORDER = (*TEXTS, *NUMBERS, *COUNTS)
 
 EMOBOX_NAMES = {
@@ -81,14 +85,15 @@ def read_manifest(path: Path) -> Manifest:
     raw, first_row = _read_raw(path)
     if {"key", "wav"} <= set(raw.columns):
         raw = raw.rename(columns=EMOBOX_NAMES).drop(columns=list(EMOBOX_DROPPED), errors="ignore")
+    _check_header(path, raw)
+    if raw.empty:
+        raise ManifestError(f"{path}: has no rows; add one row per utterance.")
     absent = [c for c in REQUIRED if c not in raw.columns]
     if absent:
         raise ManifestError(
             f"{path}: has no column {absent[0]!r}, only {list(raw.columns)}; "
             "see data_manifests/README.md for the columns."
         )
-    if raw.empty:
-        raise ManifestError(f"{path}: has no rows; add one row per utterance.")
     problems = Problems(path, first_row)
     table = _typed(raw, problems)
     _check_values(table, problems)
@@ -105,12 +110,18 @@ def write_manifest(path: Path, table: pd.DataFrame) -> None:
     """
     first = [c for c in COLUMN_ORDER if c in table.columns]
     table = table[[*first, *(c for c in table.columns if c not in first)]]
+    counts = {
+        c: table[c].astype("Int64").where(table[c] >= 0) for c in COUNTS if c in table.columns
+    }
+    table = table.assign(**counts)
     _require_known_suffix(path)
     with publish(path) as temporary:
         if path.suffix == ".csv":
-            table.to_csv(temporary, index=False, lineterminator="\n")
+            table.to_csv(temporary, index=False, lineterminator="\n", quoting=_quoting(table))
         elif path.suffix == ".jsonl":
-            table.to_json(temporary, orient="records", lines=True, force_ascii=False)
+            records = table.astype(object).where(table.notna(), None).to_dict("records")
+            lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+            temporary.write_bytes("".join(lines).encode())
         else:
             pq.write_table(pa.Table.from_pandas(table, preserve_index=False), temporary)
 
@@ -143,52 +154,107 @@ def _require_known_suffix(path: Path) -> None:
         raise ManifestError(f"{path}: suffix {path.suffix!r} is not .csv, .jsonl or .parquet.")
 
 
+def _quoting(table: pd.DataFrame) -> int:
+    """Quote all texts where one holds a carriage return, which is else taken for a row's end."""
+    texts = table.select_dtypes(exclude="number").astype("str")
+    returns = any(texts[name].str.contains("\r", regex=False).any() for name in texts)
+    return csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+
+
 def _read_raw(path: Path) -> tuple[pd.DataFrame, int]:
     """Return every cell as text, "" where there is none, and the number of the first row."""
     _require_known_suffix(path)
     try:
         if path.suffix == ".csv":
-            frame = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8")
-            if not isinstance(frame.index, pd.RangeIndex):
-                raise ManifestError(f"{path}: rows have more cells than the header; mend them.")
-            return frame.fillna(""), 2
-        table = pyarrow.json.read_json(path) if path.suffix == ".jsonl" else pq.read_table(path)
+            return _read_csv(path), 2
+        return (_read_jsonl(path) if path.suffix == ".jsonl" else _read_parquet(path)), 1
     except FileNotFoundError as error:
         raise ManifestError(f"{path}: no such manifest; make one with 'genser prepare'.") from error
+    except ManifestError:
+        raise
     except (OSError, ValueError, pa.ArrowException) as error:
-        first_line = str(error).splitlines()[0]
-        raise ManifestError(
-            f"{path}: cannot be read as {path.suffix} in UTF-8 ({first_line}); mend the file."
-        ) from error
-    columns = {
-        name: table[name].cast(pa.string()).to_pandas().astype("str").fillna("")
-        for name in table.column_names
-    }
-    return pd.DataFrame(columns), 1
+        reason = f"cannot be read as {path.suffix} in UTF-8 ({str(error).splitlines()[0]})"
+        raise ManifestError(f"{path}: {reason}; mend the file.") from error
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    # The header is read as a row: pandas would rename a column that is there twice.
+    # Blank lines count, else the row numbers after one are wrong.
+    frame = pd.read_csv(
+        path,
+        header=None,
+        dtype="str",
+        keep_default_na=False,
+        skip_blank_lines=False,
+        encoding="utf-8",
+    ).fillna("")
+    filled = np.flatnonzero((frame != "").any(axis=1))
+    rows = frame.iloc[1 : filled[-1] + 1 if len(filled) else 1]
+    return rows.reset_index(drop=True).set_axis(frame.iloc[0].tolist(), axis=1)
+
+
+def _read_jsonl(path: Path) -> pd.DataFrame:
+    # Not by pyarrow or pandas: they turn an id that looks like a date into another text.
+    parts = []
+    with path.open(encoding="utf-8", newline="\n") as file:
+        numbered = enumerate(file, start=1)
+        while records := [_record(path, i, line) for i, line in islice(numbered, ROWS_AT_A_TIME)]:
+            names = {name: None for record in records for name in record}
+            columns = {name: [record.get(name, "") for record in records] for name in names}
+            parts.append(pd.DataFrame(columns, dtype="str"))
+    return pd.concat(parts, ignore_index=True).fillna("") if parts else pd.DataFrame(dtype="str")
+
+
+def _record(path: Path, number: int, line: str) -> dict[str, str]:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise ManifestError(f"{path}:{number}: is no JSON ({error}); mend the line.") from error
+    if not isinstance(record, dict):
+        raise ManifestError(f"{path}:{number}: is no JSON object; write one per line.")
+    for name, value in record.items():
+        if isinstance(value, dict | list):
+            raise ManifestError(f"{path}:{number}: {name} {value!r} is no text or number; drop it.")
+        if not isinstance(value, str):
+            record[name] = "" if value is None else repr(value)
+    return record
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    table = pq.read_table(path)
+    texts = {name: table[name].cast(pa.string()).to_pandas() for name in table.column_names}
+    return pd.DataFrame({name: column.astype("str").fillna("") for name, column in texts.items()})
+
+
+def _check_header(path: Path, raw: pd.DataFrame) -> None:
+    repeated = raw.columns[raw.columns.duplicated() | (raw.columns == "")]
+    if len(repeated):
+        fault = (
+            f"names the column {repeated[0]!r} twice"
+            if repeated[0]
+            else "has a column without name"
+        )
+        raise ManifestError(f"{path}: {fault}; name each once.")
 
 
 def _typed(raw: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     columns: dict[str, pd.Series] = {}
     for name in COLUMN_ORDER:
         given = raw[name] if name in raw.columns else pd.Series("", index=raw.index, dtype="str")
-        if name in TEXTS:
-            columns[name] = given
-        elif name in NUMBERS:
-            columns[name] = _numbers(name, given, problems)
-        else:
-            columns[name] = _counts(name, given, problems)
+        read = _numbers if name in NUMBERS else _counts
+        columns[name] = given if name in TEXTS else read(name, given, problems)
     for name in raw.columns:
         if name.startswith(VOTES):
-            votes = _numbers(name, raw[name], problems)
-            problems.add(votes < 0, _below_zero(name, raw[name]))
-            columns[name] = votes
+            columns[name] = _votes(name, raw[name], problems)
         elif name not in columns:
             columns[name] = raw[name]
     return pd.DataFrame(columns)
 
 
-def _below_zero(name: str, given: pd.Series) -> Callable[[int], str]:
-    return lambda i: f"{name} {given[i]!r} is below 0"
+def _votes(name: str, given: pd.Series, problems: Problems) -> pd.Series:
+    values = _numbers(name, given, problems)
+    problems.add(values < 0, lambda i: f"{name} {given[i]!r} is below 0")
+    return values
 
 
 def _numbers(name: str, given: pd.Series, problems: Problems) -> pd.Series:
@@ -201,12 +267,12 @@ def _numbers(name: str, given: pd.Series, problems: Problems) -> pd.Series:
 
 
 def _counts(name: str, given: pd.Series, problems: Problems) -> pd.Series:
-    values = _numbers(name, given, problems).fillna(-1)
+    values = _numbers(name, given, problems)
     whole = values.round()
     # EmoBox writes 32706.000000000004 for a number of samples.
-    bad = (given != "") & (((values - whole).abs() > 1e-6) | (whole < 1))
+    bad = ((values - whole).abs() > 1e-6) | (whole < 1) | (whole > LARGEST_COUNT)
     problems.add(bad, lambda i: f"{name} {given[i]!r} is not a whole number above 0")
-    return whole.astype("int64")
+    return whole.where(np.isfinite(whole) & ~bad, -1).astype("int64")
 
 
 def _check_values(table: pd.DataFrame, problems: Problems) -> None:
@@ -219,10 +285,9 @@ def _check_values(table: pd.DataFrame, problems: Problems) -> None:
         lambda i: f"utterance_id {ids[i]!r} is used in an earlier row too",
     )
     problems.add(paths == "", lambda i: "path is empty")
-    parts = paths.str.split("/")
-    outside = paths.str.startswith("/") | (
-        paths.str.contains("..", regex=False) & parts.map(lambda p: ".." in p)
-    )
+    null = paths.str.contains("\0", regex=False)
+    problems.add(null, lambda i: f"path {paths[i]!r} holds a null character")
+    outside = paths.str.contains(r"^/|(?:^|/)\.\.(?:/|$)")
     problems.add(
         outside, lambda i: f"path {paths[i]!r} is not inside the audio root, wanted a relative one"
     )
@@ -230,8 +295,6 @@ def _check_values(table: pd.DataFrame, problems: Problems) -> None:
     problems.add(
         ~split.isin(["", *SPLITS]), lambda i: f"split {split[i]!r} is not one of {list(SPLITS)}"
     )
-    start, end = table["start"], table["end"]
-    problems.add(start < 0, lambda i: f"start {start[i]:g} is below 0 s")
-    problems.add(
-        end <= start.fillna(0), lambda i: f"end {end[i]:g} s is not after start {start[i]:g} s"
-    )
+    begin, end = table["start"].fillna(0), table["end"]
+    problems.add(begin < 0, lambda i: f"start {begin[i]:g} is below 0 s")
+    problems.add(end <= begin, lambda i: f"end {end[i]:g} s is not after start {begin[i]:g} s")

@@ -12,25 +12,22 @@ Columns, in this order (all but the first may be null):
 
 A row has either an error, and then neither prediction nor scores, or all of them. Schema metadata:
 `genser.format`, `genser.format_version`, `genser.classes` (JSON list), `genser.<key>` (JSON) for
-every entry of `Predictions.metadata`, and `genser.content`: the SHA-256 of the whole file, taken
-with its own 64 digits as zeros. It is checked before Arrow sees a byte, because page checksums
-guard the pages but not the footer.
+every entry of `Predictions.metadata`, and `genser.content`, see `pipeline.sealed_parquet`.
 """
 
-import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import PredictionsError, ShapeError
 from pipeline.files import canonical_json, publish_bytes
+from pipeline.prediction_rows import CLASS_PREFIXES, check_ids, check_rows
+from pipeline.sealed_parquet import OPEN_SEAL, SEAL_KEY, sealed, sealed_bytes
 
 FORMAT = "genser-predictions"
 FORMAT_VERSION = "1"
@@ -38,11 +35,6 @@ FORMAT_VERSION = "1"
 _RESERVED_KEYS = {"format", "format_version", "classes", "content"}
 _EXTRA_TYPES = (pa.string(), pa.bool_(), pa.int64(), pa.float32(), pa.float64())
 _HEADING = ("utterance_id", "split", "label", "predicted")
-_CLASS_PREFIXES = ("score.", "probability.")
-_MAGIC = b"PAR1"
-_DIGITS = 64
-# Key and value stand in the footer as Thrift strings: a type byte and a length byte come between.
-_SEAL = re.compile(rb"genser\.content..sha256:([0-9a-f]{64})", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,11 +136,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     ) as writer:
         writer.write_table(pa.Table.from_arrays(predictions.table.columns, schema=schema))
         writer.add_key_value_metadata(metadata)
-    data = bytearray(sink.getvalue())
-    position = _seal_position(data)
-    assert position is not None, "the seal was written just above"
-    data[position : position + _DIGITS] = _digest(data, position)
-    publish_bytes(path, bytes(data))
+    publish_bytes(path, sealed(bytearray(sink.getvalue())))
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -157,7 +145,7 @@ def read_predictions(path: Path) -> Predictions:
     Raises:
         PredictionsError: If the file is missing, damaged, foreign or of another version.
     """
-    data = _sealed_bytes(path)
+    data = sealed_bytes(path)
     try:
         source = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         table = source.read()
@@ -192,53 +180,6 @@ def verify_predictions(path: Path) -> None:
     read_predictions(path)
 
 
-def _sealed_bytes(path: Path) -> bytes:
-    """Return the file's bytes, once they agree with the digest in its footer."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise PredictionsError(
-            f"{path}: cannot be read ({error.strerror or error}); give the path of a file that "
-            "'genser score' wrote."
-        ) from error
-    if len(data) < 12 or not data.startswith(_MAGIC) or not data.endswith(_MAGIC):
-        raise PredictionsError(
-            f"{path}: found {len(data)} bytes that are not a whole Parquet file, wanted the output "
-            "of 'genser score'; give another path, or run that again."
-        )
-    position = _seal_position(data)
-    if position is None:
-        raise PredictionsError(
-            f"{path}: found no digest of genser's in the footer, wanted the output of "
-            "'genser score'; the file is foreign or damaged: give another path, or run that again."
-        )
-    if data[position : position + _DIGITS] != _digest(data, position):
-        raise PredictionsError(
-            f"{path}: found bytes that do not agree with the SHA-256 in the footer, wanted the "
-            "file as it was written; it is damaged or was edited: run 'genser score' again."
-        )
-    return data
-
-
-def _seal_position(data: bytes | bytearray) -> int | None:
-    """Return where in the file its digest's digits begin, or None without a digest."""
-    footer_length = int.from_bytes(data[-8:-4], "little")
-    start = max(len(data) - 8 - footer_length, 0)
-    # Metadata come after the column names and `content` is written last of them, so the last
-    # match is the seal whatever the names and values contain.
-    matches = list(_SEAL.finditer(data, start))
-    return matches[-1].start(1) if matches else None
-
-
-def _digest(data: bytes | bytearray, position: int) -> bytes:
-    """Return the SHA-256 of a file, the digits at `position` taken as zeros, as digits."""
-    view = memoryview(data)
-    digest = hashlib.sha256(view[:position])
-    digest.update(b"0" * _DIGITS)
-    digest.update(view[position + _DIGITS :])
-    return digest.hexdigest().encode()
-
-
 def _schema(classes: Sequence[str], extras: Iterable[pa.Field]) -> pa.Schema:
     return pa.schema(
         [
@@ -270,14 +211,14 @@ def _checked_schema(path: Path, predictions: Predictions) -> pa.Schema:
             "build the table with assemble_predictions."
         )
     for extra in extras:
-        if extra.type not in _EXTRA_TYPES or extra.name.startswith(_CLASS_PREFIXES):
+        if extra.type not in _EXTRA_TYPES or extra.name.startswith(CLASS_PREFIXES):
             raise PredictionsError(
                 f"{path}: found extra column {extra.name!r} of type {str(extra.type)!r}, wanted a "
                 f"type of {[str(kind) for kind in _EXTRA_TYPES]!r} and no name that begins with "
-                f"one of {_CLASS_PREFIXES!r}; mend the head's extra columns."
+                f"one of {CLASS_PREFIXES!r}; mend the head's extra columns."
             )
-    _check_ids(path, table["utterance_id"])
-    _check_rows(path, table, classes)
+    check_ids(path, table["utterance_id"])
+    check_rows(path, table, classes)
     return schema
 
 
@@ -306,51 +247,8 @@ def _schema_metadata(path: Path, predictions: Predictions) -> dict[str, str]:
         "genser.format_version": FORMAT_VERSION,
         "genser.classes": canonical_json(predictions.classes),
         **entries,
-        "genser.content": f"sha256:{'0' * _DIGITS}",
+        SEAL_KEY: OPEN_SEAL,
     }
-
-
-def _check_ids(path: Path, ids: pa.ChunkedArray) -> None:
-    if ids.null_count or pc.count_distinct(ids).as_py() < len(ids):
-        counts = pc.value_counts(ids.drop_null()).to_pylist()
-        repeated = [item["values"] for item in counts if item["counts"] > 1]
-        raise PredictionsError(
-            f"{path}: found {ids.null_count} rows without utterance_id and "
-            f"{_first_ten(repeated)} more than once, wanted one row per id; mend the manifest."
-        )
-
-
-def _check_rows(path: Path, table: pa.Table, classes: tuple[str, ...]) -> None:
-    failed = table["error"].is_valid().to_numpy()
-    for name in ("label", "predicted"):
-        known = pc.is_in(table[name], value_set=pa.array([None, *classes], pa.string()))
-        _refuse(path, table, name, ~known.to_numpy(), wanted=f"one of {list(classes)!r}")
-    for name in ("predicted", *(n for n in table.schema.names if n.startswith(_CLASS_PREFIXES))):
-        null = table[name].is_null().to_numpy()
-        _refuse(path, table, name, null & ~failed, wanted="a value where there is no error")
-        _refuse(path, table, name, ~null & failed, wanted="null where there is an error")
-        if name == "predicted":
-            continue
-        values = table[name].fill_null(0.0).to_numpy()
-        _refuse(path, table, name, ~np.isfinite(values), wanted="a finite number")
-        if name.startswith("probability."):
-            _refuse(path, table, name, (values < 0) | (values > 1), wanted="0 to 1")
-
-
-def _refuse(path: Path, table: pa.Table, column: str, bad: np.ndarray, *, wanted: str) -> None:
-    """Raise if `bad` holds anywhere, naming the rows."""
-    rows = np.flatnonzero(bad)
-    if len(rows):
-        ids = table["utterance_id"].take(pa.array(rows)).to_pylist()
-        raise PredictionsError(
-            f"{path}: column {column!r}: found {table[column][int(rows[0])].as_py()!r} at "
-            f"{_first_ten(ids)}, wanted {wanted}; score the clip again, or give it an error."
-        )
-
-
-def _first_ten(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return f"{list(names[:10])!r}{more}"
 
 
 def _check_shapes(

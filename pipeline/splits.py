@@ -36,14 +36,17 @@ def find_leaks(table: pd.DataFrame, audio_digests: pd.Series | None = None) -> L
         table: Columns split, corpus and speaker; rows without split or speaker are passed over.
         audio_digests: Digest of each row's decoded samples, "" where unknown.
     """
-    in_split = table["split"] != ""
-    named = in_split & (table["speaker"] != "")
-    speakers = table["corpus"].where(table["corpus"] == "", table["corpus"] + "/")
+    table = table[table["split"] != ""]
+    speakers = _shared(table[table["speaker"] != ""], ["corpus", "speaker"])
+    audio: list[tuple[str, ...]] = []
+    if audio_digests is not None:
+        with_audio = table.assign(digest=audio_digests.loc[table.index])
+        audio = _shared(with_audio[with_audio["digest"] != ""], ["digest"])
     return Leaks(
-        speakers=_shared(speakers[named] + table["speaker"][named], table["split"]),
-        audio=()
-        if audio_digests is None
-        else _shared(audio_digests[in_split & (audio_digests != "")], table["split"]),
+        speakers=tuple(
+            f"{corpus}/{speaker}" if corpus else speaker for corpus, speaker in speakers
+        ),
+        audio=tuple(digest for (digest,) in audio),
     )
 
 
@@ -95,8 +98,9 @@ def assign_splits(
                 "yourself."
             )
         generator.shuffle(speakers)
-        num_dev = max(1, round(dev_fraction * len(speakers)))
-        num_test = max(1, round(test_fraction * len(speakers)))
+        # Rounding up both must not leave train without a speaker.
+        num_dev = min(max(1, round(dev_fraction * len(speakers))), len(speakers) - 2)
+        num_test = min(max(1, round(test_fraction * len(speakers))), len(speakers) - num_dev - 1)
         for i, speaker in enumerate(speakers):
             part = "dev" if i < num_dev else "test" if i < num_dev + num_test else "train"
             parts[(corpus, speaker)] = part
@@ -104,6 +108,8 @@ def assign_splits(
     return pd.Series([parts[pair] for pair in pairs], index=table.index, dtype="str")
 
 
-def _shared(values: pd.Series, split: pd.Series) -> tuple[str, ...]:
-    per_value = split[values.index].groupby(values).nunique()
-    return tuple(sorted(per_value.index[per_value > 1]))
+def _shared(table: pd.DataFrame, columns: list[str]) -> list[tuple[str, ...]]:
+    """Return the values of `columns` that occur in more than one split, sorted."""
+    pairs = table[[*columns, "split"]].drop_duplicates()
+    shared = pairs[pairs.duplicated(columns)][columns].drop_duplicates()
+    return sorted(shared.itertuples(index=False, name=None))

@@ -1,7 +1,7 @@
 """Training a head from features in memory: the loop, selection on dev, and its checkpoints."""
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,16 +11,12 @@ from torch import Tensor
 
 from pipeline.calibration import fit_temperature
 from pipeline.checkpoints import Checkpoints
-from pipeline.errors import HeadError, ParamsError
+from pipeline.errors import HeadError
 from pipeline.heads.base import Batch, Head, Phase
-from pipeline.heads.catalogue import HEADS
-from pipeline.heads.genser import GenSERConfig
-from pipeline.heads.standardiser import KINDS, Standardiser
+from pipeline.heads.standardiser import Standardiser
 from pipeline.inference import autocast, score_features
 from pipeline.metrics import SELECTORS
 from pipeline.optimisation import (
-    PRECISIONS,
-    OptimiserConfig,
     batch_rows,
     learning_rate,
     make_optimiser,
@@ -30,45 +26,7 @@ from pipeline.optimisation import (
 )
 from pipeline.reporting import Reporter
 from pipeline.sampler import SamplerConfig
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """Everything about training that changes a number."""
-
-    head: str = "genser"  # which head
-    seed: int = 0  # of weights, shuffles, times and noise
-    num_steps: int = 2000  # optimiser steps
-    batch_size: int = 128  # clips; the paper's
-    precision: str = "float32"  # of the network: float32 or bfloat16 (autocast)
-    standardise: str = "dimension"  # of the features: none, scalar or dimension
-    eval_every: int = 50  # steps between looks at dev, each a checkpoint
-    select_by: str = "ua"  # dev metric of the kept weights: ua, wa, wf1, macro_f1
-    patience: int = 0  # looks at dev without a better one before stopping; 0 never stops
-    dev_num_steps: int = 4  # N of the sampler on dev, for selection and temperature
-    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
-    genser: GenSERConfig = field(default_factory=GenSERConfig)
-
-    def __post_init__(self) -> None:
-        for name, allowed in (
-            ("head", HEADS),
-            ("precision", tuple(PRECISIONS)),
-            ("standardise", KINDS),
-            ("select_by", tuple(SELECTORS)),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ParamsError(
-                    f"train.{name}: {getattr(self, name)!r} is not one of {list(allowed)}."
-                )
-        for name, low in (
-            ("num_steps", 1),
-            ("batch_size", 1),
-            ("eval_every", 1),
-            ("patience", 0),
-            ("dev_num_steps", 1),
-        ):
-            if getattr(self, name) < low:
-                raise ParamsError(f"train.{name}: {getattr(self, name)} is below {low}.")
+from pipeline.train_config import TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -110,7 +110,7 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
     from pipeline.ingestion import IngestConfig
     from pipeline.reports import ReportConfig
     from pipeline.sampler import SamplerConfig
-    from pipeline.training import TrainConfig
+    from pipeline.train_config import TrainConfig
 
     params = Params(path, given.overrides)
     kinds: dict[str, Any] = {

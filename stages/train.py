@@ -59,7 +59,7 @@ def command(
     from pipeline.dataset import StoredFeatures
     from pipeline.fitting import choose_rows, fit_head
     from pipeline.manifests import read_manifest
-    from pipeline.training import TrainConfig
+    from pipeline.train_config import TrainConfig
 
     config = params_of(context).section("train", TrainConfig)
     read = read_manifest(manifest)

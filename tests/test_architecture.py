@@ -119,6 +119,21 @@ def test_every_module_has_its_place_in_the_layers():
         assert module in placed or module.split(".")[0] in placed, module
 
 
+def test_the_readme_s_tree_is_the_disk_s():
+    readme = (ROOT / "README.md").read_text()
+    tree = readme[readme.index("## Where things are") : readme.index("| to change | edit |")]
+    library = tree[tree.index("pipeline/") :]
+    told = set(re.findall(r"\b(\w+(?:\.py|/))(?=\s|$)", library)) - {"pipeline/"}
+    there = {
+        p.name + ("/" if p.is_dir() else "")
+        for p in (ROOT / "pipeline").iterdir()
+        if p.name not in ("__init__.py", "__pycache__")
+    }
+    assert told == there
+    for name in re.findall(r"[\w./]+(?:\.\w+|/)(?=\s)", tree[: tree.index("pipeline/")]):
+        assert (ROOT / name).exists(), name
+
+
 def test_no_module_is_longer_than_it_should_be():
     too_long = {
         str(p.relative_to(ROOT)): n

@@ -13,7 +13,8 @@ from pipeline.heads.network import TrunkConfig
 from pipeline.heads.standardiser import Standardiser
 from pipeline.optimisation import OptimiserConfig
 from pipeline.reporting import Silence
-from pipeline.training import Fit, LabelledFeatures, TrainConfig, train_head
+from pipeline.train_config import TrainConfig
+from pipeline.training import Fit, LabelledFeatures, train_head
 
 SHAPE = FeatureShape(num_layers=4, dim=16, last_row=3, input_row=0)
 
@@ -32,9 +33,7 @@ def make_config(**values) -> TrainConfig:
         "num_steps": 12,
         "batch_size": 16,
         "eval_every": 3,
-        "genser": GenSERConfig(
-            trunk=TrunkConfig(width=8, num_blocks=1, num_heads=2, dropout=0.3)
-        ),
+        "genser": GenSERConfig(trunk=TrunkConfig(width=8, num_blocks=1, num_heads=2, dropout=0.3)),
         "optimiser": OptimiserConfig(learning_rate=0.01, ema_decay=0.9),
     }
     return TrainConfig(**{**base, **values})
@@ -69,7 +68,7 @@ def assert_same(a: Fit, b: Fit) -> None:
     assert a.curves.equals(b.curves)
 
 
-class Killed(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -83,10 +82,10 @@ class Deadly(Checkpoints):
     def save(self, state):
         self.left -= 1
         if not self.left and self.before:
-            raise Killed
+            raise KilledError
         super().save(state)
         if not self.left:
-            raise Killed
+            raise KilledError
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -94,7 +93,7 @@ class Deadly(Checkpoints):
 def test_a_killed_training_ends_with_the_weights_of_an_undisturbed_one(tmp_path, after, before):
     config = make_config()
     undisturbed = train(tmp_path / "whole", config)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(None, config, Deadly(tmp_path / "killed", after=after, before=before))
     torch.rand(7)  # what a new process draws before must not matter
     assert_same(train(tmp_path / "killed", config), undisturbed)
@@ -155,14 +154,14 @@ def test_it_stops_when_dev_no_longer_improves(tmp_path):
 
 def test_a_checkpoint_of_other_parameters_is_not_taken_up(tmp_path):
     config = make_config()
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(None, config, Deadly(tmp_path, after=2, before=False))
     assert Checkpoints(tmp_path, "test").load("cpu") is not None
     assert Checkpoints(tmp_path, "other").load("cpu") is None
 
 
 def test_a_damaged_checkpoint_is_not_taken_up(tmp_path):
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(None, make_config(), Deadly(tmp_path, after=2, before=False))
     (file,) = tmp_path.glob("checkpoint-*.pt")
     data = bytearray(file.read_bytes())

@@ -43,6 +43,22 @@ def find_recordings(folder: Path) -> list[Path]:
     return found
 
 
+def first_of_each(paths: Iterable[Path]) -> tuple[dict[str, Path], list[str]]:
+    """Return the first recording of each name, and a note on those that are there again.
+
+    Some downloads hold a corpus twice, in folders of two names.
+    """
+    first: dict[str, Path] = {}
+    repeated = [path for path in paths if first.setdefault(path.stem, path) is not path]
+    if not repeated:
+        return first, []
+    again = repeated[0]
+    return first, [
+        f"{len(repeated)} recordings are there again and passed over: {again} repeats "
+        f"{first[again.stem]}{', ...' if len(repeated) > 1 else ''}"
+    ]
+
+
 def read_headers(paths: Sequence[Path]) -> pd.DataFrame:
     """Return num_samples and sample_rate of each file from its header; -1 where unreadable."""
 

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.corpora.folders import Corpus, count_note, find_recordings, read_headers
+from pipeline.corpora.folders import (
+    Corpus,
+    count_note,
+    find_recordings,
+    first_of_each,
+    read_headers,
+)
 from pipeline.errors import ManifestError
 
 NUM_CLIPS = 4481
@@ -23,13 +29,16 @@ def read_nemo(folder: Path) -> Corpus:
     table_path = folder / "data.tsv"
     if not table_path.is_file():
         raise ManifestError(f"{table_path}: no such file; name the folder that nEMO unpacks to.")
-    labels = pd.read_csv(table_path, sep="\t", dtype="str", keep_default_na=False)
+    try:
+        labels = pd.read_csv(table_path, sep="\t", dtype="str", keep_default_na=False)
+    except ValueError as error:
+        raise ManifestError(f"{table_path}: not readable ({error}); fetch nEMO again.") from error
     lacking = [c for c in COLUMNS if c not in labels.columns]
     if lacking:
         raise ManifestError(f"{table_path}: has no column {lacking[0]!r}; fetch nEMO again.")
     labels["utterance_id"] = labels["file_id"].map(lambda name: Path(name).stem)
-    recordings = {path.stem: path for path in find_recordings(folder)}
-    notes = count_note("clips in data.tsv", recordings, labels["utterance_id"])
+    recordings, repeats = first_of_each(find_recordings(folder))
+    notes = count_note("clips in data.tsv", recordings, labels["utterance_id"]) + repeats
     if len(labels) != NUM_CLIPS:
         notes.append(f"data.tsv names {len(labels)} clips, nEMO has {NUM_CLIPS}")
     labels = labels[labels["utterance_id"].isin(set(recordings))]

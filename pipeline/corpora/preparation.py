@@ -12,6 +12,7 @@ from pipeline.corpora.nemo import read_nemo
 from pipeline.corpora.ravdess import read_ravdess
 from pipeline.encoders.seeded import save_seeded_encoder
 from pipeline.errors import ManifestError, ParamsError
+from pipeline.files import require_writable
 from pipeline.splits import assign_splits
 
 IMPORTERS: dict[str, Callable[[Path], Corpus]] = {"ravdess": read_ravdess, "nemo": read_nemo}
@@ -46,6 +47,7 @@ def prepare_corpus(name: str, folder: Path, config: PrepareConfig) -> Corpus:
         ManifestError: If the folder does not hold the corpus.
     """
     if name == DEMO:
+        require_writable(folder)
         rows = synthesise_corpus(folder, config.demo)
         save_seeded_encoder(folder / "encoder", size="tiny", seed=config.demo.seed)
         corpus = Corpus(table=pd.DataFrame(rows))

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.corpora.folders import Corpus, count_note, find_recordings, read_headers
+from pipeline.corpora.folders import (
+    Corpus,
+    count_note,
+    find_recordings,
+    first_of_each,
+    read_headers,
+)
 
 NAME = re.compile(r"03-01-(0[1-8])-(0[12])-(0[12])-(0[12])-(\d\d)")
 EMOTIONS = {
@@ -33,7 +39,8 @@ def read_ravdess(folder: Path) -> Corpus:
     Raises:
         ManifestError: If the folder holds no recordings.
     """
-    matched = [(p, m) for p in find_recordings(folder) if (m := NAME.fullmatch(p.stem))]
+    found, notes = first_of_each(p for p in find_recordings(folder) if NAME.fullmatch(p.stem))
+    matched = [(p, m) for name, p in found.items() if (m := NAME.fullmatch(name))]
     rows = [
         {
             "utterance_id": path.stem,
@@ -50,10 +57,9 @@ def read_ravdess(folder: Path) -> Corpus:
         for emotion, intensity, statement, _, actor in [match.groups()]
     ]
     table = pd.DataFrame(rows).join(read_headers([path for path, _ in matched]))
-    ids = [row["utterance_id"] for row in rows]
     return Corpus(
         table=table.sort_values("utterance_id", ignore_index=True) if rows else table,
-        notes=count_note("clips", ids, _expected()),
+        notes=count_note("clips", found, _expected()) + notes,
     )
 
 

@@ -37,8 +37,8 @@ VOWELS = {
         "u": (370, 950, 2670),
     },
 }
-# What the vowel table does not give is scaled from men to women by the mean ratio of its columns.
-_SCALE = {"male": 1.0, "female": 1.17}
+# What the table does not give is scaled from men to women by the mean ratio of its entries.
+_SCALE = {"male": 1.0, "female": 1.15}
 _UPPER_FORMANTS = (3500, 4500, 5500)  # Hz: the odd quarter waves of a tract of 17.5 cm
 _BANDWIDTHS = (60, 80, 120, 200, 250, 300)  # Hz: of the order of Klatt 1980
 
@@ -90,7 +90,6 @@ class Voice:
     gender: str = "female"  # a key of VOWELS
     f0_hz: float = 200.0  # mean pitch of neutral speech
     tract_scale: float = 1.0  # all formants times this; 1 is the mean of the gender
-    open_quotient: float = 0.6  # open part of a glottal cycle, 0 to 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +103,7 @@ class Prosody:
     rate: float = 1.0  # all segments are this many times shorter
     energy_db: float = 0.0  # mean power, relative to `_LEVEL_DB`
     tilt_db: float = 5.0  # attenuation of the source at 3 kHz (Klatt & Klatt 1990: TL)
+    open_quotient: float = 0.6  # open part of a glottal cycle, 0 to 1
     jitter: float = 0.006  # deviation of a cycle's length, as a fraction
     shimmer: float = 0.04  # deviation of a cycle's amplitude, as a fraction
     breath: float = 0.05  # aspiration noise, relative to the pulses
@@ -155,52 +155,25 @@ def synthesise(
     """
     if not plan:
         raise ParamsError("plan: found no syllable, wanted at least one; say what to speak.")
-    segments = _segments(plan, voice=voice, prosody=prosody)
-    counts = [max(1, round(s.duration_s * SAMPLE_RATE / HOP)) for s in segments]
-    steps = np.repeat([(*s.formants, *s[2:]) for s in segments], counts, axis=0)
-    steps = np.concatenate([steps, steps[-1:]])
+    steps = _targets(plan, voice=voice, prosody=prosody)
     formants = _smooth(steps[:, :6], _FORMANT_SMOOTHING)
-    gains = _smooth(steps[:, 6:8], _GAIN_SMOOTHING)
+    voicing, noise_gain = _smooth(steps[:, 6:8], _GAIN_SMOOTHING).T
     accent = _smooth(steps[:, 10], _PITCH_SMOOTHING)
-    voicing = gains[:, 0] * 10 ** (_ACCENT_DB * accent / 20)
-
-    pulses = glottal_source(
-        _per_sample(pitch_track(voice=voice, prosody=prosody, accent=accent)),
-        open_quotient=voice.open_quotient,
+    source = glottal_source(
+        _per_sample(_pitch(voice=voice, prosody=prosody, accent=accent)),
+        open_quotient=prosody.open_quotient,
         jitter=prosody.jitter,
         shimmer=prosody.shimmer,
         breath=prosody.breath,
         generator=generator,
     )
+    source *= _per_sample(voicing * 10 ** (_ACCENT_DB * accent / 20))
     bandwidths = np.broadcast_to(np.array(_BANDWIDTHS) * _SCALE[voice.gender], formants.shape)
-    speech = formant_filter(
-        pulses * _per_sample(voicing), formants, bandwidths, tilt_db=prosody.tilt_db
-    )
-    noise = generator.standard_normal(len(pulses)) * _per_sample(gains[:, 1])
-    speech += noise_filter(noise, steps[:, 8], steps[:, 9])
+    speech = formant_filter(source, formants, bandwidths, tilt_db=prosody.tilt_db)
+    noise = generator.standard_normal(len(source)) * _per_sample(noise_gain)
+    speech += _noise_filter(noise, centre_hz=steps[:, 8], width_hz=steps[:, 9])
     level = 10 ** ((_LEVEL_DB + prosody.energy_db) / 20)
     return np.asarray(speech * level / np.sqrt(np.mean(speech**2)))
-
-
-def pitch_track(*, voice: Voice, prosody: Prosody, accent: np.ndarray) -> np.ndarray:
-    """Lay the pitch of an utterance: level, slope, accents and final movement.
-
-    Args:
-        voice: Gives the mean pitch.
-        prosody: Gives level, range, slope and final movement in semitones.
-        accent: Smoothed accents, shape (P,).
-
-    Returns:
-        Pitch in Hz, shape (P,).
-    """
-    u = np.linspace(0, 1, len(accent))
-    semitones = (
-        prosody.f0_shift_st
-        + prosody.f0_range_st * accent
-        + prosody.f0_slope_st * (u - 0.5)
-        + prosody.f0_final_st * np.clip((u - 0.8) / 0.2, 0, 1)
-    )
-    return np.asarray(voice.f0_hz * 2 ** (semitones / 12))
 
 
 def glottal_source(
@@ -273,17 +246,8 @@ def formant_filter(
     return _filter_by_points(source, response)
 
 
-def noise_filter(source: np.ndarray, centre_hz: np.ndarray, width_hz: np.ndarray) -> np.ndarray:
-    """Colour white noise by one moving resonator that keeps its power.
-
-    Args:
-        source: Shape (N,), N = (P - 1) HOP.
-        centre_hz: Shape (P,).
-        width_hz: Shape (P,).
-
-    Returns:
-        Shape (N,).
-    """
+def _noise_filter(source: np.ndarray, *, centre_hz: np.ndarray, width_hz: np.ndarray) -> np.ndarray:
+    """Colour white noise by one moving resonator that keeps its power."""
     response = 1 / np.fft.rfft(_resonator(centre_hz, width_hz), _FFT_SIZE)
     power = np.mean(np.abs(response) ** 2, axis=1, keepdims=True)
     return _filter_by_points(source, response / np.sqrt(power))
@@ -303,7 +267,7 @@ def _filter_by_points(source: np.ndarray, response: np.ndarray) -> np.ndarray:
     output = np.zeros((num_points + pieces.shape[1], HOP))
     for j in range(pieces.shape[1]):
         output[j : j + num_points] += pieces[:, j]
-    return output.reshape(-1)[HOP : HOP + len(source)]
+    return np.asarray(output.reshape(-1)[HOP : HOP + len(source)])
 
 
 def _resonator(frequency_hz: np.ndarray, bandwidth_hz: np.ndarray) -> np.ndarray:
@@ -313,23 +277,35 @@ def _resonator(frequency_hz: np.ndarray, bandwidth_hz: np.ndarray) -> np.ndarray
     return np.stack([np.ones(len(radius)), middle, radius**2], axis=1)
 
 
+def _targets(plan: Sequence[Syllable], *, voice: Voice, prosody: Prosody) -> np.ndarray:
+    """Lay the segments' targets out in time, shape (P, 11): six formants, then as `_Segment`."""
+    segments = _segments(plan, voice=voice, prosody=prosody)
+    counts = [max(1, round(s.duration_s * SAMPLE_RATE / HOP)) for s in segments]
+    counts[-1] += 1  # the point at the very end
+    return np.repeat([(*s.formants, *s[2:]) for s in segments], counts, axis=0)
+
+
 def _segments(plan: Sequence[Syllable], *, voice: Voice, prosody: Prosody) -> list[_Segment]:
     scale = _SCALE[voice.gender] * voice.tract_scale
     upper = tuple(scale * f for f in _UPPER_FORMANTS)
-    rest = (scale * 500, scale * 1500, scale * 2500, *upper)
-    segments = [_Segment(_EDGE_S, rest)]
+    silence = _Segment(_EDGE_S, (scale * 500, scale * 1500, scale * 2500, *upper))
+    segments = [silence]
     for syllable in plan:
         if syllable.onset:
             segments += _onset(syllable, scale=scale, upper=upper, rate=prosody.rate)
-        vowel = VOWELS[voice.gender][syllable.vowel]
-        f1, f2, f3 = (voice.tract_scale * f for f in vowel)
-        targets = (prosody.f1_scale * f1, f2, f3, *upper)
+        f1, f2, f3 = (voice.tract_scale * f for f in VOWELS[voice.gender][syllable.vowel])
         stretch = _PHRASE_END_STRETCH if syllable.ends_phrase else 1.0
-        duration = _VOWEL_S * stretch / prosody.rate
-        segments.append(_Segment(duration, targets, voicing=1.0, accent=syllable.accent))
-        if syllable.ends_phrase and prosody.pause_s > 0:
-            segments.append(_Segment(prosody.pause_s, rest))
-    return [*segments, _Segment(_EDGE_S, rest)]
+        segments.append(
+            _Segment(
+                _VOWEL_S * stretch / prosody.rate,
+                (prosody.f1_scale * f1, f2, f3, *upper),
+                voicing=1.0,
+                accent=syllable.accent,
+            )
+        )
+        if syllable.ends_phrase:
+            segments.append(silence._replace(duration_s=prosody.pause_s))
+    return [*segments, silence]
 
 
 def _onset(
@@ -350,13 +326,25 @@ def _onset(
     return [hold._replace(noise=0.0), hold._replace(duration_s=_BURST_S)]
 
 
+def _pitch(*, voice: Voice, prosody: Prosody, accent: np.ndarray) -> np.ndarray:
+    """Add up level, slope, accents and final movement, in semitones; give Hz, shape (P,)."""
+    u = np.linspace(0, 1, len(accent))
+    semitones = (
+        prosody.f0_shift_st
+        + prosody.f0_range_st * accent
+        + prosody.f0_slope_st * (u - 0.5)
+        + prosody.f0_final_st * np.clip((u - 0.8) / 0.2, 0, 1)
+    )
+    return np.asarray(voice.f0_hz * 2 ** (semitones / 12))
+
+
 def _smooth(track: np.ndarray, points: float) -> np.ndarray:
     return np.asarray(gaussian_filter1d(track, points, axis=0, mode="nearest"))
 
 
 def _per_sample(track: np.ndarray) -> np.ndarray:
     num_samples = (len(track) - 1) * HOP
-    return np.interp(np.arange(num_samples), np.arange(len(track)) * HOP, track)
+    return np.asarray(np.interp(np.arange(num_samples), np.arange(len(track)) * HOP, track))
 
 
 def _times(p: np.ndarray, q: np.ndarray) -> np.ndarray:

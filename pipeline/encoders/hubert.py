@@ -11,6 +11,7 @@ They are taken by hooks on the blocks, because `hidden_states[-1]` is the normal
 transformers 4 and the output before the final norm under transformers 5 for HuBERT-large.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -127,7 +128,12 @@ class SpeechEncoder:
         self.model.encoder.pos_conv_embed.lengths = frames
         # Without padding no mask is wanted: a clip alone takes the model's plain path.
         whole = min(lengths) == max(lengths)
-        with self._recorded(torch.tensor(frames, device=self.device)) as rows:
+        with (
+            self._recorded(torch.tensor(frames, device=self.device)) as rows,
+            warnings.catch_warnings(),
+        ):
+            # WavLM of transformers mixes the types of two masks, which torch will still add.
+            warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
             self.model(
                 batch.to(self.device, self.dtype),
                 attention_mask=None if whole else mask.to(self.device),

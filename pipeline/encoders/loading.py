@@ -5,6 +5,7 @@ Nothing is run that a checkpoint brings: no remote code, and pickles only as ten
 """
 
 import hashlib
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,8 @@ def read_encoder_config(spelling: str, *, is_folder: bool) -> Any:
     """
     from transformers import AutoConfig
 
-    config = _fetched(AutoConfig, spelling, is_folder=is_folder)
+    # Without the False transformers asks on a terminal whether to run a checkpoint's own code.
+    config = _fetched(AutoConfig, spelling, is_folder=is_folder, trust_remote_code=False)
     if config.model_type not in FAMILIES:
         raise EncoderError(
             f"extract.encoder: {spelling} is a {config.model_type!r} model, "
@@ -97,7 +99,12 @@ def load_checkpoint(spelling: str, *, is_folder: bool) -> Checkpoint:
     disable_progress_bar()  # of reading a file: ours shows clips
     config = read_encoder_config(spelling, is_folder=is_folder)
     model, info = _fetched(
-        AutoModel, spelling, is_folder=is_folder, dtype=torch.float32, output_loading_info=True
+        AutoModel,
+        spelling,
+        is_folder=is_folder,
+        trust_remote_code=False,
+        dtype=torch.float32,
+        output_loading_info=True,
     )
     missing = sorted(k for k in info["missing_keys"] if not k.endswith(IGNORED_WEIGHT))
     wrong = missing + sorted(str(k) for k in info["mismatched_keys"])
@@ -119,9 +126,9 @@ def load_checkpoint(spelling: str, *, is_folder: bool) -> Checkpoint:
 
 
 def tensors_digest(state: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256 of a set of tensors, whatever they are called and stored in.
+    """Return the SHA-256 of a model's tensors in its own order, whatever file they came in.
 
-    Names change between versions of torch (weight norm) and file formats; values do not.
+    Names are left out: they change between versions of torch (weight norm), values do not.
     """
     digests = []
     for name, tensor in state.items():
@@ -130,23 +137,41 @@ def tensors_digest(state: Mapping[str, Tensor]) -> str:
         array = tensor.detach().cpu().contiguous().numpy()
         digest = hashlib.sha256(array.tobytes()).hexdigest()
         digests.append([str(array.dtype), list(array.shape), digest])
-    return fingerprint(sorted(digests))
+    return fingerprint(digests)
 
 
 def _fetched(kind: Any, spelling: str, *, is_folder: bool, **options: Any) -> Any:
     """Call `kind.from_pretrained` on a folder or on `id@revision`, with errors a user can mend."""
+    from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
+
     name, _, revision = spelling.partition("@")
     try:
         if is_folder:
             return kind.from_pretrained(spelling, local_files_only=True, **options)
         return kind.from_pretrained(name, revision=revision or "main", **options)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        RuntimeError,
+        SafetensorError,
+        StrictDataclassError,
+        pickle.UnpicklingError,
+    ) as error:
         raise EncoderError(
-            f"extract.encoder: {spelling} cannot be loaded ({first_line}); name a folder with "
+            f"extract.encoder: {spelling} cannot be loaded ({_reason(error)}); name a folder with "
             "config.json, preprocessor_config.json and weights, or a hub id as 'owner/name@"
             "revision' that is reachable or cached."
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, pickle.UnpicklingError):
+        # Torch's own text advises to run the pickle.
+        return "its pickled weights are damaged or hold more than tensors"
+    lines = str(error).strip().splitlines() or [repr(error)]
+    return " ".join(line.strip() for line in lines[: 2 if lines[0].endswith(":") else 1])
 
 
 def is_local(spelling: str) -> bool:

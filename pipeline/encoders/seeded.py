@@ -61,7 +61,9 @@ def save_seeded_encoder(
         EncoderError: If size or family is unknown.
     """
     from transformers import AutoConfig, AutoModel, Wav2Vec2FeatureExtractor
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     for name, value, allowed in (("size", size, tuple(SIZES)), ("family", family, FAMILIES)):
         if value not in allowed:
             raise EncoderError(f"seeded encoder: {name} {value!r} is not one of {list(allowed)}.")

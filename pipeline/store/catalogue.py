@@ -5,8 +5,9 @@ temporary names, then the new `store.json` as `store.json.next`, and then rename
 from the moment `store.json.next` stands, the commit can be finished by whoever comes next.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import FeatureStoreError
-from pipeline.files import publish_bytes, sealed_json, sha256_bytes, sync_folder, unseal_json
+from pipeline.files import (
+    canonical_json,
+    publish_bytes,
+    sealed_json,
+    sha256_bytes,
+    sync_folder,
+    unseal_json,
+    writing,
+)
 from pipeline.store.views import CLIP_COLUMNS
 
 FORMAT = "genser-store"
@@ -24,8 +33,16 @@ CATALOGUE = "store.json"
 NEXT = "store.json.next"
 INDEX = "index.parquet"
 
+# The only files a store is made of; a catalogue that names another would reach out of its folder.
+FILE_NAME = re.compile(
+    r"index\.parquet|views/[\w-]+/(?:outcomes\.parquet|recipe\.json|shards/\d{6,}\.h5)"
+)
+# What the index says of the other files, so that they can be told whole without `store.json`.
+FILES_KEY = "genser.files"
+
 SHARED_COLUMNS = [c for c in CLIP_COLUMNS if c not in ("outcome", "message", "row")]
-OUTCOME_COLUMNS = ["utterance_id", "outcome", "message"]
+# The shard stands in the index too: either table says which clips a lost shard held.
+OUTCOME_COLUMNS = ["utterance_id", "outcome", "message", "shard"]
 
 
 def outcomes_name(view: str) -> str:
@@ -50,15 +67,23 @@ class Catalogue:
     Attributes:
         digests: SHA-256 of every file of the store, by its name relative to the store.
         fingerprints: The recipe fingerprint of each view.
+        refill: Shards that a repair dropped, and the ids of the clips they held: the next run
+            makes them anew under their old numbers. No ids: they are not known.
     """
 
     digests: dict[str, str] = field(default_factory=dict)
     fingerprints: dict[str, str] = field(default_factory=dict)
+    refill: dict[str, list[str]] = field(default_factory=dict)
 
     def shard_numbers(self, view: str) -> list[int]:
         """Return the numbers of a view's committed shards, ascending."""
-        prefix = f"views/{view}/shards/"
-        return sorted(int(Path(n).stem) for n in self.digests if n.startswith(prefix))
+        return sorted(shards_in(self.digests, view))
+
+
+def shards_in(names: Iterable[str], view: str) -> dict[int, str]:
+    """Return the names that are shards of a view, by their numbers."""
+    prefix = f"views/{view}/shards/"
+    return {int(Path(name).stem): name for name in names if name.startswith(prefix)}
 
 
 def read_catalogue(root: Path, name: str = CATALOGUE) -> Catalogue | None:
@@ -82,7 +107,10 @@ def read_catalogue(root: Path, name: str = CATALOGUE) -> Catalogue | None:
     found = (value.get("format"), value.get("format_version"))
     if found != (FORMAT, FORMAT_VERSION):
         raise FeatureStoreError(f"{path}: format {found}, wanted {(FORMAT, FORMAT_VERSION)}.")
-    return Catalogue(digests=value["files"], fingerprints=value["views"])
+    strange = [n for n in [*value["files"], *value["refill"]] if not FILE_NAME.fullmatch(n)]
+    if strange:
+        raise FeatureStoreError(f"{path}: names {strange[0]!r}, no file of a store; do not use it.")
+    return Catalogue(digests=value["files"], fingerprints=value["views"], refill=value["refill"])
 
 
 def catalogue_bytes(catalogue: Catalogue) -> bytes:
@@ -92,6 +120,7 @@ def catalogue_bytes(catalogue: Catalogue) -> bytes:
         "format_version": FORMAT_VERSION,
         "files": catalogue.digests,
         "views": catalogue.fingerprints,
+        "refill": catalogue.refill,
     }
     return sealed_json(value)
 
@@ -103,7 +132,7 @@ def commit(root: Path, catalogue: Catalogue, tables: Mapping[str, bytes]) -> Cat
         OutputError: If something cannot be written; the old state stands.
     """
     digests = {**catalogue.digests, **{name: sha256_bytes(data) for name, data in tables.items()}}
-    new = Catalogue(digests=digests, fingerprints=dict(catalogue.fingerprints))
+    new = replace(catalogue, digests=digests)
     for name, data in tables.items():
         publish_bytes(root / f"{name}.next", data)
     publish_bytes(root / NEXT, catalogue_bytes(new))
@@ -112,21 +141,26 @@ def commit(root: Path, catalogue: Catalogue, tables: Mapping[str, bytes]) -> Cat
 
 
 def finish_commit(root: Path) -> bool:
-    """Finish a commit that had begun; return whether there was one."""
-    if not (root / NEXT).exists():
-        # A commit that died before its last table: the tables it had laid down mean nothing.
-        for left_over in root.glob("**/*.next"):
-            left_over.unlink()
-        return False
+    """Finish a commit that had begun; return whether there was one.
+
+    Raises:
+        FeatureStoreError: If its `store.json.next` is damaged.
+        OutputError: If the folder cannot be written.
+    """
     catalogue = read_catalogue(root, NEXT)
-    assert catalogue is not None
-    for name in catalogue.digests:
-        table = root / f"{name}.next"
-        if table.exists():
-            table.replace(root / name)
-            sync_folder(table.parent)
-    (root / NEXT).replace(root / CATALOGUE)
-    sync_folder(root)
+    with writing(root / CATALOGUE):
+        if catalogue is None:
+            # A commit that died before its last table: the tables it had laid down mean nothing.
+            for left_over in root.glob("**/*.next"):
+                left_over.unlink()
+            return False
+        for name in catalogue.digests:
+            table = root / f"{name}.next"
+            if table.exists():
+                table.replace(root / name)
+                sync_folder(table.parent)
+        (root / NEXT).replace(root / CATALOGUE)
+        sync_folder(root)
     return True
 
 
@@ -137,6 +171,12 @@ def table_bytes(frame: pd.DataFrame, metadata: Mapping[str, str] | None = None) 
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     return bytes(sink.getvalue().to_pybytes())
+
+
+def index_bytes(records: Mapping[str, pd.DataFrame], digests: Mapping[str, str]) -> bytes:
+    """Return the content of the index of views with these records and all other files' digests."""
+    others = {name: digest for name, digest in digests.items() if name != INDEX}
+    return table_bytes(join_index(records), {FILES_KEY: canonical_json(others)})
 
 
 def read_table_bytes(data: bytes) -> pa.Table:
@@ -180,6 +220,9 @@ def join_index(records: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     Args:
         records: For each view its clips: `CLIP_COLUMNS` and `shard`, unique in utterance_id.
     """
+    kinds: dict[Any, Any] = {c: CLIP_COLUMNS[c] for c in SHARED_COLUMNS}
+    if not records:
+        return pd.DataFrame({c: pd.Series(dtype=kind) for c, kind in kinds.items()})
     index = pd.DataFrame({"utterance_id": pd.Series(dtype="str")}).set_index("utterance_id")
     for frame in records.values():
         index = frame[SHARED_COLUMNS].set_index("utterance_id").combine_first(index)
@@ -189,7 +232,6 @@ def join_index(records: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         rows = keyed["row"].astype("Int32")
         index[f"{view}.row"] = rows.mask(rows < 0)
     index = index.sort_index().reset_index()
-    kinds: dict[Any, Any] = {c: CLIP_COLUMNS[c] for c in SHARED_COLUMNS}
     return index[[*SHARED_COLUMNS, *(c for c in index if c not in SHARED_COLUMNS)]].astype(kinds)
 
 
@@ -197,5 +239,4 @@ def split_index(index: pd.DataFrame, outcomes: pd.DataFrame, view: str) -> pd.Da
     """Return the records of one view, the inverse of `join_index`."""
     records = index[index[f"{view}.shard"].notna()].merge(outcomes, on="utterance_id")
     records["row"] = records[f"{view}.row"].fillna(-1).astype("int32")
-    records["shard"] = records[f"{view}.shard"].astype("int64")
     return records[[*CLIP_COLUMNS, "shard"]]

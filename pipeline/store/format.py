@@ -105,7 +105,10 @@ def _own_dataset(file: h5py.File, name: str, where: object) -> h5py.Dataset:
     """
     group = file
     for part in name.split("/"):
-        if not isinstance(group.get(part, getlink=True), h5py.HardLink):
+        link = group.get(part, getlink=True)
+        if link is None:
+            raise KeyError(f"no {name!r}")
+        if not isinstance(link, h5py.HardLink):
             raise FeatureStoreError(
                 f"{where}: {name!r} is a link, wanted data inside the file; do not use this store."
             )

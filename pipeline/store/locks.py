@@ -38,15 +38,30 @@ class FileLock:
             except BlockingIOError:
                 os.close(descriptor)
                 return False
+            except OSError as error:
+                os.close(descriptor)
+                raise OutputError(
+                    f"{self.path.parent}: cannot be locked ({error.strerror}); "
+                    "choose a folder on a file system that has flock."
+                ) from error
             if self._is_current(descriptor):
                 self._descriptor = descriptor
                 return True
             os.close(descriptor)  # removed by its last holder between our open and our lock
 
     def downgrade(self) -> None:
-        """Let others share a lock that is held alone."""
+        """Let others share a lock that is held alone.
+
+        Raises:
+            FeatureStoreError: If another run took it at that moment.
+        """
         assert self._descriptor is not None
+        # The kernel lets go of the one lock before it takes the other, so a run can slip between.
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+        if not self._is_current(self._descriptor):
+            raise FeatureStoreError(
+                f"{self.path.parent}: another run took this store; run the same command again."
+            )
 
     def release(self) -> None:
         """Give the lock back; its file goes if nobody else holds it."""
@@ -67,6 +82,21 @@ class FileLock:
             return os.path.samestat(os.fstat(descriptor), self.path.stat())
         except FileNotFoundError:
             return False
+
+
+def is_held(path: Path) -> bool:
+    """Say whether a process holds the lock file at `path`, without making or changing it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 @contextmanager

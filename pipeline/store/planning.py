@@ -6,6 +6,7 @@ reached: that is what makes a resumed run end with the bytes of an undisturbed o
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 import pandas as pd
@@ -77,13 +78,28 @@ def _match(
 ) -> list[Group]:
     todo = pending(requests, writer.records, digests_of)
     groups = []
-    for i, start in enumerate(range(0, len(todo), rows_per_shard)):
-        number = writer.next_number + i
-        part = todo.iloc[start : start + rows_per_shard]
+    for number, part in _cut(writer, todo, rows_per_shard):
         shard = writer.read_published(number)
         is_finished = shard is not None and _is_of(part, shard, digests_of)
         groups.append(Group(number, part, is_finished))
     return groups
+
+
+def _cut(
+    writer: ViewWriter, todo: pd.DataFrame, rows_per_shard: int
+) -> list[tuple[int, pd.DataFrame]]:
+    """Cut clips into numbered parts; what a repair dropped goes where it was."""
+    parts = []
+    for number, utterance_ids in writer.refill.items():
+        is_here = todo["utterance_id"].isin(utterance_ids)
+        if is_here.any():
+            parts.append((number, todo[is_here]))
+            todo = todo[~is_here]
+    unnamed = [number for number, utterance_ids in writer.refill.items() if not utterance_ids]
+    numbers = chain(sorted(unnamed), count(writer.next_number))
+    for start in range(0, len(todo), rows_per_shard):
+        parts.append((next(numbers), todo.iloc[start : start + rows_per_shard]))
+    return sorted(parts, key=lambda part: part[0])
 
 
 def _is_of(requests: pd.DataFrame, shard: Shard, digests_of: Digests) -> bool:
@@ -98,12 +114,13 @@ def _same_clips(requests: pd.DataFrame, recorded: pd.DataFrame, digests_of: Dige
     for column in SEGMENT_COLUMNS:
         left, right = (t[column].astype("float64").fillna(-1) for t in (requests, recorded))
         same &= left == right
-    kept_promise = pd.Series(True, index=requests.index)  # noqa: FBT003
+    kept_promise, same_promise = same.copy(), same.copy()
     for column in ("num_samples", "sample_rate"):
+        same_promise &= requests[column] == recorded[column]
         kept_promise &= (requests[column] == -1) | (requests[column] == recorded[column])
-    # A promise that was kept still is, one that was broken still is; other failures stay.
+    # A promise that was kept must still be; a broken one is tried again when it is another.
     same &= kept_promise | (recorded["outcome"] != OK)
-    same &= ~kept_promise | (recorded["outcome"] != LENGTH_MISMATCH)
+    same &= same_promise | (recorded["outcome"] != LENGTH_MISMATCH)
     if same.any():
         digests = digests_of([Path(p) for p in requests["path"][same]])
         same[same] = recorded["file_digest"][same].to_numpy() == digests

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import FeatureStoreError, ParamsError
-from pipeline.files import TEMPORARY_SUFFIX, fingerprint, publish_bytes, sealed_json, unseal_json
+from pipeline.files import (
+    TEMPORARY_SUFFIX,
+    fingerprint,
+    publish_bytes,
+    sealed_json,
+    unseal_json,
+    writing,
+)
 from pipeline.store.catalogue import finish_commit
 from pipeline.store.locks import FileLock, hold
 
@@ -67,17 +74,20 @@ class Run:
             self.alone = False
 
     @contextmanager
-    def committing(self) -> Iterator[bool]:
-        """Hold the right to commit; yield whether nobody has committed this plan yet."""
-        if self.job.is_whole:
-            yield True
+    def settled(self) -> Iterator[None]:
+        """Keep the other jobs from committing for the length of a block."""
+        if self.alone:
+            yield
             return
-        with hold(FileLock(self._plan_path.with_name(COMMIT_LOCK)), wait_s=JOIN_WAIT_S):
-            yield self._plan_path.exists()
+        root = self._plan_path.parent
+        with hold(FileLock(root / COMMIT_LOCK), wait_s=JOIN_WAIT_S):
+            finish_commit(root)  # of a job that was killed in it
+            yield
 
     def close_plan(self) -> None:
         """Say that the plan is committed."""
-        self._plan_path.unlink(missing_ok=True)
+        with writing(self._plan_path):
+            self._plan_path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -99,7 +109,7 @@ def enter_run(root: Path, *, job: Job, plan_key: object) -> Iterator[Run]:
         alone = _enter(lock, plan, job)
         stack.callback(lock.release)
         if alone:
-            _tidy(root)
+            tidy(root)
         if not job.is_whole:
             stack.enter_context(hold(FileLock(root / f".job-{job.shard_index}.lock")))
         yield Run(lock, job, plan, alone=alone)
@@ -113,12 +123,11 @@ def _enter(lock: FileLock, plan: str, job: Job) -> bool:
         if lock.try_acquire():
             return True
         if not job.is_whole and lock.try_acquire(shared=True):
-            if path.exists() and unseal_json(path.read_bytes()) == {"plan": plan}:
+            current = _read_plan(path)
+            if current == plan:
                 return False
-            # Another plan's jobs are at work, or ours has just been committed.
-            is_foreign = path.exists()
             lock.release()
-            if is_foreign:
+            if current is not None:  # None: ours has just been committed
                 deadline = 0.0
         if time.monotonic() >= deadline:
             raise FeatureStoreError(
@@ -129,9 +138,23 @@ def _enter(lock: FileLock, plan: str, job: Job) -> bool:
         time.sleep(0.05)
 
 
-def _tidy(root: Path) -> None:
+def _read_plan(path: Path) -> str | None:
+    try:
+        value = unseal_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    return None if value is None else str(value["plan"])
+
+
+def tidy(root: Path) -> None:
     """Finish or forget what a killed run left half done; only for the one who is alone."""
     finish_commit(root)
-    left_overs = [*root.glob(f"**/.*{TEMPORARY_SUFFIX}"), *root.glob(".job-*.lock")]
-    for path in [*left_overs, root / COMMIT_LOCK, root / PLAN]:
-        path.unlink(missing_ok=True)
+    with writing(root):
+        for path in left_overs(root):
+            path.unlink(missing_ok=True)
+
+
+def left_overs(root: Path) -> list[Path]:
+    """Return the locks and temporary files of a killed run, its own lock not among them."""
+    temporary = [*root.glob(f"**/.*{TEMPORARY_SUFFIX}"), *root.glob(".job-*.lock")]
+    return [*temporary, *(path for path in (root / COMMIT_LOCK, root / PLAN) if path.exists())]

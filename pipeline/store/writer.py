@@ -14,17 +14,18 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import FeatureStoreError
-from pipeline.files import fingerprint, publish_bytes, sha256_bytes
+from pipeline.files import fingerprint, publish_bytes, sha256_bytes, writing
 from pipeline.store.catalogue import (
     INDEX,
     OUTCOME_COLUMNS,
     Catalogue,
     commit,
-    join_index,
+    index_bytes,
     outcomes_name,
     read_catalogue,
     recipe_name,
     shard_name,
+    shards_in,
     table_bytes,
 )
 from pipeline.store.format import Shard, read_shard_bytes, shard_bytes
@@ -52,22 +53,28 @@ class ViewWriter:
     def _load(self) -> None:
         self.catalogue = read_catalogue(self.root) or Catalogue()
         self.others: dict[str, pd.DataFrame] = {}
-        self.records = _no_records()
+        self.records = merged([])
         if not self.catalogue.fingerprints:
             return
         store = FeatureStore(self.root, self.catalogue)
         for name in store.views:
             opened = store.view(name)
             if name == self.view:
-                require_same_recipe(
-                    f"{self.root}: view {name!r}",
-                    opened.recipe,
-                    self.recipe,
-                    "write to another --store, or remove this one to make it anew",
-                )
+                self._require_recipe(opened.recipe)
                 self.records = opened.records
             else:
                 self.others[name] = opened.records
+
+    def _require_recipe(self, found: Recipe) -> None:
+        cure = "write to another --store, or remove this one to make it anew"
+        require_same_recipe(f"{self.root}: view {self.view!r}", found, self.recipe, cure)
+
+    def refresh(self) -> bool:
+        """Read the store again if another job has committed; return whether one had."""
+        if (read_catalogue(self.root) or Catalogue()) == self.catalogue:
+            return False
+        self._load()
+        return True
 
     def adopt_strays(self) -> None:
         """Commit the published shards of an earlier plan, so that nothing finished is lost."""
@@ -77,21 +84,32 @@ class ViewWriter:
     @property
     def next_number(self) -> int:
         """The number of the first shard that a new plan may use."""
-        return max(self.catalogue.shard_numbers(self.view), default=-1) + 1
+        return max([*self.catalogue.shard_numbers(self.view), *self.refill], default=-1) + 1
+
+    @property
+    def refill(self) -> dict[int, list[str]]:
+        """The numbers of shards that a repair dropped, and the clips they held."""
+        names = shards_in(self.catalogue.refill, self.view)
+        return {number: self.catalogue.refill[name] for number, name in names.items()}
 
     def published(self) -> list[int]:
         """Return the numbers of shards on the disk that are whole and not committed yet."""
         committed = set(self.catalogue.shard_numbers(self.view))
-        found = {int(p.stem) for p in self._folder.glob("[0-9]*.h5")} - committed
+        found = {int(p.stem) for p in self._folder.glob("*.h5") if p.stem.isdecimal()} - committed
         return sorted(number for number in found if self._published_bytes(number) is not None)
 
     def read_published(self, number: int) -> Shard | None:
-        """Return a published shard of this recipe; None if there is none or it is damaged."""
+        """Return a published shard; None if there is none or it is damaged.
+
+        Raises:
+            FeatureStoreError: If a stopped run made it with another recipe.
+        """
         data = self._published_bytes(number)
         if data is None:
             return None
         shard = read_shard_bytes(data, self._path(number))
-        return shard if fingerprint(shard.recipe) == fingerprint(self.recipe) else None
+        self._require_recipe(shard.recipe)
+        return shard
 
     def publish(self, number: int, shard: Shard) -> None:
         """Put a finished shard on the disk; from here on it is not lost.
@@ -127,36 +145,46 @@ class ViewWriter:
             frames.append(shard.clips.assign(shard=number))
             digest = self._path(number).with_suffix(".sha256").read_text()
             digests[shard_name(self.view, number)] = digest
-        records = pd.concat([f for f in frames if len(f)] or frames[:1], ignore_index=True)
-        records = records.drop_duplicates("utterance_id", keep="last")
+        records = merged(frames)
         if keep is not None:
-            records = records[records["utterance_id"].isin(keep)]
-        records = records.sort_values("utterance_id", ignore_index=True)
-        self._commit_records(records, digests)
-
-    def _commit_records(self, records: pd.DataFrame, digests: dict[str, str]) -> None:
-        live = {shard_name(self.view, int(n)) for n in records["shard"].unique()}
-        prefix = f"views/{self.view}/shards/"
-        dead = [name for name in digests if name.startswith(prefix) and name not in live]
-        for name in dead:
-            del digests[name]
-        fingerprints = {**self.catalogue.fingerprints, self.view: fingerprint(self.recipe)}
-        catalogue = Catalogue(digests=digests, fingerprints=fingerprints)
-        tables = {
-            INDEX: table_bytes(join_index({**self.others, self.view: records})),
-            outcomes_name(self.view): table_bytes(records[OUTCOME_COLUMNS]),
+            records = records[records["utterance_id"].isin(keep)].reset_index(drop=True)
+        refill = {
+            name: ids
+            for name, ids in self.catalogue.refill.items()
+            if name not in digests and (keep is None or not keep.isdisjoint(ids))
         }
+        self._commit_records(records, digests, refill)
+
+    def _commit_records(
+        self, records: pd.DataFrame, digests: dict[str, str], refill: dict[str, list[str]]
+    ) -> None:
+        live = {shard_name(self.view, int(n)) for n in records["shard"].unique()}
+        for name in shards_in(digests, self.view).values():
+            if name not in live:
+                del digests[name]
+        tables = {outcomes_name(self.view): table_bytes(records[OUTCOME_COLUMNS])}
         if self.view not in self.catalogue.fingerprints:
             tables[recipe_name(self.view)] = recipe_bytes(self.recipe, self.provenance)
+        digests |= {name: sha256_bytes(data) for name, data in tables.items()}
+        tables[INDEX] = index_bytes({**self.others, self.view: records}, digests)
+        digests[INDEX] = sha256_bytes(tables[INDEX])
+        catalogue = Catalogue(
+            digests=digests,
+            fingerprints={**self.catalogue.fingerprints, self.view: fingerprint(self.recipe)},
+            refill=refill,
+        )
         # A store that already says this is left alone, down to its time stamps.
-        unchanged = all(digests.get(n) == sha256_bytes(data) for n, data in tables.items())
-        if not unchanged or digests != self.catalogue.digests:
+        if catalogue != self.catalogue:
             self.catalogue = commit(self.root, catalogue, tables)
         self.records = records
-        for name in dead:
-            (self.root / name).unlink(missing_ok=True)
-        for path in self._folder.glob("*.sha256"):
-            path.unlink()
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Delete what is no part of the view now, of this commit and of a killed one."""
+        with writing(self._folder):
+            for path in [*self._folder.glob("*.h5"), *self._folder.glob("*.sha256")]:
+                if path.relative_to(self.root).as_posix() not in self.catalogue.digests:
+                    path.unlink()
 
     @property
     def _folder(self) -> Path:
@@ -181,6 +209,11 @@ def recipe_bytes(recipe: Recipe, provenance: Mapping[str, Any]) -> bytes:
     return (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _no_records() -> pd.DataFrame:
-    kinds: dict[Any, Any] = {**CLIP_COLUMNS, "shard": "int64"}
-    return pd.DataFrame({c: pd.Series(dtype=k) for c, k in kinds.items()})
+def merged(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the records of several tables, by utterance_id; the last one of a clip counts."""
+    some = [frame for frame in frames if len(frame)]
+    if not some:
+        kinds: dict[Any, Any] = {**CLIP_COLUMNS, "shard": "int64"}
+        return pd.DataFrame({c: pd.Series(dtype=k) for c, k in kinds.items()})
+    records = pd.concat(some, ignore_index=True).drop_duplicates("utterance_id", keep="last")
+    return records.sort_values("utterance_id", ignore_index=True)

@@ -1,0 +1,264 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.audio import Segment
+from pipeline.encoders.hubert import SpeechEncoder, open_encoder
+from pipeline.encoders.pooling import Moments
+from pipeline.encoding import (
+    ExtractConfig,
+    _batches,
+    bytes_per_clip,
+    check_shape,
+    decode,
+    encode_all,
+    encode_clip,
+    make_recipe,
+    stored,
+)
+from pipeline.errors import AudioError, EncoderError, ParamsError
+from pipeline.store.recipe import differences
+
+RATE = 16000
+MakeWav = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_encoder_folder: Path) -> SpeechEncoder:
+    return open_encoder(str(tiny_encoder_folder), compute_dtype="float32", device="cpu")
+
+
+def naive_features(encoder: SpeechEncoder, samples: np.ndarray, windows: list[int]) -> np.ndarray:
+    """Means over all frames of windows, from transformers' own hidden states."""
+    wide = samples.astype(np.float64)
+    samples = ((wide - wide.mean()) / np.sqrt(wide.var() + 1e-7)).astype(np.float32)
+    frames = []
+    for window in np.split(samples, np.cumsum(windows)[:-1]):
+        encoder.model.feature_extractor.lengths = [len(window)]
+        encoder.model.encoder.pos_conv_embed.lengths = [encoder.num_frames(len(window))]
+        with torch.inference_mode():
+            output = encoder.model(torch.from_numpy(window)[None], output_hidden_states=True)
+        states = [*output.hidden_states[:-1], output.last_hidden_state]
+        frames.append(torch.cat(states).numpy())
+    return np.concatenate(frames, axis=1).mean(axis=1, dtype=np.float64)
+
+
+def features(encoder: SpeechEncoder, path: Path, **settings: object) -> np.ndarray:
+    config = ExtractConfig(**{"stored_dtype": "float32", **settings})  # type: ignore[arg-type]
+    return encode_clip(Segment(path=path), encoder, config, batch_seconds=10.0)
+
+
+def moments(mean: float, scatter: float = 0.0) -> Moments:
+    return Moments(2, torch.full((3, 4), mean), torch.full((3, 4), scatter))
+
+
+def test_a_clip_becomes_the_mean_of_its_frames(
+    encoder: SpeechEncoder, make_wav: MakeWav, tmp_path: Path
+) -> None:
+    path = make_wav(tmp_path / "clip.wav", 1.3)
+    samples, _ = soundfile.read(path, dtype="float32")
+    found = features(encoder, path)
+    assert (found.shape, found.dtype) == ((5, 64), np.float32)
+    np.testing.assert_allclose(
+        found, naive_features(encoder, samples, [len(samples)]), rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("rate", [RATE, 8000])
+def test_a_long_clip_is_cut_into_equal_windows_and_averaged_over_all_frames(
+    encoder: SpeechEncoder, make_wav: MakeWav, tmp_path: Path, rate: int
+) -> None:
+    path = make_wav(tmp_path / "clip.wav", 3.70025, rate=rate)
+    segment = Segment(path=path)
+    short, long = ExtractConfig(max_duration_s=10), ExtractConfig(max_duration_s=1)
+    whole = decode(segment, encoder, short).clip
+    assert whole is not None
+    assert whole.waveform is not None
+    assert whole.num_resampled == 59204
+    clip = decode(segment, encoder, long).clip
+    assert clip is not None
+    assert clip.waveform is None
+    found = encode_all([segment], [clip], encoder, long, 10.0)[0]
+    windows = [14801] * 4
+    assert found.num_frames == sum((n - 400) // 320 + 1 for n in windows)
+    wanted = naive_features(encoder, whole.waveform, windows)
+    np.testing.assert_allclose(found.mean.numpy(), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_windows_differ_by_a_sample_at_most(
+    encoder: SpeechEncoder, make_wav: MakeWav, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths: list[int] = []
+    encode = encoder.encode
+
+    def watched(waveforms: list[np.ndarray]) -> list[Moments]:
+        lengths.extend(len(waveform) for waveform in waveforms)
+        return encode(waveforms)
+
+    monkeypatch.setattr(encoder, "encode", watched)
+    features(encoder, make_wav(tmp_path / "clip.wav", 3 + 1 / RATE), max_duration_s=1)
+    assert sum(lengths) == 3 * RATE + 1
+    assert sorted(lengths) == [12000, 12000, 12000, 12001]
+
+
+def test_a_clip_of_just_the_greatest_length_is_not_cut(
+    encoder: SpeechEncoder, make_wav: MakeWav, tmp_path: Path
+) -> None:
+    path = make_wav(tmp_path / "clip.wav", 2)
+    np.testing.assert_array_equal(
+        features(encoder, path, max_duration_s=2), features(encoder, path, max_duration_s=9)
+    )
+
+
+@pytest.mark.parametrize(("num_samples", "rate", "ok"), [(399, RATE, False), (400, RATE, True)])
+def test_400_samples_are_a_frame_and_399_are_an_outcome(
+    encoder: SpeechEncoder, make_wav: MakeWav, tmp_path: Path, num_samples: int, rate: int, ok: bool
+) -> None:
+    path = make_wav(tmp_path / "clip.wav", num_samples / rate, rate=rate)
+    decoded = decode(Segment(path=path), encoder, ExtractConfig())
+    if ok:
+        assert decoded.error is None
+        assert np.isfinite(features(encoder, path)).all()
+    else:
+        assert decoded.clip is None
+        assert decoded.error is not None
+        assert decoded.error.outcome == "too_short"
+        assert "399 samples at 16000 Hz are shorter than" in str(decoded.error)
+        with pytest.raises(AudioError, match=r"receptive field \(400\); drop the row"):
+            features(encoder, path)
+
+
+def test_length_is_judged_at_the_encoders_rate(
+    encoder: SpeechEncoder, make_wav: MakeWav, tmp_path: Path
+) -> None:
+    fast = make_wav(tmp_path / "fast.wav", 0.02, rate=48000)
+    slow = make_wav(tmp_path / "slow.wav", 0.03, rate=8000)
+    errors = [decode(Segment(path=path), encoder, ExtractConfig()).error for path in (fast, slow)]
+    assert [error and error.outcome for error in errors] == ["too_short", None]
+
+
+def test_what_cannot_be_decoded_is_returned_with_its_digest(
+    encoder: SpeechEncoder, tmp_path: Path
+) -> None:
+    (tmp_path / "clip.wav").write_bytes(b"no audio")
+    bad = decode(Segment(path=tmp_path / "clip.wav"), encoder, ExtractConfig())
+    none = decode(Segment(path=tmp_path / "none.wav"), encoder, ExtractConfig())
+    assert bad.error is not None
+    assert (bad.error.outcome, len(bad.file_digest)) == ("decode_error", 64)
+    assert none.error is not None
+    assert (none.error.outcome, none.file_digest) == ("missing", "")
+
+
+def test_features_do_not_depend_on_the_batches_and_keep_the_order(
+    encoder: SpeechEncoder, make_wav: MakeWav, tmp_path: Path
+) -> None:
+    lengths = [0.3, 2.1, 0.025, 0.9, 1.4]
+    segments = [Segment(path=make_wav(tmp_path / f"{s}.wav", s)) for s in lengths]
+    config = ExtractConfig(max_duration_s=2)
+    clips = [decode(segment, encoder, config).clip for segment in segments]
+    whole = [clip for clip in clips if clip is not None]
+    alone, together = (encode_all(segments, whole, encoder, config, s) for s in (0.1, 60.0))
+    for clip, a, b in zip(whole, alone, together, strict=True):
+        if clip.waveform is not None:
+            assert a.num_frames == (clip.num_resampled - 400) // 320 + 1
+        assert a.num_frames == b.num_frames
+        torch.testing.assert_close(a.mean, b.mean, rtol=1e-4, atol=1e-5)
+
+
+@settings(deadline=None)
+@given(lengths=st.lists(st.integers(1, 1000), max_size=30), limit=st.integers(1, 4000))
+def test_batches_hold_every_item_once_and_stay_below_the_limit(
+    lengths: list[int], limit: int
+) -> None:
+    lengths.sort(reverse=True)
+    batches = list(_batches(range(len(lengths)), lengths, limit))
+    assert [item for batch in batches for item in batch] == list(range(len(lengths)))
+    for batch in batches:
+        padded = len(batch) * max(lengths[item] for item in batch)
+        assert padded <= limit or len(batch) == 1
+
+
+@pytest.mark.parametrize("mean", [70000.0, -70000.0])
+def test_a_feature_that_float16_cannot_hold_is_an_outcome(mean: float) -> None:
+    with pytest.raises(AudioError, match=r"a feature of 70000 does not fit float16") as caught:
+        stored(moments(mean), ExtractConfig(stored_dtype="float16"))
+    assert caught.value.outcome == "nonfinite"
+    assert stored(moments(mean), ExtractConfig(stored_dtype="float32"))[0, 0] == mean
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_features_that_are_no_numbers_are_an_outcome(bad: float) -> None:
+    with pytest.raises(AudioError, match="the encoder gave NaN or infinity") as caught:
+        stored(moments(bad), ExtractConfig(stored_dtype="float32"))
+    assert caught.value.outcome == "nonfinite"
+
+
+def test_means_and_deviations_lie_side_by_side() -> None:
+    found = stored(moments(1.5, scatter=8.0), ExtractConfig(pooling="mean_std"))
+    assert (found.shape, found.dtype) == ((3, 8), np.float16)
+    assert found[:, :4].tolist() == [[1.5] * 4] * 3
+    assert found[:, 4:].tolist() == [[2.0] * 4] * 3
+
+
+@pytest.mark.parametrize(("pooling", "width"), [("mean", 64), ("mean_std", 128)])
+def test_the_disk_of_a_clip_is_that_of_its_features(pooling: str, width: int) -> None:
+    for dtype, size in (("float16", 2), ("float32", 4)):
+        config = ExtractConfig(pooling=pooling, stored_dtype=dtype)
+        assert bytes_per_clip(5, 64, config) - 5 * width * size == 400
+
+
+def test_the_shape_of_the_encoder_is_held_to_the_parameters(encoder: SpeechEncoder) -> None:
+    check_shape(encoder, ExtractConfig())
+    check_shape(encoder, ExtractConfig(num_layers=5, dim=64))
+    with pytest.raises(EncoderError, match=r"num_layers: the encoder .* has 5, wanted 25"):
+        check_shape(encoder, ExtractConfig(num_layers=25))
+    with pytest.raises(EncoderError, match=r"dim: the encoder .* has 64, wanted 1024"):
+        check_shape(encoder, ExtractConfig(dim=1024))
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"pooling": "mean_std"}, "pooling"),
+        ({"compute_dtype": "bfloat16"}, "compute_dtype"),
+        ({"stored_dtype": "float32"}, "stored_dtype"),
+        ({"max_duration_s": 20}, "max_duration_s"),
+    ],
+)
+def test_the_recipe_tells_what_changes_a_number(
+    encoder: SpeechEncoder, settings: dict[str, object], field: str
+) -> None:
+    before = make_recipe(encoder, ExtractConfig())
+    after = make_recipe(encoder, ExtractConfig(**settings))  # type: ignore[arg-type]
+    found = differences(before, after)
+    assert len(found) == 1
+    assert found[0].startswith(f"{field} is ")
+
+
+@pytest.mark.parametrize("settings", [{"rows_per_shard": 9}, {"encoder": "other/place"}])
+def test_the_recipe_leaves_out_what_changes_none(
+    encoder: SpeechEncoder, settings: dict[str, object]
+) -> None:
+    changed = ExtractConfig(**settings)  # type: ignore[arg-type]
+    assert make_recipe(encoder, changed) == make_recipe(encoder, ExtractConfig())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"compute_dtype": "float64"}, r"compute_dtype: 'float64' is not one of"),
+        ({"stored_dtype": "bfloat16"}, r"stored_dtype: 'bfloat16' is not one of"),
+        ({"pooling": "max"}, r"pooling: 'max' is not one of \['mean', 'mean_std'\]"),
+        ({"max_duration_s": 0.5}, r"max_duration_s: 0\.5 is below 1 second"),
+        ({"rows_per_shard": 0}, r"rows_per_shard: 0 is below 1"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ParamsError, match=rf"extract\.{message}"):
+        ExtractConfig(**settings)  # type: ignore[arg-type]
