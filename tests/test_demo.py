@@ -11,18 +11,8 @@ from scipy.linalg import solve_toeplitz
 from scipy.signal import find_peaks
 
 from pipeline.corpora.demo import EMOTIONS, DemoConfig, synthesise_clip, synthesise_corpus
-from pipeline.corpora.voices import (
-    CONSONANTS,
-    HOP,
-    SAMPLE_RATE,
-    VOWELS,
-    Prosody,
-    Syllable,
-    Voice,
-    formant_filter,
-    glottal_source,
-    synthesise,
-)
+from pipeline.corpora.source_filter import HOP, SAMPLE_RATE, formant_filter, glottal_source
+from pipeline.corpora.voices import CONSONANTS, VOWELS, Prosody, Syllable, Voice, synthesise
 from pipeline.errors import ParamsError
 
 STEADY = Prosody(

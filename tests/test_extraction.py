@@ -563,6 +563,10 @@ def test_a_broken_promise_is_tried_again_when_the_manifest_is_mended(
     assert run(table(files, num_samples=promises), root).num_computed == 0
     promises[1] = 2
     assert run(table(files, num_samples=promises), root).num_computed == 1
+    promises[1] = -1
+    assert run(table(files, num_samples=promises), root).outcomes == {"ok": 5}
+    promises[1] = 2
+    assert run(table(files, num_samples=promises), root).num_failed == 1
     promises[1] = 1760
     mended = run(table(files, num_samples=promises), root)
     assert (mended.num_computed, mended.outcomes) == (1, {"ok": 5})

@@ -357,7 +357,10 @@ def test_a_damaged_interrupted_commit_is_mended(
     assert tree(root) == tree(whole)
 
 
-def test_what_a_killed_run_leaves_is_named_and_removed(whole: Path, root: Path) -> None:
+@pytest.mark.parametrize("remove", [repair_store, fill])
+def test_what_a_killed_run_leaves_is_named_and_removed(
+    whole: Path, root: Path, remove: Callable[[Path], object]
+) -> None:
     names = [
         ".run.lock",
         ".commit.lock",
@@ -372,7 +375,7 @@ def test_what_a_killed_run_leaves_is_named_and_removed(whole: Path, root: Path) 
     assert sorted(fault.split(": ")[0] for fault in verify_store(root)) == sorted(
         str(root / name) for name in names
     )
-    repair_store(root)
+    remove(root)
     assert tree(root) == tree(whole)
 
 

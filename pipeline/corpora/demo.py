@@ -12,15 +12,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from pipeline.corpora.voices import (
-    CONSONANTS,
-    SAMPLE_RATE,
-    VOWELS,
-    Prosody,
-    Syllable,
-    Voice,
-    synthesise,
-)
+from pipeline.corpora.source_filter import SAMPLE_RATE
+from pipeline.corpora.voices import CONSONANTS, VOWELS, Prosody, Syllable, Voice, synthesise
 from pipeline.errors import ParamsError
 
 # Full-blown emotions, as settings beside the neutral ones. The directions are those of the

@@ -20,7 +20,7 @@ from pipeline.files import (
     writing,
 )
 from pipeline.store.catalogue import finish_commit
-from pipeline.store.locks import FileLock, hold
+from pipeline.store.locks import FileLock, hold, is_held
 
 RUN_LOCK = ".run.lock"
 COMMIT_LOCK = ".commit.lock"
@@ -85,9 +85,12 @@ class Run:
             yield
 
     def close_plan(self) -> None:
-        """Say that the plan is committed."""
+        """Say that the plan is committed; what killed jobs of it have left goes with it."""
         with writing(self._plan_path):
             self._plan_path.unlink(missing_ok=True)
+            for path in self._plan_path.parent.glob(".job-*.lock"):
+                if not is_held(path):
+                    path.unlink(missing_ok=True)
 
 
 @contextmanager
