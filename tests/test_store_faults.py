@@ -223,21 +223,23 @@ def test_a_repair_makes_only_the_clips_of_damaged_shards_anew(root: Path) -> Non
     assert fill(root) == 2
 
 
-def grown(root: Path) -> Path:
-    """Make a store in three runs: uneven shards, a changed clip, a gap in the numbers."""
-    fill(root, IDS[:3])
-    fill(root, IDS[:5])
-    fill(root, IDS[:5], changed="c")
-    fill(root, IDS, changed="c")
-    return root
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store made in four runs: uneven shards, a changed clip; not to be changed."""
+    folder = tmp_path_factory.mktemp("grown") / "store"
+    fill(folder, IDS[:3])
+    fill(folder, IDS[:5])
+    fill(folder, IDS[:5], changed="c")
+    fill(folder, IDS, changed="c")
+    return folder
 
 
 @pytest.mark.parametrize("lost", [["000001", "000004"], ["000003", "000004"], ["000001"]])
 @pytest.mark.parametrize("table", [None, *TABLES, "store.json"])
 def test_a_grown_store_gets_its_shards_back_under_their_old_numbers(
-    tmp_path: Path, lost: list[str], table: str | None
+    grown: Path, tmp_path: Path, lost: list[str], table: str | None
 ) -> None:
-    root = grown(tmp_path / "store")
+    root = shutil.copytree(grown, tmp_path / "store")
     wanted = tree(root)
     names = [name for name in wanted if any(number in name for number in lost)]
     assert len(names) == len(lost)
