@@ -3,7 +3,8 @@
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from pipeline.errors import GenserError
 from stages.params import Params
@@ -56,15 +58,33 @@ class Genser(click.Group):
         command: click.Command = import_module(f"stages.{cmd_name}").command
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the group's own options; a mistake there exits with 1 as any other."""
+        with _usage_errors_exit_with_1():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; a `GenserError` becomes a line, anything else keeps its traceback."""
         try:
-            return super().invoke(ctx)
+            with _usage_errors_exit_with_1():
+                return super().invoke(ctx)
         except GenserError as error:
             raise UserError("\n  ".join([str(error), *getattr(error, "__notes__", ())])) from error
         except (KeyboardInterrupt, Interrupted) as error:
             click.echo("Stopped; what was finished is kept. Run the same command again.", err=True)
             ctx.exit(130 if isinstance(error, KeyboardInterrupt) else 143)
+
+
+@contextmanager
+def _usage_errors_exit_with_1() -> Iterator[None]:
+    """Make a misspelt command line a user's mistake like any other; click's exit code is 2."""
+    try:
+        yield
+    except NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "genser"
+        raise UserError(f"{error.format_message()} See '{command} --help'.") from error
 
 
 @click.command(cls=Genser, context_settings={"help_option_names": ["-h", "--help"]})

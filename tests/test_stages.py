@@ -493,6 +493,20 @@ def test_a_user_s_mistake_is_one_message_without_a_traceback(here, words, messag
     assert "Traceback" not in told
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--parms", "x.yaml", "inspect", "head"], "No such option"),
+        (["extrakt", "demo.csv"], "No such command 'extrakt'"),
+        (["extract", "demo.csv"], "Missing option"),
+        (["train", "demo.csv", "--store", "store", "--out"], "requires an argument"),
+        ([*EXTRACT, "--max-failed", "2"], "2.0 is not in the range"),
+    ],
+)
+def test_a_misspelt_command_line_exits_with_1(here, words, message):
+    assert message in refused(*words)
+
+
 def test_an_unwritable_place_is_one_message(here, tmp_path):
     (tmp_path / "file").write_text("in the way")
     inside = tmp_path / "file" / "x"

@@ -103,7 +103,7 @@ class Prosody:
     f0_final_st: float = -1.0  # semitones reached on top in the last fifth
     rate: float = 1.0  # all segments are this many times shorter
     energy_db: float = 0.0  # mean power, relative to `_LEVEL_DB`
-    tilt_db: float = 5.0  # attenuation of the source at 3 kHz (Klatt & Klatt 1990: TL)
+    tilt_db: float = 7.0  # attenuation of the source at 3 kHz (Klatt & Klatt 1990: TL)
     open_quotient: float = 0.6  # open part of a glottal cycle, 0 to 1
     jitter: float = 0.006  # deviation of a cycle's length, as a fraction
     shimmer: float = 0.04  # deviation of a cycle's amplitude, as a fraction
