@@ -18,11 +18,10 @@ def command(path: Path, repair: bool) -> None:
     Example:
       genser verify features/demo --repair
     """
-    from pipeline.store.verification import repair_store, verify_store
-
     from pipeline.errors import ParamsError
     from pipeline.heads.trained import read_description, read_weights
     from pipeline.predictions import verify_predictions
+    from pipeline.store.verification import repair_store, verify_store
     from stages.kinds import kind_of
 
     kind = kind_of(path)
