@@ -10,6 +10,7 @@ import torch
 from pipeline.checkpoints import Checkpoints
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import ManifestError
+from pipeline.figures import draw_learning_curve
 from pipeline.files import publish, require_writable, sha256_bytes
 from pipeline.heads.base import FeatureShape, feature_shape
 from pipeline.heads.catalogue import build_head
@@ -25,6 +26,7 @@ from pipeline.train_config import TrainConfig
 from pipeline.training import Fit, LabelledFeatures, train_head
 
 CURVES = "curves.tsv"
+PICTURE = "curves.png"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +171,7 @@ def _save(
 ) -> None:
     with publish(out / CURVES) as temporary:
         fit.curves.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+    draw_learning_curve(out / PICTURE, fit.curves, title=f"{config.head} on {task}")
     description = describe(
         kind=config.head,
         config=getattr(config, config.head),
@@ -191,7 +194,7 @@ def _save(
             "versions": package_versions(),
         },
     )
-    save_head(out, fit.head, standardiser, description)
+    save_head(out, fit.head, standardiser, description, beside=[CURVES, PICTURE])
 
 
 def _facts(rows: TrainingRows, features: StoredFeatures) -> str:

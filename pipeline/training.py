@@ -51,7 +51,7 @@ class Fit:
         temperature: Fitted on dev.
         best_step: The step they are of.
         dev: Every selector's value on dev, at that step.
-        curves: One row per look at dev: step, loss, learning_rate, dev_ua, ...
+        curves: One row per look at dev: step, train_loss, learning_rate, dev_ua, ...
     """
 
     head: Head
@@ -163,7 +163,7 @@ class _Loop:
         values = self._look_at_dev()
         rate = learning_rate(self.step - 1, self.config.num_steps, self.config.optimiser)
         named = {f"dev_{name}": value for name, value in values.items()}
-        self.curves.append({"step": self.step, "loss": loss, "learning_rate": rate, **named})
+        self.curves.append({"step": self.step, "train_loss": loss, "learning_rate": rate, **named})
         if values[self.config.select_by] > self.best_value:
             self.best_value = values[self.config.select_by]
             self.best_step = self.step

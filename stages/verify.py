@@ -19,7 +19,7 @@ def command(path: Path, repair: bool) -> None:
       genser verify features/demo --repair
     """
     from pipeline.errors import ParamsError
-    from pipeline.heads.trained import read_description, read_weights
+    from pipeline.heads.trained import verify_head
     from pipeline.predictions import verify_predictions
     from pipeline.store.verification import repair_store, verify_store
     from stages.kinds import kind_of
@@ -28,7 +28,7 @@ def command(path: Path, repair: bool) -> None:
     if kind == "params":
         raise ParamsError(f"{path}: has no digests; give a store, a head or predictions.")
     if kind == "head":
-        read_weights(path, read_description(path))
+        verify_head(path)
     elif kind == "predictions":
         verify_predictions(path)
     else:

@@ -1,6 +1,7 @@
 """Every command through the click group: success, refusal, exit codes, messages."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +105,7 @@ def test_metrics_are_those_of_the_predictions(here):
 
 def test_head_folder_has_no_checkpoint_left(here):
     names = sorted(p.name.split("-")[0] for p in (here / "head").iterdir())
-    assert names == ["curves.tsv", "head.json", "weights"]
+    assert names == ["curves.png", "curves.tsv", "head.json", "weights"]
 
 
 def test_scoring_twice_gives_the_same_bytes(here, tmp_path):
@@ -384,8 +385,6 @@ def test_ingest_refuses_a_bad_table(tmp_path, content, message):
 
 @pytest.mark.parametrize("what", ["store", "head", "p.parquet"])
 def test_verify_finds_whole_things_whole_and_a_flipped_byte(here, tmp_path, what):
-    import shutil
-
     copy = tmp_path / what
     (shutil.copytree if Path(what).is_dir() else shutil.copy)(what, copy)
     assert genser("verify", copy).stdout == f"{copy}: whole\n"
@@ -396,9 +395,17 @@ def test_verify_finds_whole_things_whole_and_a_flipped_byte(here, tmp_path, what
     assert file.name in refused("verify", copy)
 
 
-def test_a_damaged_shard_stops_train_and_is_refilled_after_repair(here, tmp_path):
-    import shutil
+@pytest.mark.parametrize("part", ["head.json", "curves.tsv", "curves.png", "weights-*"])
+def test_a_flipped_byte_in_any_file_of_a_head_is_found(here, tmp_path, part):
+    shutil.copytree("head", tmp_path / "head")
+    (file,) = (tmp_path / "head").glob(part)
+    data = bytearray(file.read_bytes())
+    data[len(data) // 3] ^= 1
+    file.write_bytes(data)
+    assert file.name in refused("verify", tmp_path / "head")
 
+
+def test_a_damaged_shard_stops_train_and_is_refilled_after_repair(here, tmp_path):
     store = tmp_path / "store"
     shutil.copytree("store", store)
     shard = store / "views/layers/shards/000001.h5"

@@ -133,7 +133,7 @@ def test_it_learns(tmp_path):
     fit = train(tmp_path, make_config(num_steps=200, eval_every=50, genser=genser))
     # Chance is .33, the Bayes rate about .8; seeded, so this is no matter of luck.
     assert fit.dev["ua"] > 0.55
-    assert fit.curves["loss"].iloc[-1] < fit.curves["loss"].iloc[0]
+    assert fit.curves["train_loss"].iloc[-1] < fit.curves["train_loss"].iloc[0]
 
 
 def test_the_best_look_at_dev_is_kept(tmp_path):
@@ -200,7 +200,7 @@ def test_bfloat16_trains_to_about_the_same_loss(tmp_path):
     full = train(tmp_path / "a", make_config())
     half = train(tmp_path / "b", make_config(precision="bfloat16"))
     # bf16 keeps 8 bits: a few per cent after a dozen steps.
-    np.testing.assert_allclose(half.curves["loss"], full.curves["loss"], rtol=0.05)
+    np.testing.assert_allclose(half.curves["train_loss"], full.curves["train_loss"], rtol=0.05)
     assert not torch.equal(weights(half)["layer_weights"], weights(full)["layer_weights"])
 
 

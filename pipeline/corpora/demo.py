@@ -5,7 +5,6 @@ random number of a clip comes from a generator seeded by the corpus' seed, the s
 emotion and the clip's number, so that a clip does not depend on what else is made.
 """
 
-import os
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import soundfile
 from pipeline.corpora.source_filter import SAMPLE_RATE
 from pipeline.corpora.voices import CONSONANTS, VOWELS, Prosody, Syllable, Voice, synthesise
 from pipeline.errors import ParamsError
+from pipeline.files import publish
 
 # Full-blown emotions, as settings beside the neutral ones. The directions are those of the
 # reviews by Murray & Arnott 1993 (M) and Juslin & Laukka 2003 (J), the measurements of Banse &
@@ -230,7 +230,8 @@ def _write_clip(
     utterance_id = f"{speaker_id}_{emotion}_{clip + 1:02d}"
     samples, plan = synthesise_clip(seed=seed, speaker=speaker, emotion=emotion, clip=clip)
     path = Path(speaker_id, f"{utterance_id}.wav")
-    _write_wav(audio / path, samples)
+    with publish(audio / path) as temporary:
+        soundfile.write(temporary, samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
     return {
         "utterance_id": utterance_id,
         "path": path.as_posix(),
@@ -243,14 +244,3 @@ def _write_clip(
         "num_samples": len(samples),
         "sample_rate": SAMPLE_RATE,
     }
-
-
-def _write_wav(path: Path, samples: np.ndarray) -> None:
-    """Write under another name in the same folder, then rename: half a file is never seen."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        soundfile.write(unfinished, samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

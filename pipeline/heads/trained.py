@@ -5,7 +5,7 @@ old one or the new one, never half of each.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,14 @@ from safetensors.torch import save as save_tensors
 
 from pipeline.calibration import probabilities
 from pipeline.errors import HeadError
-from pipeline.files import fingerprint, publish_bytes, sealed_json, sha256_bytes, unseal_json
+from pipeline.files import (
+    fingerprint,
+    publish_bytes,
+    sealed_json,
+    sha256_bytes,
+    sha256_file,
+    unseal_json,
+)
 from pipeline.heads.base import FeatureShape, Head
 from pipeline.heads.catalogue import build_head
 from pipeline.heads.standardiser import Standardiser
@@ -76,8 +83,8 @@ class TrainedHead:
 
     @property
     def digest(self) -> str:
-        """What identifies this head: the fingerprint of its description."""
-        return fingerprint(dict(self.description))
+        """What identifies this head: the fingerprint of its description, pictures apart."""
+        return fingerprint({k: v for k, v in self.description.items() if k != "files"})
 
     def probabilities(self, scores: Any) -> Any:
         """Return calibrated probabilities of scores (B, C)."""
@@ -114,9 +121,21 @@ def describe(
 
 
 def save_head(
-    folder: Path, head: Head, standardiser: Standardiser, description: Mapping[str, Any]
+    folder: Path,
+    head: Head,
+    standardiser: Standardiser,
+    description: Mapping[str, Any],
+    *,
+    beside: Sequence[str],
 ) -> None:
     """Save a trained head.
+
+    Args:
+        folder: Where to.
+        head: The network.
+        standardiser: What stands before it.
+        description: From `describe`.
+        beside: Files in the folder that go with the head, whose digests it keeps.
 
     Raises:
         OutputError: If it cannot be written; a head that stood there stays.
@@ -125,7 +144,8 @@ def save_head(
     digest = sha256_bytes(data)
     name = f"weights-{digest[:12]}.safetensors"
     publish_bytes(folder / name, data)
-    value = {**description, "weights": {"file": name, "sha256": digest}}
+    files = {other: sha256_file(folder / other) for other in beside}
+    value = {**description, "weights": {"file": name, "sha256": digest}, "files": files}
     publish_bytes(folder / DESCRIPTION, sealed_json(value))
     for old in folder.glob("weights-*.safetensors"):
         if old.name != name:
@@ -173,6 +193,23 @@ def read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, torc
         )
     tensors: dict[str, torch.Tensor] = load_tensors(data)
     return tensors
+
+
+def verify_head(folder: Path) -> None:
+    """Hold every file of a head to its digest.
+
+    Raises:
+        HeadError: Naming the first that is absent or damaged.
+    """
+    description = read_description(folder)
+    read_weights(folder, description)
+    for name, wanted in description["files"].items():
+        path = folder / name
+        if not path.is_file() or sha256_file(path) != wanted:
+            raise HeadError(
+                f"{path}: absent or damaged, its digest is not the one in {DESCRIPTION}; train the "
+                "head again."
+            )
 
 
 def load_head(folder: Path, device: str = "cpu") -> TrainedHead:
