@@ -17,7 +17,7 @@ from pipeline.errors import OutputError
 TEMPORARY_SUFFIX = ".tmp"
 
 
-def sha256_bytes(data: bytes) -> str:
+def sha256_bytes(data: bytes | memoryview) -> str:
     """Return the SHA-256 of `data` in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 

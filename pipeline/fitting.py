@@ -140,7 +140,7 @@ def fit_head(
         dict(features.recipe),
         list(rows.classes),
         device,
-        *(sha256_bytes(part.features.tobytes() + part.labels.tobytes()) for part in (train, dev)),
+        *(sha256_bytes(a.data) for part in (train, dev) for a in (part.features, part.labels)),
     ]
     checkpoints = Checkpoints(out, binding)
     fit = train_head(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -94,9 +95,14 @@ def batch_rows(step: int, num_rows: int, batch_size: int, seed: int) -> Tensor:
     """
     batch_size = min(batch_size, num_rows)
     epoch, place = divmod(step, num_rows // batch_size)
-    generator = torch.Generator().manual_seed(_mixed(seed, 0, epoch))
-    order = torch.randperm(num_rows, generator=generator)
+    order = _shuffle(num_rows, seed, epoch)
     return order[place * batch_size : (place + 1) * batch_size]
+
+
+@lru_cache(maxsize=1)  # a million rows take 20 ms to shuffle, and an epoch has thousands of steps
+def _shuffle(num_rows: int, seed: int, epoch: int) -> Tensor:
+    generator = torch.Generator().manual_seed(_mixed(seed, 0, epoch))
+    return torch.randperm(num_rows, generator=generator)
 
 
 def step_generator(step: int, seed: int) -> torch.Generator:
