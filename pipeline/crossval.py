@@ -1,6 +1,7 @@
-"""Cross-validation of several heads from one store, resumed by (head, fold, seed).
+"""Cross-validation of several systems from one store, resumed by (system, fold, seed).
 
-Every run is a predictions file of the rows that its fold tests, in `runs/<head>/`. It is kept when
+A system is a head with its parameters. Every run is a predictions file of the rows that its fold
+tests (or, in a sweep, selects by), in `runs/<system>/`. It is kept when
 what it was made with is unchanged, else made again.
 """
 
@@ -14,14 +15,15 @@ import pandas as pd
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import ManifestError, PredictionsError
 from pipeline.files import fingerprint, sha256_bytes
-from pipeline.fitting import choose_rows, fit_rows
+from pipeline.fitting import fit_rows
+from pipeline.heads.trained import TrainedHead
 from pipeline.labels import LabelMap
-from pipeline.manifests import SPLITS, Manifest
+from pipeline.manifests import SPLITS, VOTES, Manifest
 from pipeline.predictions import Predictions, read_predictions, write_predictions
 from pipeline.reporting import Reporter, Silence
-from pipeline.sampler import SamplerConfig
-from pipeline.scoring import score_stored
+from pipeline.scoring import ScoreConfig, score_stored
 from pipeline.train_config import TrainConfig
+from pipeline.training_rows import choose_rows
 
 RUNS = "runs"
 BINDING = "binding"
@@ -32,16 +34,29 @@ class Run:
     """One training of a cross-validation.
 
     Attributes:
-        head: Kind of head.
+        system: Its name.
         fold: Name of the fold.
         seed: Training seed.
         predictions: Of the rows that the fold tests.
     """
 
-    head: str
+    system: str
     fold: str
     seed: int
     predictions: Predictions
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """What is compared.
+
+    Attributes:
+        train: Parameters of training; the seed is replaced.
+        score: Parameters of scoring.
+    """
+
+    train: TrainConfig
+    score: ScoreConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,24 +64,22 @@ class Plan:
     """What is run.
 
     Attributes:
-        heads: Kinds of head.
+        systems: By name.
         seeds: Training seeds.
         task: Label column.
         label_map: Of the task.
-        train: Parameters of every training; head and seed are replaced.
-        score: Parameters of scoring.
         allow_overlap: Accept folds that share speakers.
         device: A torch device.
+        part: The split of each fold that is scored; a sweep never looks at test.
     """
 
-    heads: Sequence[str]
+    systems: Mapping[str, System]
     seeds: Sequence[int]
     task: str
     label_map: LabelMap | None
-    train: TrainConfig
-    score: SamplerConfig
     allow_overlap: bool
     device: str
+    part: str = "test"
 
 
 def cross_validate(
@@ -77,7 +90,7 @@ def cross_validate(
     *,
     reporter: Reporter,
 ) -> list[Run]:
-    """Train and score every head on every fold with every seed.
+    """Train and score every system on every fold with every seed.
 
     Args:
         folds: The same rows with the split of each fold.
@@ -93,19 +106,24 @@ def cross_validate(
     """
     features = StoredFeatures(next(iter(folds.values())), stores)
     digest = sha256_bytes(features.read(np.flatnonzero(features.has_features)).data)
-    todo = [(head, fold, seed) for fold in folds for head in plan.heads for seed in plan.seeds]
+    todo = [(name, fold, seed) for fold in folds for seed in plan.seeds for name in plan.systems]
     reporter.begin(len(todo))
     runs = []
-    for head, fold, seed in todo:
-        path = out / RUNS / head / f"{fold}-{seed}.parquet"
-        config = replace(plan.train, head=head, seed=seed)
+    latest: tuple[object, TrainedHead] | None = None
+    for name, fold, seed in todo:
+        path = out / RUNS / name / f"{fold}-{seed}.parquet"
+        system = plan.systems[name]
+        system = replace(system, train=replace(system.train, seed=seed))
         of_fold = features.of(folds[fold])
-        binding = _binding(of_fold, digest, plan, config)
+        binding = _binding(of_fold, digest, plan, system)
         predictions = _kept(path, binding)
         if predictions is None:
-            predictions = _run(of_fold, plan, config, binding)
+            # Systems that differ in scoring only stand side by side: one training serves them.
+            if latest is None or latest[0] != (fold, system.train):
+                latest = ((fold, system.train), _trained(of_fold, plan, system.train))
+            predictions = _scored(of_fold, plan, latest[1], system.score, binding)
             write_predictions(path, predictions)
-        runs.append(Run(head=head, fold=fold, seed=seed, predictions=predictions))
+        runs.append(Run(system=name, fold=fold, seed=seed, predictions=predictions))
         reporter.advance(1)
     return runs
 
@@ -149,7 +167,7 @@ def corpus_pairs(
             yield source, target, replace(manifest, table=table)
 
 
-def _run(features: StoredFeatures, plan: Plan, config: TrainConfig, binding: str) -> Predictions:
+def _trained(features: StoredFeatures, plan: Plan, config: TrainConfig) -> TrainedHead:
     rows = choose_rows(
         features.manifest,
         features,
@@ -167,25 +185,33 @@ def _run(features: StoredFeatures, plan: Plan, config: TrainConfig, binding: str
         device=plan.device,
         reporter=Silence(),
     )
-    tested = np.flatnonzero((features.manifest.table["split"] == "test").to_numpy())
-    found = score_stored(features, trained, plan.score, device=plan.device, rows=tested)
+    return trained
+
+
+def _scored(
+    features: StoredFeatures, plan: Plan, trained: TrainedHead, config: ScoreConfig, binding: str
+) -> Predictions:
+    scored = np.flatnonzero((features.manifest.table["split"] == plan.part).to_numpy())
+    found = score_stored(features, trained, config, device=plan.device, rows=scored)
     return replace(found, metadata={**found.metadata, BINDING: binding})
 
 
-def _binding(features: StoredFeatures, digest: str, plan: Plan, config: TrainConfig) -> str:
+def _binding(features: StoredFeatures, digest: str, plan: Plan, system: System) -> str:
     """Return the fingerprint of everything that a run's predictions depend on."""
     table = features.manifest.table
+    voted = [name for name in table.columns if name.startswith(VOTES)]
     label_map = None if plan.label_map is None else asdict(plan.label_map)
     return fingerprint(
         [
-            asdict(config),
-            asdict(plan.score),
+            asdict(system.train),
+            asdict(system.score),
             label_map,
             plan.device,
             plan.task,
+            plan.part,
             features.fingerprint,
             digest,
-            table[["utterance_id", "corpus", "speaker", "split", plan.task]].to_csv(),
+            table[["utterance_id", "corpus", "speaker", "split", plan.task, *voted]].to_csv(),
         ]
     )
 

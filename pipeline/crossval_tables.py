@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from pipeline.bootstrap import FEW_CLUSTERS
 from pipeline.crossval import Run
 from pipeline.files import publish
+from pipeline.labels import LabelMap
 from pipeline.manifests import Manifest
 from pipeline.standings import (
     PROBABILITY,
@@ -19,27 +20,31 @@ from pipeline.standings import (
     standings_by_corpus,
 )
 from pipeline.tables import write_csv
+from pipeline.targets import about_rows
 
 PREDICTIONS = "predictions.parquet"
 STANDINGS, COMPARISONS, MATRIX = "standings.csv", "comparisons.csv", "matrix.csv"
 
 
-def out_of_fold(runs: Sequence[Run], manifest: Manifest) -> pd.DataFrame:
+def out_of_fold(
+    runs: Sequence[Run], manifest: Manifest, label_map: LabelMap | None
+) -> pd.DataFrame:
     """Return the tested, labelled rows of all runs as `pipeline.standings` wants them.
 
     A class that a fold's head lacks has no probability there (NaN).
     """
-    about = manifest.table.set_index("utterance_id")[["corpus", "speaker", "dialogue"]]
+    classes = list(dict.fromkeys(c for run in runs for c in run.predictions.classes))
+    about = about_rows(manifest, classes, label_map)
     parts = []
     for run in runs:
         frame = run.predictions.table.to_pandas()
         frame = frame[frame["label"].notna() & frame["predicted"].notna()]
         told = [c for c in frame.columns if c.startswith(PROBABILITY)]
         frame = frame[["utterance_id", "label", "predicted", *told]].join(about, on="utterance_id")
-        parts.append(frame.assign(system=run.head, fold=run.fold, seed=run.seed))
+        parts.append(frame.assign(system=run.system, fold=run.fold, seed=run.seed))
     table = pd.concat(parts, ignore_index=True)
     told = [c for c in table.columns if c.startswith(PROBABILITY)]
-    first = ["system", "fold", "seed", "utterance_id", "corpus", "speaker", "dialogue"]
+    first = ["system", "fold", "seed", "utterance_id", *about.columns]
     return table[[*first, "label", "predicted", *told]]
 
 
@@ -47,6 +52,7 @@ def write_tables(
     folder: Path,
     runs: Sequence[Run],
     manifest: Manifest,
+    label_map: LabelMap | None,
     *,
     cluster: str,
     margin: float,
@@ -60,7 +66,7 @@ def write_tables(
     Raises:
         OutputError: If something cannot be written.
     """
-    table = out_of_fold(runs, manifest)
+    table = out_of_fold(runs, manifest, label_map)
     with publish(folder / PREDICTIONS) as temporary:
         pq.write_table(
             pa.Table.from_pandas(table, preserve_index=False),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import FeatureStoreError, ManifestError
-from pipeline.manifests import Manifest
+from pipeline.manifests import Manifest, speaker_names
 from pipeline.problems import Problems
 from pipeline.store.reader import FeatureStore
 from pipeline.store.recipe import Recipe, require_same_recipe
@@ -55,6 +55,16 @@ class StoredFeatures:
         """Whether each row has features, shape (N,)."""
         result: np.ndarray = (self.outcomes == OK).to_numpy()
         return result
+
+    def groups(self, over: str) -> np.ndarray:
+        """Return the corpus or the speaker of each row, or "" for all alike, shape (N,).
+
+        Args:
+            over: `"all"`, `"corpus"` or `"speaker"`.
+        """
+        table = self.manifest.table
+        named = {"all": "", "corpus": table["corpus"], "speaker": speaker_names(table)}[over]
+        return np.asarray(pd.Series(named, index=table.index, dtype="str"), dtype="U")
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Return the features of manifest rows, shape (len(rows), L, D).

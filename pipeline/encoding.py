@@ -10,22 +10,27 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline import audio
-from pipeline.encoders.hubert import COMPUTE_DTYPES, SpeechEncoder, normalised
-from pipeline.encoders.pooling import POOLINGS, Moments, combine, pool
+from pipeline.encoders.base import (
+    COMPUTE_DTYPES,
+    Encoder,
+    Outline,
+    normalised,
+    require_allowed,
+)
+from pipeline.encoders.pooling import MEAN_STD, POOLINGS, Moments, combine, pool
 from pipeline.errors import AudioError, EncoderError, ParamsError
 from pipeline.files import sha256_file
 from pipeline.store.recipe import Recipe
 from pipeline.store.views import LAYERS, NONFINITE, TOO_SHORT
 
 STORED_DTYPES = ("float16", "float32")
-LAYER_CONVENTION = "input, block outputs, normalised last output"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractConfig:
     """Everything about extraction that changes a number."""
 
-    encoder: str = "demo/encoder"  # a folder, or hub-id@revision
+    encoder: str = "demo/encoder"  # folder, hub-id@revision, fbank, or opensmile:<feature set>
     num_layers: int | None = None  # rows it must have (blocks + 1); None takes what it has
     dim: int | None = None  # width it must have; None takes what it has
     compute_dtype: str = "float32"  # of the encoder: float32, bfloat16, or float16 on a GPU
@@ -36,7 +41,7 @@ class ExtractConfig:
 
     def __post_init__(self) -> None:
         for name, allowed in (
-            ("compute_dtype", tuple(COMPUTE_DTYPES)),
+            ("compute_dtype", COMPUTE_DTYPES),
             ("stored_dtype", STORED_DTYPES),
             ("pooling", POOLINGS),
         ):
@@ -58,20 +63,15 @@ class Decoded(NamedTuple):
     error: AudioError | None
 
 
-def make_recipe(encoder: SpeechEncoder, config: ExtractConfig) -> Recipe:
+def make_recipe(encoder: Encoder, config: ExtractConfig) -> Recipe:
     """Return everything that changes a number of the `layers` view."""
-    checkpoint = encoder.checkpoint
     return {
         "view": LAYERS,
         "source": "audio",
-        "encoder": {
-            "family": checkpoint.family,
-            "weights": checkpoint.weights_digest,
-            "flags": dict(checkpoint.config),
-        },
-        "layer_convention": LAYER_CONVENTION,
-        "normalisation": checkpoint.normalisation,
-        "sample_rate": checkpoint.sample_rate,
+        "encoder": dict(encoder.identity),
+        "layer_convention": encoder.layer_convention,
+        "normalisation": encoder.normalisation,
+        "sample_rate": encoder.sample_rate,
         "audio_contract": audio.CONTRACT,
         "channels": "the manifest's channel, else the mean of all",
         "max_duration_s": float(config.max_duration_s),
@@ -81,29 +81,40 @@ def make_recipe(encoder: SpeechEncoder, config: ExtractConfig) -> Recipe:
     }
 
 
-def check_shape(encoder: SpeechEncoder, config: ExtractConfig) -> None:
-    """Hold the encoder to the shape that the parameters state.
+def check_settings(outline: Outline, config: ExtractConfig) -> None:
+    """Hold an encoder to the shape that the parameters state, and them to what it takes.
 
     Raises:
-        EncoderError: If rows or width are others.
+        EncoderError: If they do not fit one another.
     """
-    for name, found in (("num_layers", encoder.num_layers), ("dim", encoder.dim)):
+    for name, found in (("num_layers", outline.num_layers), ("dim", outline.dim)):
         wanted = getattr(config, name)
         if wanted not in (None, found):
             raise EncoderError(
                 f"extract.{name}: the encoder {config.encoder} has {found}, wanted {wanted}; "
                 "mend one of them."
             )
+    for name, allowed in (
+        ("pooling", outline.poolings),
+        ("compute_dtype", outline.compute_dtypes),
+    ):
+        require_allowed(config.encoder, name, getattr(config, name), allowed)
+    limit = outline.max_window_s
+    if limit is not None and config.max_duration_s > limit:
+        raise EncoderError(
+            f"extract.max_duration_s: the encoder {config.encoder} takes {limit:g} seconds at "
+            f"once, found {config.max_duration_s:g}; longer clips are cut, set it to {limit:g}."
+        )
 
 
-def bytes_per_clip(num_layers: int, dim: int, config: ExtractConfig) -> int:
+def bytes_per_clip(outline: Outline, config: ExtractConfig) -> int:
     """Return the disk that one clip takes: its features and about 400 bytes beside them."""
-    width = dim * (2 if config.pooling == "mean_std" else 1)
-    return num_layers * width * np.dtype(config.stored_dtype).itemsize + 400
+    width = outline.dim * (2 if config.pooling == MEAN_STD else 1)
+    return outline.num_layers * width * np.dtype(config.stored_dtype).itemsize + 400
 
 
 def encode_clip(
-    segment: audio.Segment, encoder: SpeechEncoder, config: ExtractConfig, batch_seconds: float
+    segment: audio.Segment, encoder: Encoder, config: ExtractConfig, batch_seconds: float
 ) -> np.ndarray:
     """Return the features of one clip outside a store, shape (L, D).
 
@@ -126,9 +137,9 @@ def file_digest(path: Path) -> str:
         return ""  # decoding will say why
 
 
-def decode(segment: audio.Segment, encoder: SpeechEncoder, config: ExtractConfig) -> Decoded:
+def decode(segment: audio.Segment, encoder: Encoder, config: ExtractConfig) -> Decoded:
     """Decode a segment for an encoder; what is wrong with it is returned, not raised."""
-    rate = encoder.checkpoint.sample_rate
+    rate = encoder.sample_rate
     digest = file_digest(segment.path)
     try:
         clip = audio.read_clip(segment, sample_rate=rate, max_kept_s=config.max_duration_s)
@@ -146,7 +157,7 @@ def decode(segment: audio.Segment, encoder: SpeechEncoder, config: ExtractConfig
 def encode_all(
     segments: Sequence[audio.Segment],
     clips: Sequence[audio.Clip],
-    encoder: SpeechEncoder,
+    encoder: Encoder,
     config: ExtractConfig,
     batch_seconds: float,
 ) -> list[Moments]:
@@ -154,8 +165,9 @@ def encode_all(
     result: dict[int, Moments] = {}
     short = [i for i, clip in enumerate(clips) if clip.waveform is not None]
     short.sort(key=lambda i: (-clips[i].num_resampled, i))
-    limit = batch_seconds * encoder.checkpoint.sample_rate
-    for batch in _batches(short, [clips[i].num_resampled for i in short], limit):
+    limit = batch_seconds * encoder.sample_rate
+    lengths = [max(clips[i].num_resampled, encoder.padded_samples) for i in short]
+    for batch in _batches(short, lengths, limit):
         waveforms = [_normalise(clips[i], clips[i].waveform, encoder) for i in batch]
         result.update(zip(batch, encoder.encode(waveforms), strict=True))
     for i in set(range(len(clips))) - set(short):
@@ -164,9 +176,9 @@ def encode_all(
 
 
 def _encode_long(
-    segment: audio.Segment, clip: audio.Clip, encoder: SpeechEncoder, config: ExtractConfig
+    segment: audio.Segment, clip: audio.Clip, encoder: Encoder, config: ExtractConfig
 ) -> Moments:
-    rate = encoder.checkpoint.sample_rate
+    rate = encoder.sample_rate
     num_windows = math.ceil(clip.num_resampled / (config.max_duration_s * rate))
     ends = [clip.num_resampled * i // num_windows for i in range(num_windows + 1)]
     lengths = [end - start for start, end in pairwise(ends)]
@@ -175,9 +187,9 @@ def _encode_long(
     return combine(parts)
 
 
-def _normalise(clip: audio.Clip, waveform: np.ndarray | None, encoder: SpeechEncoder) -> np.ndarray:
+def _normalise(clip: audio.Clip, waveform: np.ndarray | None, encoder: Encoder) -> np.ndarray:
     assert waveform is not None
-    how = encoder.checkpoint.normalisation
+    how = encoder.normalisation
     return normalised(waveform, mean=clip.mean, variance=clip.variance, how=how)
 
 
@@ -204,7 +216,8 @@ def stored(moments: Moments, config: ExtractConfig) -> np.ndarray:
     """
     features = pool(moments, config.pooling).numpy()
     if not np.isfinite(features).all():
-        raise AudioError(NONFINITE, "the encoder gave NaN or infinity; use a wider compute_dtype.")
+        cure = "drop the row" if config.compute_dtype == "float32" else "use a wider compute_dtype"
+        raise AudioError(NONFINITE, f"the encoder gave NaN or infinity; {cure}.")
     limit = float(np.finfo(config.stored_dtype).max)
     largest = float(np.abs(features).max())
     if largest > limit:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import audio
-from pipeline.encoders.hubert import SpeechEncoder
+from pipeline.encoders.base import Encoder
 from pipeline.encoding import (
     Decoded,
     ExtractConfig,
@@ -58,7 +58,7 @@ class Summary:
 def extract(
     requests: pd.DataFrame,
     root: Path,
-    encoder: SpeechEncoder,
+    encoder: Encoder,
     config: ExtractConfig,
     *,
     reporter: Reporter,
@@ -151,7 +151,7 @@ def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
 def _decoded_groups(
     groups: Sequence[Group],
     executor: ThreadPoolExecutor,
-    encoder: SpeechEncoder,
+    encoder: Encoder,
     config: ExtractConfig,
 ) -> Iterator[tuple[Group, list[Decoded]]]:
     """Yield each group with its clips decoded; the next one is decoded meanwhile."""
@@ -191,7 +191,7 @@ def segments(requests: pd.DataFrame) -> list[audio.Segment]:
 def _make_shard(
     group: Group,
     decoded: Sequence[Decoded],
-    encoder: SpeechEncoder,
+    encoder: Encoder,
     config: ExtractConfig,
     batch_seconds: float,
     recipe: Recipe,

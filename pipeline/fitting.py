@@ -1,101 +1,35 @@
 """From a manifest and its stores to a trained head in a folder."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from pipeline.batches import LabelledFeatures
 from pipeline.checkpoints import Checkpoints
 from pipeline.dataset import StoredFeatures
-from pipeline.errors import ManifestError
 from pipeline.figures.curves import draw_learning_curve
 from pipeline.files import publish, require_writable, sha256_bytes
 from pipeline.heads.base import feature_shape
 from pipeline.heads.catalogue import build_head
-from pipeline.heads.standardiser import Standardiser
+from pipeline.heads.standardiser import CORPUS, SPEAKER, Standardiser
 from pipeline.heads.trained import TrainedHead, describe, save_head
-from pipeline.labels import LabelMap, class_indices, class_names, train_classes
-from pipeline.leaks import Leaks, find_leaks, require_no_leaks
-from pipeline.manifests import Manifest, speaker_names
+from pipeline.inference import with_groups
+from pipeline.labels import LabelMap
+from pipeline.manifests import Manifest
 from pipeline.provenance import package_versions
 from pipeline.reporting import Reporter
 from pipeline.store.views import LAYERS
+from pipeline.targets import make_targets
 from pipeline.train_config import TrainConfig
-from pipeline.training import Fit, LabelledFeatures, train_head
+from pipeline.training import Fit, train_head
+from pipeline.training_rows import TrainingRows, choose_rows, describe_rows
+from pipeline.weighting import weigh_rows
 
 CURVES = "curves.tsv"
 PICTURE = "curves.png"
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingRows:
-    """Which rows of a manifest a head is trained on and selected by.
-
-    Attributes:
-        classes: In score order.
-        labels: Class index of every row, `UNLABELLED` where it has none.
-        train: Rows of the training split with label and features.
-        dev: The same of dev.
-        num_skipped: Labelled rows of both splits without features.
-        leaks: What the splits share.
-    """
-
-    classes: tuple[str, ...]
-    labels: np.ndarray
-    train: np.ndarray
-    dev: np.ndarray
-    num_skipped: int
-    leaks: Leaks
-
-
-def choose_rows(
-    manifest: Manifest,
-    features: StoredFeatures,
-    *,
-    task: str,
-    label_map: LabelMap | None,
-    allow_overlap: bool,
-) -> TrainingRows:
-    """Decide which rows are trained on.
-
-    Raises:
-        ManifestError: If a split is empty, there are fewer than two classes, a label is unknown,
-            or splits share speakers or audio.
-    """
-    leaks = find_leaks(manifest.table, features.audio_digests)
-    require_no_leaks(manifest.path, leaks, allowed=allow_overlap)
-    names = class_names(manifest, task, label_map)
-    split = manifest.table["split"]
-    labelled = (names != "").to_numpy()
-    parts = {part: labelled & (split == part).to_numpy() for part in ("train", "dev")}
-    usable = {part: np.flatnonzero(rows & features.has_features) for part, rows in parts.items()}
-    for part, rows in usable.items():
-        if not len(rows):
-            raise ManifestError(
-                f"{manifest.path}: no row of split {part!r} has a label of {task!r} and features, "
-                f"wanted some (of {int((split == part).sum())} rows {int(parts[part].sum())} are "
-                f"labelled); {_cure(manifest)}."
-            )
-    classes = train_classes(names.iloc[usable["train"]], label_map)
-    if len(classes) < 2:
-        raise ManifestError(
-            f"{manifest.path}: the training rows have only the class {classes[0]!r} of {task!r}, "
-            "wanted at least two; add rows of another."
-        )
-    # Only rows that are used must have a class of the head; scoring looks at the others.
-    used = names.where(split.isin(list(parts)), "")
-    labels = class_indices(manifest, used, classes, task)
-    return TrainingRows(
-        classes=classes,
-        labels=labels,
-        train=usable["train"],
-        dev=usable["dev"],
-        num_skipped=int(sum(rows.sum() for rows in parts.values()))
-        - sum(len(rows) for rows in usable.values()),
-        leaks=leaks,
-    )
 
 
 def fit_head(
@@ -123,7 +57,7 @@ def fit_head(
     rows = choose_rows(
         manifest, features, task=task, label_map=label_map, allow_overlap=allow_overlap
     )
-    reporter.say(_facts(rows, features))
+    reporter.say(describe_rows(rows, features))
     trained, fit = fit_rows(
         features,
         rows,
@@ -171,30 +105,36 @@ def fit_rows(
         FeatureStoreError: If a store is damaged.
         ParamsError: If the classes are too many for the width of the features.
     """
-    speakers = speaker_names(features.manifest.table).to_numpy(dtype=object)
     train, dev = (
-        LabelledFeatures(
-            features=features.read(part), labels=rows.labels[part], groups=speakers[part]
-        )
-        for part in (rows.train, rows.dev)
+        _labelled(features, part, rows, label_map, config) for part in (rows.train, rows.dev)
     )
     shape = feature_shape(features.recipe, train.features.shape)
     head_config = getattr(config, config.head)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         head = build_head(config.head, shape, len(rows.classes), head_config)
-    standardiser = Standardiser(shape.num_layers, shape.dim)
-    standardiser.fit(train.features, config.standardise)
+    standardiser = Standardiser(
+        shape.num_layers, shape.dim, kind=config.standardise, over=config.standardise_over
+    )
+    standardiser.fit(train.features)
+    if config.standardise_over == CORPUS:
+        corpora = features.groups(CORPUS)[rows.train]
+        standardiser = standardiser.extended(
+            (name, train.features[corpora == name]) for name in sorted(set(corpora))
+        )
+    known = with_groups(standardiser, features, np.concatenate([rows.train, rows.dev]))
     checkpoints = None
     if state_folder is not None:
         digests = [
-            sha256_bytes(a.data) for part in (train, dev) for a in (part.features, part.labels)
+            sha256_bytes(a.data)
+            for part in (train, dev)
+            for a in (part.features, part.labels, part.targets, part.weighting.draw)
         ]
         parameters = [asdict(config), dict(features.recipe), list(rows.classes), device]
         checkpoints = Checkpoints(state_folder, [*parameters, *digests])
     fit = train_head(
         head,
-        standardiser,
+        known,
         train,
         dev,
         config,
@@ -214,6 +154,13 @@ def fit_rows(
             "recipes": {LAYERS: dict(features.recipe)},
             "train": asdict(config),
             "seed": config.seed,
+            "prior": train.weighting.prior.tolist(),
+            "corpora": _classes_by_corpus(train, features.groups(CORPUS)[rows.train], rows.classes),
+            "standardiser": {
+                "kind": standardiser.kind,
+                "over": standardiser.over,
+                "groups": list(standardiser.groups),
+            },
             "num_train": len(rows.train),
             "num_dev": len(rows.dev),
             "num_skipped": rows.num_skipped,
@@ -227,17 +174,39 @@ def fit_rows(
     return TrainedHead(head=fit.head, standardiser=standardiser, description=description), fit
 
 
-def _cure(manifest: Manifest) -> str:
-    if manifest.folds:
-        return f"choose one of the folds {manifest.folds} with --fold"
-    return "mend the split column or extract"
-
-
-def _facts(rows: TrainingRows, features: StoredFeatures) -> str:
-    counts = features.outcomes[~features.has_features].value_counts().sort_index()
-    why = ", ".join(f"{n} {outcome}" for outcome, n in counts.items())
-    skipped = f"; {rows.num_skipped} without features are skipped ({why})" * bool(rows.num_skipped)
-    return (
-        f"{len(rows.train)} training and {len(rows.dev)} dev clips, {len(rows.classes)} classes: "
-        f"{', '.join(rows.classes)}{skipped}"
+def _labelled(
+    features: StoredFeatures,
+    part: np.ndarray,
+    rows: TrainingRows,
+    label_map: LabelMap | None,
+    config: TrainConfig,
+) -> LabelledFeatures:
+    table = features.manifest.table.iloc[part]
+    targets = make_targets(table, rows.labels[part], rows.classes, label_map, kind=config.targets)
+    return LabelledFeatures(
+        features=features.read(part),
+        labels=rows.labels[part],
+        speakers=features.groups(SPEAKER)[part],
+        targets=targets,
+        weighting=weigh_rows(
+            targets,
+            features.groups(CORPUS)[part],
+            balance=config.balance,
+            corpus_temperature=config.corpus_temperature,
+        ),
+        groups=features.groups(config.standardise_over)[part],
     )
+
+
+def _classes_by_corpus(
+    train: LabelledFeatures, corpora: np.ndarray, classes: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return the classes that each corpus's training rows have, in class order."""
+    return {
+        str(name): [
+            label
+            for label, share in zip(classes, train.targets[corpora == name].sum(0), strict=True)
+            if share > 0
+        ]
+        for name in sorted(set(corpora))
+    }

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -84,6 +85,24 @@ def update_average(average: nn.Module, current: nn.Module, *, step: int, decay: 
         averaged.lerp_(parameter, 1 - rate)
 
 
+def drawn_rows(step: int, draw: Tensor, batch_size: int, seed: int) -> Tensor:
+    """Return the rows of step `step`, each drawn by its own chance, with replacement.
+
+    Args:
+        step: From 0.
+        draw: Chance of each row, sum 1, float64, shape (N,).
+        batch_size: Rows of a batch.
+        seed: Of the training.
+
+    Returns:
+        Row numbers, shape (min(batch_size, N),).
+    """
+    generator = torch.Generator().manual_seed(_mixed(seed, 3, step))
+    # By the inverse of the summed chances: torch.multinomial stops at 2^24 rows.
+    uniform = torch.rand(min(batch_size, len(draw)), generator=generator, dtype=torch.float64)
+    return torch.searchsorted(draw.cumsum(0), uniform, right=True).clamp(max=len(draw) - 1)
+
+
 def batch_rows(step: int, num_rows: int, batch_size: int, seed: int) -> Tensor:
     """Return the rows of step `step`: consecutive slices of one shuffle per epoch.
 
@@ -103,6 +122,29 @@ def batch_rows(step: int, num_rows: int, batch_size: int, seed: int) -> Tensor:
 def _shuffle(num_rows: int, seed: int, epoch: int) -> Tensor:
     generator = torch.Generator().manual_seed(_mixed(seed, 0, epoch))
     return torch.randperm(num_rows, generator=generator)
+
+
+def mixup(
+    layers: Tensor, targets: Tensor, *, alpha: float, step: int, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Return each clip mixed with another of its batch, and its target with the other's.
+
+    Zhang et al. 2018, mixup, Eq. 2, a share of its own for each clip:
+        x = lambda x_i + (1 - lambda) x_j,  y = lambda y_i + (1 - lambda) y_j,
+        lambda ~ Beta(alpha, alpha)
+
+    Args:
+        layers: Standardised features, shape (B, L, D).
+        targets: Shape (B, C).
+        alpha: Above 0; the larger the nearer the shares are to a half.
+        step: From 0.
+        seed: Of the training.
+    """
+    generator = np.random.default_rng(_mixed(seed, 4, step))
+    share = torch.from_numpy(generator.beta(alpha, alpha, len(layers))).to(layers)
+    other = torch.from_numpy(generator.permutation(len(layers))).to(layers.device)
+    mixed = layers + (1 - share)[:, None, None] * (layers[other] - layers)
+    return mixed, targets + (1 - share)[:, None] * (targets[other] - targets)
 
 
 def step_generator(step: int, seed: int) -> torch.Generator:

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.audio import Segment
-from pipeline.encoders.hubert import SpeechEncoder, open_encoder
+from pipeline.encoders.base import Encoder
+from pipeline.encoders.catalogue import open_encoder
 from pipeline.encoding import ExtractConfig, encode_clip, make_recipe
 from pipeline.errors import AudioError, HeadError
 from pipeline.heads.trained import TrainedHead
 from pipeline.inference import score_features
-from pipeline.sampler import SamplerConfig
+from pipeline.scoring import ScoreConfig, with_prior
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class FilePrediction:
 
 def encoder_of(
     trained: TrainedHead, spelling: str | None, device: str
-) -> tuple[SpeechEncoder, ExtractConfig]:
+) -> tuple[Encoder, ExtractConfig]:
     """Open the encoder that a head's features were made with.
 
     Args:
@@ -52,6 +53,11 @@ def encoder_of(
         FeatureStoreError: If the encoder is another one, by field.
     """
     recipe = trained.recipe
+    if trained.standardiser.is_grouped:
+        raise HeadError(
+            f"this head standardises over each {trained.standardiser.over}, and a loose file has "
+            "none; use 'genser score' with a manifest, or train with train.standardise_over=all."
+        )
     if recipe.get("source") != "audio":
         raise HeadError(
             f"this head reads ingested features ({recipe.get('name')!r}), which genser cannot make "
@@ -72,9 +78,9 @@ def encoder_of(
 def predict_files(
     paths: Sequence[Path],
     trained: TrainedHead,
-    encoder: SpeechEncoder,
+    encoder: Encoder,
     config: ExtractConfig,
-    sampler: SamplerConfig,
+    score: ScoreConfig,
     *,
     device: str,
 ) -> list[FilePrediction]:
@@ -91,10 +97,12 @@ def predict_files(
             trained.head,
             trained.standardiser,
             features[None],
-            sampler,
+            None,
+            score,
             device=device,
             precision=trained.description["train"]["precision"],
         )
+        scores = with_prior(trained, scores, score.prior)
         values: np.ndarray = trained.probabilities(scores)[0]
         named = dict(zip(trained.classes, values.tolist(), strict=True))
         results.append(FilePrediction(path=path, probabilities=named))

@@ -8,8 +8,7 @@ import torch
 
 from pipeline.dataset import StoredFeatures
 from pipeline.figures.lines import draw_scores
-from pipeline.fitting import TrainingRows
-from pipeline.heads.base import feature_shape
+from pipeline.heads.base import Batch, feature_shape
 from pipeline.heads.logreg import LogReg, LogRegConfig
 from pipeline.heads.standardiser import Standardiser
 from pipeline.inference import score_features
@@ -17,6 +16,8 @@ from pipeline.metrics import unweighted_accuracy, weighted_accuracy
 from pipeline.reporting import Reporter
 from pipeline.sampler import SamplerConfig
 from pipeline.tables import write_csv
+from pipeline.targets import one_hot
+from pipeline.training_rows import TrainingRows
 
 TABLE, PICTURE = "probe.csv", "probe.png"
 STRENGTH = 1e-2  # of every layer alike: a probe is for comparing layers
@@ -37,17 +38,24 @@ def probe_layers(
     labels = {"train": rows.labels[rows.train], "dev": rows.labels[rows.dev]}
     shape = feature_shape(features.recipe, train.shape)
     standardiser = Standardiser(shape.num_layers, shape.dim)
-    standardiser.fit(train, "dimension")
-    rows_to_fit = standardiser(torch.from_numpy(train))
+    standardiser.fit(train)
+    targets = torch.from_numpy(one_hot(labels["train"], len(rows.classes)))
+    batch = Batch(layers=standardiser(torch.from_numpy(train)), targets=targets)
     reporter.begin(shape.num_layers)
     found = []
     for layer in range(shape.num_layers):
         config = LogRegConfig(input="layer", layer=layer, strength=STRENGTH)
         head = LogReg(shape, len(rows.classes), config)
-        head.fit(rows_to_fit, torch.from_numpy(labels["train"]), np.zeros(len(train)), seed=0)
+        head.fit(batch, np.zeros(len(train)), seed=0)
         predicted = {
             part: score_features(
-                head, standardiser, values, SamplerConfig(), device="cpu", precision="float32"
+                head,
+                standardiser,
+                values,
+                None,
+                SamplerConfig(),
+                device="cpu",
+                precision="float32",
             ).argmax(1)
             for part, values in (("train", train), ("dev", dev))
         }

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.distance import jensenshannon
 
 from pipeline.errors import ShapeError
 
@@ -111,6 +112,30 @@ def risk_coverage(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.nda
     risk = np.cumsum(wrong[order])[last - 1] / last
     coverage = np.arange(1, len(labels) + 1) / len(labels)
     return coverage, risk
+
+
+def jensen_shannon(probabilities: np.ndarray, shares: np.ndarray) -> float:
+    """Return the mean Jensen-Shannon distance of probabilities to the shares of the votes.
+
+    Lin 1991; Endres and Schindelin 2003, for each clip, with logarithms to base 2:
+        sqrt((KL(p || m) + KL(q || m)) / 2),  m = (p + q) / 2
+
+    Args:
+        probabilities: p, shape (B, C), rows sum to 1.
+        shares: q, likewise.
+
+    Returns:
+        From 0, all alike, to 1, nothing in common.
+
+    Raises:
+        ShapeError: If the arrays do not agree or are empty.
+    """
+    if probabilities.shape != shares.shape or probabilities.ndim != 2 or not len(shares):
+        raise ShapeError(
+            f"votes: found probabilities {probabilities.shape} and shares {shares.shape}, wanted "
+            "the same (B, C) with B > 0; pass the clips that have votes."
+        )
+    return float(np.mean(jensenshannon(probabilities, shares, base=2, axis=1)))
 
 
 def _check(probabilities: np.ndarray, labels: np.ndarray) -> None:

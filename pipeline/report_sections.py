@@ -14,19 +14,20 @@ from pipeline.errors import PredictionsError
 from pipeline.figures.curves import draw_learning_curve
 from pipeline.figures.lines import draw_scores
 from pipeline.figures.transport import draw_transport
-from pipeline.fitting import CURVES, TrainingRows
+from pipeline.fitting import CURVES
 from pipeline.heads.genser import GenSER
 from pipeline.heads.trained import TrainedHead
-from pipeline.inference import score_features
 from pipeline.labels import UNLABELLED
 from pipeline.probing import PICTURE as PROBE_PICTURE
 from pipeline.probing import probe_layers, write_probe
 from pipeline.report_page import Picture, Section, Table
-from pipeline.report_tables import few_note, sampling_tables
+from pipeline.report_tables import NAMES, few_note, sampling_tables
 from pipeline.reporting import Reporter
-from pipeline.sampler import SamplerConfig
+from pipeline.scoring import ScoreConfig, score_rows
 from pipeline.standings import clusters_of
 from pipeline.tables import write_csv
+from pipeline.train_config import LAST
+from pipeline.training_rows import TrainingRows
 from pipeline.transport import STEPS, sampling_table, trace_clip
 
 
@@ -43,11 +44,13 @@ def learning_section(folder: Path, head: Path, trained: TrainedHead) -> Section:
     path = folder / "learning.png"
     draw_learning_curve(path, curves, title=f"{trained.description['kind']} on {trained.task}")
     best = trained.description["best_step"]
+    by = trained.description["train"]["select_by"]
+    chosen = "the last one" if by == LAST else f"the best on dev by {NAMES[by]}"
     return Section(
         title="Learning",
         texts=[
-            f"{trained.description['num_train']} clips were trained on; step {best} was best on "
-            f"the {trained.description['num_dev']} clips of dev and is what is scored."
+            f"{trained.description['num_train']} clips were trained on; step {best} is kept and "
+            f"scored ({chosen}). Dev has {trained.description['num_dev']} clips."
         ],
         pictures=[Picture(caption="Training loss, and scores on dev.", path=path)],
     )
@@ -100,9 +103,8 @@ def sampling_sections(
     table = features.manifest.table
     usable = (table["split"] == split).to_numpy() & features.has_features
     rows = np.flatnonzero(usable & (labels != UNLABELLED))
-    read = features.read(rows)
     clusters = clusters_of(table.iloc[rows], cluster).tolist()
-    found = sampling_table(trained, read, labels[rows], clusters, device=device)
+    found = sampling_table(trained, features, rows, labels[rows], clusters, device=device)
     write_csv(folder / "steps.csv", found)
     path = folder / "steps.png"
     estimates = found[found["readout"] == "estimate"]
@@ -130,11 +132,11 @@ def sampling_sections(
             pictures=[Picture(caption="Bars: 95 % intervals.", path=path)],
         )
     ]
-    shown = _clip_to_show(trained, read, labels[rows], device)
+    shown = _clip_to_show(trained, features, rows[labels[rows] == 0], device)
     if shown is not None:
         row, is_right = shown
-        name = table["utterance_id"].iloc[rows[row]]
-        trace = trace_clip(trained, read[row], 0, solver=solver, device=device)
+        name = table["utterance_id"].iloc[row]
+        trace = trace_clip(trained, features, row, 0, solver=solver, device=device)
         path = folder / "transport.png"
         draw_transport(
             path,
@@ -167,22 +169,14 @@ def sampling_sections(
 
 
 def _clip_to_show(
-    trained: TrainedHead, features: np.ndarray, labels: np.ndarray, device: str
+    trained: TrainedHead, features: StoredFeatures, rows: np.ndarray, device: str
 ) -> tuple[int, bool] | None:
-    """Return the first clip of class 0 that is recognised, else the first; None without any."""
-    first = np.flatnonzero(labels == 0)
-    if not len(first):
+    """Return the first of some rows of class 0 that is recognised, else the first; None of none."""
+    if not len(rows):
         return None
-    scores = score_features(
-        trained.head,
-        trained.standardiser,
-        features[first],
-        SamplerConfig(),
-        device=device,
-        precision=trained.description["train"]["precision"],
-    )
-    right = first[scores.argmax(1) == 0]
-    return (int(right[0]), True) if len(right) else (int(first[0]), False)
+    scored = score_rows(features, rows, trained, ScoreConfig(), device=device)
+    right = rows[scored.scores.argmax(1) == 0]
+    return (int(right[0]), True) if len(right) else (int(rows[0]), False)
 
 
 def crossval_section(folders: Mapping[str, Path]) -> Section:

@@ -7,23 +7,29 @@ import pandas as pd
 
 from pipeline.bootstrap import FEW_CLUSTERS, SCORES, Comparison, Interval
 from pipeline.errors import PredictionsError
+from pipeline.labels import LabelMap
 from pipeline.manifests import Manifest
 from pipeline.predictions import Predictions, read_predictions
 from pipeline.published import PUBLISHED
 from pipeline.report_page import Table
 from pipeline.standings import PROBABILITY, Standing
+from pipeline.targets import about_rows
 
 NAMES = {"wa": "WA", "ua": "UA", "wf1": "WF1", "macro_f1": "macro F1"}
+CALIBRATION = {"ece": "ECE", "brier": "Brier", "nll": "NLL", "js": "JS to votes"}
 ABOUT = ("corpus", "speaker", "dialogue")
 NO_SPLIT = "unsplit"  # how rows without a split are called in a report
 
 
 def prediction_table(
-    predictions: Mapping[str, Predictions], split: str, manifest: Manifest | None
+    predictions: Mapping[str, Predictions],
+    split: str,
+    manifest: Manifest | None,
+    label_map: LabelMap | None,
 ) -> pd.DataFrame:
     """Return the labelled, scored rows of a split of all systems, as `pipeline.standings` wants.
 
-    Without a manifest nobody's speaker is known.
+    Without a manifest nobody's speaker is known, and nobody's votes.
 
     Raises:
         PredictionsError: If a system has no such row, or rows that the manifest has not.
@@ -44,7 +50,7 @@ def prediction_table(
     table = pd.concat(parts, ignore_index=True)
     if manifest is None:
         return table.assign(**dict.fromkeys(ABOUT, ""))
-    about = manifest.table.set_index("utterance_id")[list(ABOUT)]
+    about = about_rows(manifest, next(iter(predictions.values())).classes, label_map)
     strange = table[~table["utterance_id"].isin(about.index)]
     if len(strange):
         raise PredictionsError(
@@ -85,8 +91,8 @@ def with_others(table: pd.DataFrame, others: Mapping[str, Path]) -> pd.DataFrame
             raise PredictionsError(
                 f"{path}: predicts {strange[0]!r}, wanted one of {sorted(known)}; rename it."
             )
-        columns = ["fold", "seed", "utterance_id", *ABOUT, "label"]
-        mine = first[columns].assign(system=name)
+        unknown = ["predicted", *(c for c in first.columns if c.startswith(PROBABILITY))]
+        mine = first.drop(columns=unknown).assign(system=name)
         parts.append(mine.assign(predicted=mine["utterance_id"].map(told)))
     return pd.concat(parts, ignore_index=True)
 
@@ -130,7 +136,8 @@ def systems_table(standings: Sequence[Standing], *, cluster: str) -> Table:
     for one in standings:
         calibration = {
             label: _short(one.calibration[name]) if name in one.calibration else ""
-            for name, label in (("ece", "ECE"), ("brier", "Brier"), ("nll", "NLL"))
+            for name, label in CALIBRATION.items()
+            if any(name in other.calibration for other in standings)
         }
         scores = {NAMES[name]: interval_text(one.scores[name]) for name in SCORES}
         folds = {

@@ -13,6 +13,7 @@ from pipeline.errors import ParamsError
 from pipeline.figures.confusion import draw_confusion
 from pipeline.figures.reliability import draw_reliability
 from pipeline.files import publish_bytes
+from pipeline.labels import LabelMap
 from pipeline.manifests import SPLITS, Manifest
 from pipeline.metrics import confusion_matrix, summarise
 from pipeline.predictions import Predictions
@@ -66,6 +67,8 @@ class Sources:
     Attributes:
         predictions: By name, the first is compared with the others.
         manifest: That was scored: its speakers are resampled.
+        label_map: Of the task, for the votes that the manifest has.
+        baselines: What they are compared with, by name; in the tables, without pictures.
         others: Foreign predictions, by name.
         data: What was trained and scored on, for the table beside published numbers.
         encoder: What it was heard with, for the same.
@@ -74,6 +77,8 @@ class Sources:
 
     predictions: Mapping[str, Predictions]
     manifest: Manifest | None = None
+    label_map: LabelMap | None = None
+    baselines: Mapping[str, Predictions] = field(default_factory=dict)
     others: Mapping[str, Path] = field(default_factory=dict)
     data: str = "?"
     encoder: str = "?"
@@ -92,14 +97,16 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
         OutputError: If something cannot be written.
     """
     cluster = config.cluster if sources.manifest is not None else "clip"
-    own = prediction_table(sources.predictions, config.split, sources.manifest)
+    every = {**sources.predictions, **sources.baselines}
+    own = prediction_table(every, config.split, sources.manifest, sources.label_map)
     table = with_others(own, sources.others)
     classes = class_order(table)
     systems = list(dict.fromkeys(table["system"]))
+    shown = [name for name in systems if name not in sources.baselines]
     standings = [
         standing(table[table["system"] == system], classes, cluster=cluster) for system in systems
     ]
-    metrics = {name: measure(one) for name, one in sources.predictions.items()}
+    metrics = {name: measure(one) for name, one in every.items()}
     for one in standings:
         if one.system in metrics:
             metrics[one.system][config.split] |= _intervals(one)
@@ -124,7 +131,7 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
     by_class = Section(
         title="Classes",
         tables=[recall_table(standings, classes)],
-        pictures=[_confusion(folder, table, name, classes, config.split) for name in systems],
+        pictures=[_confusion(folder, table, name, classes, config.split) for name in shown],
     )
     page = Page(
         title=f"{', '.join(sources.predictions)} on {config.split}",
@@ -133,7 +140,7 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
         sections=[
             scores,
             by_class,
-            *_reliability(folder, table, systems, classes),
+            *_reliability(folder, table, shown, classes),
             *sources.sections,
             Section(
                 title="Beside published numbers",
@@ -176,6 +183,7 @@ def measure(predictions: Predictions) -> dict[str, Any]:
             )
             counts = {**summarise(labels, predicted, predictions.classes), **counts}
         result[split] = counts
+    result["transductive"] = bool(predictions.metadata.get("transductive", False))
     for stamp in ("leaks", "head_leaks"):
         result[stamp] = predictions.metadata.get(stamp, {})
     return result
@@ -259,9 +267,13 @@ def _lead(sources: Sources, first: Standing) -> str:
         if shared
         else "No speaker was in two splits when it was trained."
     )
+    transductive = (
+        " It is transductive: each speaker or new corpus was standardised by its own scored clips."
+        * bool(metadata.get("transductive"))
+    )
     return (
         f"{first.system}, task {metadata.get('task', 'unknown')}: UA "
-        f"{interval_text(first.scores['ua'])}. {stamp}"
+        f"{interval_text(first.scores['ua'])}. {stamp}{transductive}"
     )
 
 

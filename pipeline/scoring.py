@@ -1,14 +1,18 @@
 """From a manifest, its stores and a trained head to a table of predictions."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from pipeline.dataset import StoredFeatures
+from pipeline.errors import ParamsError
+from pipeline.heads.standardiser import CORPUS
 from pipeline.heads.trained import TrainedHead
-from pipeline.inference import score_features
+from pipeline.inference import score_features, with_groups
 from pipeline.labels import UNLABELLED, class_indices, class_names
 from pipeline.leaks import find_leaks
 from pipeline.manifests import Manifest
@@ -16,12 +20,113 @@ from pipeline.predictions import Predictions, assemble_predictions
 from pipeline.sampler import SamplerConfig
 from pipeline.store.views import OK
 
+PRIORS = ("train", "uniform")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreConfig(SamplerConfig):
+    """How clips are scored: the sampler's walk, and what is done with the scores after it."""
+
+    prior: str = "train"  # of the classes: as they were learnt, or uniform, divided out
+    mask_classes: bool = True  # whether a clip cannot be of a class that its corpus's train lacks
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.prior not in PRIORS:
+            raise ParamsError(f"score.prior: {self.prior!r} is not one of {list(PRIORS)}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What a head says of some rows.
+
+    Attributes:
+        scores: Shape (N, C), float32.
+        probabilities: Calibrated, shape (N, C), float64.
+    """
+
+    scores: np.ndarray
+    probabilities: np.ndarray
+
+
+def score_rows(
+    features: StoredFeatures,
+    rows: np.ndarray,
+    trained: TrainedHead,
+    config: ScoreConfig,
+    *,
+    device: str,
+) -> Scored:
+    """Score rows that have features.
+
+    Args:
+        features: Of the manifest.
+        rows: Which rows, in this order.
+        trained: The head.
+        config: How.
+        device: A torch device.
+
+    Raises:
+        FeatureStoreError: If a store is damaged.
+        HeadError: If priors are to be divided out of a head that does not know its own.
+    """
+    scores = score_features(
+        trained.head,
+        with_groups(trained.standardiser, features, rows),
+        features.read(rows),
+        features.groups(trained.standardiser.over)[rows],
+        config,
+        device=device,
+        precision=trained.description["train"]["precision"],
+    )
+    scores = with_prior(trained, scores, config.prior)
+    lacking = _lacking(trained, features.groups(CORPUS)[rows]) & config.mask_classes
+    scores = masked(scores, lacking)
+    kept = np.where(lacking, 0.0, trained.probabilities(scores))
+    return Scored(scores=scores, probabilities=kept / kept.sum(1, keepdims=True))
+
+
+def with_prior(trained: TrainedHead, scores: np.ndarray, prior: str) -> np.ndarray:
+    """Return a head's scores (N, C) under another prior of the classes, one of `PRIORS`.
+
+    Raises:
+        HeadError: If the head does not know the shares that it was trained with.
+    """
+    if prior == "train":
+        return scores
+    # A class that the loss never saw has no share to divide by.
+    shares = np.where(trained.prior > 0, trained.prior, 1 / len(trained.classes))
+    factors = torch.from_numpy(1 / (len(trained.classes) * shares)).to(torch.float32)
+    changed = trained.head.reweighted(torch.from_numpy(scores), factors, trained.temperature)
+    result: np.ndarray = changed.numpy()
+    return result
+
+
+def masked(scores: np.ndarray, lacking: np.ndarray) -> np.ndarray:
+    """Return scores with classes ruled out: they come below all others of their clip.
+
+    Args:
+        scores: Shape (N, C), float32.
+        lacking: Whether a clip cannot be of a class, never all of a row, shape (N, C).
+    """
+    lowest = np.where(lacking, np.inf, scores).min(1, keepdims=True).astype(np.float32)
+    below = np.nextafter(lowest, np.float32(-np.inf))
+    return np.where(lacking, np.minimum(scores, below), scores)
+
+
+def _lacking(trained: TrainedHead, corpora: np.ndarray) -> np.ndarray:
+    """Return whether a row's corpus had no training row of a class, shape (N, C)."""
+    lacking = np.zeros((len(corpora), len(trained.classes)), dtype=bool)
+    for name, present in trained.corpora.items():
+        lacking[corpora == name] = [label not in present for label in trained.classes]
+    return lacking
+
 
 def score_manifest(
     manifest: Manifest,
     stores: Mapping[str, Path],
     trained: TrainedHead,
-    config: SamplerConfig,
+    config: ScoreConfig,
     *,
     device: str,
 ) -> Predictions:
@@ -40,7 +145,7 @@ def score_manifest(
 def score_stored(
     features: StoredFeatures,
     trained: TrainedHead,
-    config: SamplerConfig,
+    config: ScoreConfig,
     *,
     device: str,
     rows: np.ndarray | None = None,
@@ -65,15 +170,8 @@ def score_stored(
     probabilities = scores.astype(np.float64)
     usable = features.has_features[wanted]
     if usable.any():
-        scores[usable] = score_features(
-            trained.head,
-            trained.standardiser,
-            features.read(wanted[usable]),
-            config,
-            device=device,
-            precision=trained.description["train"]["precision"],
-        )
-        probabilities[usable] = trained.probabilities(scores[usable])
+        found = score_rows(features, wanted[usable], trained, config, device=device)
+        scores[usable], probabilities[usable] = found.scores, found.probabilities
     table = manifest.table.iloc[wanted]
     outcomes, messages = features.outcomes.iloc[wanted], features.messages.iloc[wanted]
     leaks = find_leaks(manifest.table, features.audio_digests)
@@ -96,11 +194,22 @@ def score_stored(
             "solver": config.solver,
             "num_steps": config.num_steps,
             "readout": config.readout,
+            "prior": config.prior,
+            "mask_classes": config.mask_classes,
+            "transductive": is_transductive(features, trained),
             "seed": trained.description["seed"],
             "head_leaks": trained.description["leaks"],
             "leaks": leaks.counts(),
         },
     )
+
+
+def is_transductive(features: StoredFeatures, trained: TrainedHead) -> bool:
+    """Say whether rows of this manifest are standardised by what the manifest itself holds."""
+    standardiser = trained.standardiser
+    if not standardiser.is_grouped:
+        return False
+    return not set(features.groups(standardiser.over)) <= set(standardiser.groups)
 
 
 def label_indices(manifest: Manifest, trained: TrainedHead) -> np.ndarray:

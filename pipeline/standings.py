@@ -21,7 +21,12 @@ from pipeline.bootstrap import (
 )
 from pipeline.errors import PredictionsError
 from pipeline.metrics import confusion_matrix
-from pipeline.reliability import brier_score, expected_calibration_error, log_loss
+from pipeline.reliability import (
+    brier_score,
+    expected_calibration_error,
+    jensen_shannon,
+    log_loss,
+)
 
 TABLE_COLUMNS = (
     "system",
@@ -34,7 +39,7 @@ TABLE_COLUMNS = (
     "label",
     "predicted",
 )
-PROBABILITY = "probability."
+PROBABILITY, VOTES = "probability.", "votes."
 CLUSTERS = ("speaker", "dialogue", "clip")
 
 
@@ -48,7 +53,8 @@ class Standing:
         scores: With intervals, by the names of `pipeline.bootstrap.scores_of`.
         fold_scores: Mean and standard deviation over folds of WA and UA; empty for one fold.
         seed_sd: Standard deviation of the pooled UA over seeds, NaN for one seed.
-        calibration: ECE, Brier score and NLL; empty without probabilities.
+        calibration: ECE, Brier score and NLL, and where clips have votes the Jensen-Shannon
+            distance to them (js); empty without probabilities.
         num_clips: Clips.
         num_seeds: Training seeds.
         majority_rate: Share of the most frequent class.
@@ -242,8 +248,15 @@ def _calibration(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, float
     found = probabilities_of(table, classes)
     if found is None:
         return {}
-    return {
+    values = {
         "ece": expected_calibration_error(*found),
         "brier": brier_score(*found),
         "nll": log_loss(*found),
     }
+    voted = [f"{VOTES}{name}" for name in classes]
+    if set(voted) <= set(table.columns):
+        shares = table[voted].to_numpy(dtype=np.float64)
+        told = ~np.isnan(shares).any(1)
+        if told.any():
+            values["js"] = jensen_shannon(found[0][told], shares[told])
+    return values

@@ -7,10 +7,14 @@ from pipeline.heads.catalogue import HEADS
 from pipeline.heads.classifier import LinearConfig, MLPConfig
 from pipeline.heads.genser import GenSERConfig
 from pipeline.heads.logreg import LogRegConfig
-from pipeline.heads.standardiser import KINDS
+from pipeline.heads.standardiser import KINDS, OVER
 from pipeline.heads.twin import TwinConfig
 from pipeline.metrics import SELECTORS
 from pipeline.optimisation import PRECISIONS, OptimiserConfig
+from pipeline.targets import TARGETS
+from pipeline.weighting import BALANCES
+
+LAST = "last"  # where dev is too small to choose by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +27,13 @@ class TrainConfig:
     batch_size: int = 128  # clips; the paper's
     precision: str = "float32"  # of the network: float32 or bfloat16 (autocast)
     standardise: str = "dimension"  # of the features: none, scalar or dimension
+    standardise_over: str = "all"  # rows: all of train, each corpus, or each speaker (transductive)
+    targets: str = "label"  # what is learnt: the label, or the shares of the votes
+    balance: str = "none"  # of the classes: none, sampler (drawn alike), loss (counted alike)
+    corpus_temperature: float = 1.0  # of n clips, drawn as n^this: 1 as they are, 0 all alike
+    mixup: float = 0.0  # alpha of Beta(alpha, alpha); 0 mixes nothing; not for logreg
     eval_every: int = 50  # steps between looks at dev, each a checkpoint
-    select_by: str = "ua"  # dev metric of the kept weights: ua, wa, wf1, macro_f1
+    select_by: str = "ua"  # what is kept: the best on dev by ua, wa, wf1 or macro_f1, or the last
     patience: int = 0  # looks at dev without a better one before stopping; 0 never stops
     dev_num_steps: int = 4  # N of the sampler on dev, for selection and temperature
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
@@ -39,7 +48,10 @@ class TrainConfig:
             ("head", HEADS),
             ("precision", tuple(PRECISIONS)),
             ("standardise", KINDS),
-            ("select_by", tuple(SELECTORS)),
+            ("standardise_over", OVER),
+            ("targets", TARGETS),
+            ("balance", BALANCES),
+            ("select_by", (*SELECTORS, LAST)),
         ):
             if getattr(self, name) not in allowed:
                 raise ParamsError(
@@ -51,6 +63,8 @@ class TrainConfig:
             ("eval_every", 1),
             ("patience", 0),
             ("dev_num_steps", 1),
+            ("corpus_temperature", 0),
+            ("mixup", 0),
         ):
             if getattr(self, name) < low:
                 raise ParamsError(f"train.{name}: {getattr(self, name)} is below {low}.")

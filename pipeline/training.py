@@ -9,15 +9,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from pipeline.batches import Batches, LabelledFeatures
 from pipeline.calibration import fit_temperature
 from pipeline.checkpoints import Checkpoints
 from pipeline.errors import HeadError
-from pipeline.heads.base import Batch, Head, Phase
+from pipeline.heads.base import Head, Phase
 from pipeline.heads.standardiser import Standardiser
 from pipeline.inference import autocast, score_features
 from pipeline.metrics import SELECTORS
 from pipeline.optimisation import (
-    batch_rows,
     learning_rate,
     make_optimiser,
     seed_dropout,
@@ -26,22 +26,7 @@ from pipeline.optimisation import (
 )
 from pipeline.reporting import Reporter
 from pipeline.sampler import SamplerConfig
-from pipeline.train_config import TrainConfig
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelledFeatures:
-    """Features of labelled clips, in memory.
-
-    Attributes:
-        features: Any float type, shape (N, L, D).
-        labels: Class indices, int64, shape (N,).
-        groups: The speaker of each, shape (N,), texts.
-    """
-
-    features: np.ndarray
-    labels: np.ndarray
-    groups: np.ndarray
+from pipeline.train_config import LAST, TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +79,7 @@ def train_head(
     """
     loop = _Loop(head, standardiser, train, dev, config, device)
     if head.fits_at_once:
-        loop.fit_at_once(train.groups)
+        loop.fit_at_once()
         return loop.finish()
     state = checkpoints.load(device) if checkpoints is not None else None
     if state is not None:
@@ -133,9 +118,7 @@ class _Loop:
         self.head = head.to(device)
         self.average = copy.deepcopy(self.head).eval()
         self.standardiser = standardiser.to(device)
-        # Read once, and kept where the network is; batches are made by indexing.
-        self.train = torch.from_numpy(train.features).to(device)
-        self.train_labels = torch.from_numpy(train.labels).to(device)
+        self.batches = Batches(train, self.standardiser, config, device)
         self.dev = dev
         self.phases = head.phases(config.num_steps)
         self.phase = self.phases[0]
@@ -153,10 +136,9 @@ class _Loop:
         looks_since = (self.step - self.best_step) // self.config.eval_every
         return bool(patience) and looks_since >= patience
 
-    def fit_at_once(self, groups: np.ndarray) -> None:
+    def fit_at_once(self) -> None:
         """Fit a head that needs no steps."""
-        layers = self.standardiser(self.train)
-        self.average.fit(layers, self.train_labels, groups, seed=self.config.seed)
+        self.average.fit(self.batches.whole(), self.batches.speakers, seed=self.config.seed)
         self.best = copy.deepcopy(self.average.state_dict())
         named = {f"dev_{name}": value for name, value in self._look_at_dev().items()}
         self.curves.append({"step": 0, "train_loss": np.nan, "learning_rate": np.nan, **named})
@@ -179,8 +161,9 @@ class _Loop:
         rate = learning_rate(self.step - 1, self.config.num_steps, self.config.optimiser)
         named = {f"dev_{name}": value for name, value in values.items()}
         self.curves.append({"step": self.step, "train_loss": loss, "learning_rate": rate, **named})
-        if values[self.config.select_by] > self.best_value:
-            self.best_value = values[self.config.select_by]
+        value = values.get(self.config.select_by, 0.0)
+        if value > self.best_value or self.config.select_by == LAST:
+            self.best_value = value
             self.best_step = self.step
             self.best = copy.deepcopy(self.average.state_dict())
 
@@ -190,9 +173,7 @@ class _Loop:
         rate = learning_rate(self.step, config.num_steps, config.optimiser)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        rows = batch_rows(self.step, len(self.train), config.batch_size, config.seed)
-        rows = rows.to(self.device)
-        batch = Batch(layers=self.standardiser(self.train[rows]), labels=self.train_labels[rows])
+        batch = self.batches.of_step(self.step)
         _, progress = self._phase_at(self.step)
         with autocast(self.device, config.precision):
             losses = self.head.loss(
@@ -232,6 +213,7 @@ class _Loop:
             self.average,
             self.standardiser,
             self.dev.features,
+            self.dev.groups,
             SamplerConfig(num_steps=self.config.dev_num_steps),
             device=self.device,
             precision=self.config.precision,

@@ -8,11 +8,12 @@ import pandas as pd
 import torch
 
 from pipeline.bootstrap import cluster_counts, intervals
-from pipeline.heads.base import Batch
+from pipeline.dataset import StoredFeatures
 from pipeline.heads.genser import GenSER
 from pipeline.heads.trained import TrainedHead
-from pipeline.inference import score_features
+from pipeline.inference import with_groups
 from pipeline.sampler import READOUTS, SOLVERS, SamplerConfig, integrate
+from pipeline.scoring import ScoreConfig, score_rows
 from pipeline.taxonomy import similarities
 
 STEPS = (1, 2, 4, 10, 20)  # N, as in Gen-SER, Table 3
@@ -37,7 +38,8 @@ class Trace:
 
 def sampling_table(
     trained: TrainedHead,
-    features: np.ndarray,
+    features: StoredFeatures,
+    rows: np.ndarray,
     labels: np.ndarray,
     clusters: Sequence[object],
     *,
@@ -47,7 +49,8 @@ def sampling_table(
 
     Args:
         trained: A head that samples.
-        features: Stored features of labelled clips, shape (B, L, D).
+        features: Of the manifest.
+        rows: Its labelled rows to score, shape (B,).
         labels: Class indices, shape (B,).
         clusters: What intervals resample, one for each clip.
         device: A torch device.
@@ -55,20 +58,14 @@ def sampling_table(
     Returns:
         Columns solver, readout, num_steps, wa and ua with `_low` and `_high`, and num_clusters.
     """
-    rows = []
+    table = []
     for solver in SOLVERS:
         for readout in READOUTS:
             for num_steps in STEPS:
-                scores = score_features(
-                    trained.head,
-                    trained.standardiser,
-                    features,
-                    SamplerConfig(num_steps=num_steps, solver=solver, readout=readout),
-                    device=device,
-                    precision=trained.description["train"]["precision"],
-                )
+                config = ScoreConfig(num_steps=num_steps, solver=solver, readout=readout)
+                scored = score_rows(features, rows, trained, config, device=device)
                 counts = cluster_counts(
-                    labels, scores.argmax(1), clusters, num_classes=len(trained.classes)
+                    labels, scored.scores.argmax(1), clusters, num_classes=len(trained.classes)
                 )
                 found = intervals(counts)
                 ends = {
@@ -81,31 +78,40 @@ def sampling_table(
                     )
                 }
                 ends["num_clusters"] = found["ua"].num_clusters
-                rows.append({"solver": solver, "readout": readout, "num_steps": num_steps, **ends})
-    return pd.DataFrame(rows)
+                table.append({"solver": solver, "readout": readout, "num_steps": num_steps, **ends})
+    return pd.DataFrame(table)
 
 
 @torch.inference_mode()
 def trace_clip(
-    trained: TrainedHead, features: np.ndarray, label: int, *, solver: str, device: str
+    trained: TrainedHead,
+    features: StoredFeatures,
+    row: int,
+    label: int,
+    *,
+    solver: str,
+    device: str,
 ) -> Trace:
     """Follow one clip from its embedding to the end of the walk, in the most of `STEPS`.
 
     Args:
         trained: A Gen-SER head.
-        features: Of the clip, shape (L, D).
+        features: Of the manifest.
+        row: The clip's row.
         label: Its class.
         solver: Which steps to take.
         device: A torch device.
     """
     head = trained.head
     assert isinstance(head, GenSER)
-    layers = trained.standardiser(torch.from_numpy(features[None]).to(device))
-    batch = Batch(layers=layers, labels=torch.tensor([label], device=device))
-    condition = head.condition(batch.layers)
+    standardiser = with_groups(trained.standardiser, features, np.array([row]))
+    places = standardiser.places(features.groups(standardiser.over)[[row]])
+    read = torch.from_numpy(features.read(np.array([row]))).to(device)
+    layers = standardiser(read, places)
+    condition = head.condition(layers)
     sample = integrate(
         lambda xt, t: head.estimate(xt, condition, t),
-        batch.layers[:, head.shape.last_row],
+        layers[:, head.shape.last_row],
         head.schedule,
         SamplerConfig(num_steps=STEPS[-1], solver=solver, readout="state"),
         t_start=head.config.t_max,

@@ -20,6 +20,7 @@ from stages.options import (
     torch_device,
 )
 from stages.progress import Progress
+from stages.systems import chosen_heads, systems_of, variant_option
 
 if TYPE_CHECKING:
     from pipeline.labels import LabelMap
@@ -38,6 +39,7 @@ PROTOCOLS = ("folds", "cross-corpus")
     show_default=True,
     help="Kinds of head; the first is compared with the others.",
 )
+@variant_option
 @click.option("--folds", type=click.IntRange(2), help="Folds by speaker  [default: MANIFEST's own]")
 @seeds_option
 @click.option(
@@ -64,6 +66,7 @@ def command(
     manifest: Path,
     stores: Sequence[str],
     heads: str,
+    variants: Sequence[str],
     folds: int | None,
     seeds: str,
     protocol: str,
@@ -81,26 +84,23 @@ def command(
     \b
     Example:
       genser crossval data_manifests/demo.csv --store features/demo --heads genser,logreg \\
+        --variant paper=params/paper.yaml --variant soft=train.genser.sigma=20 \\
         --folds 3 --out crossval/demo
     """
     from pipeline.crossval import Plan, cross_validate
     from pipeline.crossval_tables import write_tables
     from pipeline.manifests import read_manifest
     from pipeline.reports import ReportConfig
-    from pipeline.sampler import SamplerConfig
-    from pipeline.train_config import TrainConfig
     from stages.params import numbers
 
     params = params_of(context)
     read = read_manifest(manifest)
     report = params.section("report", ReportConfig)
     plan = Plan(
-        heads=_chosen(heads),
+        systems=systems_of(chosen_heads(heads, "--heads"), variants, params),
         seeds=numbers("--seeds", seeds),
         task=task,
         label_map=read_label_map(find_label_map(manifest, task, label_map)),
-        train=params.section("train", TrainConfig),
-        score=params.section("score", SamplerConfig),
         allow_overlap=allow_speaker_overlap,
         device=torch_device(device),
     )
@@ -111,22 +111,12 @@ def command(
         out,
         runs,
         read,
+        plan.label_map,
         cluster=report.cluster,
         margin=report.margin,
         is_matrix=protocol == "cross-corpus",
     ):
         click.echo(line)
-
-
-def _chosen(text: str) -> tuple[str, ...]:
-    from pipeline.errors import ParamsError
-    from pipeline.heads.catalogue import HEADS
-
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    strange = [name for name in names if name not in HEADS]
-    if strange or not names or len(set(names)) < len(names):
-        raise ParamsError(f"--heads {text}: wanted different ones of {','.join(HEADS)}.")
-    return names
 
 
 def _parts(

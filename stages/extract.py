@@ -72,8 +72,8 @@ def command(
     Example:
       genser extract data_manifests/demo.csv --audio-root demo/audio --store features/demo
     """
-    from pipeline.encoders.hubert import open_encoder
-    from pipeline.encoding import ExtractConfig, check_shape
+    from pipeline.encoders.catalogue import open_encoder, outline_of
+    from pipeline.encoding import ExtractConfig, bytes_per_clip, check_settings
     from pipeline.extraction import extract
     from pipeline.manifests import read_manifest, requests
     from pipeline.store.runs import Job
@@ -81,14 +81,15 @@ def command(
     config = params_of(context).section("extract", ExtractConfig)
     job = Job(num_shards=num_shards, shard_index=shard_index)
     rows = requests(read_manifest(manifest), by_corpus(audio_roots, "--audio-root"))
+    outline = outline_of(config.encoder)
+    check_settings(outline, config)
     if dry_run:
-        _say_cost(store, rows["utterance_id"].tolist(), config)
+        _say_cost(store, rows["utterance_id"].tolist(), bytes_per_clip(outline, config))
         return
     with Progress("clips") as progress:
         encoder = open_encoder(
             config.encoder, compute_dtype=config.compute_dtype, device=torch_device(device)
         )
-        check_shape(encoder, config)
         summary = extract(
             rows,
             store,
@@ -114,19 +115,14 @@ def command(
         sys.exit(3)
 
 
-def _say_cost(store: Path, utterance_ids: Sequence[str], config: object) -> None:
-    from pipeline.encoders.loading import is_local, read_encoder_config
-    from pipeline.encoding import ExtractConfig, bytes_per_clip
+def _say_cost(store: Path, utterance_ids: Sequence[str], each: int) -> None:
     from pipeline.store.catalogue import CATALOGUE
     from pipeline.store.reader import FeatureStore
 
-    assert isinstance(config, ExtractConfig)
     known: set[str] = set()
     if (store / CATALOGUE).exists():
         known = set(FeatureStore.open(store).index["utterance_id"])
     new = len(set(utterance_ids) - known)
-    model = read_encoder_config(config.encoder, is_folder=is_local(config.encoder))
-    each = bytes_per_clip(model.num_hidden_layers + 1, model.hidden_size, config)
     click.echo(
         f"{store}: {new} clips to extract, {len(utterance_ids) - new} known, which are looked at "
         f"again if their audio has changed; {each / 1e3:.1f} kB a clip, {new * each / 1e6:.1f} MB "

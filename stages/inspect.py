@@ -109,7 +109,7 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
     from pipeline.heads.base import FeatureShape
     from pipeline.ingestion import IngestConfig
     from pipeline.reports import ReportConfig
-    from pipeline.sampler import SamplerConfig
+    from pipeline.scoring import ScoreConfig
     from pipeline.train_config import TrainConfig
 
     params = Params(path, given.overrides)
@@ -118,7 +118,7 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
         "extract": ExtractConfig,
         "ingest": IngestConfig,
         "train": TrainConfig,
-        "score": SamplerConfig,
+        "score": ScoreConfig,
         "report": ReportConfig,
     }
     sections = {name: params.section(name, kind) for name, kind in kinds.items()}
@@ -137,16 +137,16 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
 
 
 def _encoder_size(extract: Any) -> tuple[int, int] | None:
-    """Return rows and width of the encoder, from the parameters or from its folder."""
-    from pipeline.encoders.loading import is_local, read_encoder_config
+    """Return rows and width of the encoder, from the parameters or from where it is."""
+    from pipeline.encoders.catalogue import is_at_hand, outline_of
 
     if extract.num_layers is not None and extract.dim is not None:
         return extract.num_layers, extract.dim
-    if not is_local(extract.encoder):
+    if not is_at_hand(extract.encoder):
         return None
-    config = read_encoder_config(extract.encoder, is_folder=True)
-    width = config.hidden_size * (2 if extract.pooling == "mean_std" else 1)
-    return config.num_hidden_layers + 1, width
+    outline = outline_of(extract.encoder)
+    width = outline.dim * (2 if extract.pooling == "mean_std" else 1)
+    return outline.num_layers, width
 
 
 def _count(kind: str, shape: Any, num_classes: int, config: Any) -> str:

@@ -42,9 +42,9 @@ def command(
     """
     from pipeline.heads.trained import load_head
     from pipeline.prediction import encoder_of, predict_files
-    from pipeline.sampler import SamplerConfig
+    from pipeline.scoring import ScoreConfig
 
-    sampler = params_of(context).section("score", SamplerConfig)
+    sampler = params_of(context).section("score", ScoreConfig)
     where = torch_device(device)
     trained = load_head(head_folder, where)
     opened, config = encoder_of(trained, encoder, where)

@@ -16,13 +16,15 @@ from stages.options import (
     torch_device,
 )
 from stages.progress import Progress
+from stages.systems import chosen_heads, systems_of, variant_option
 
 if TYPE_CHECKING:
     from pipeline.labels import LabelMap
     from pipeline.manifests import Manifest
+    from pipeline.predictions import Predictions
     from pipeline.report_page import Section
     from pipeline.reports import ReportConfig
-    from pipeline.sampler import SamplerConfig
+    from pipeline.scoring import ScoreConfig
 
 
 @click.command("report")
@@ -71,6 +73,13 @@ if TYPE_CHECKING:
     metavar="NAME=FOLDER",
     help="What 'genser crossval' wrote; may be repeated.",
 )
+@click.option(
+    "--against",
+    default="",
+    metavar="HEAD,...",
+    help="Train these kinds of head on the same rows, score them, and compare; needs --store.",
+)
+@variant_option
 @label_map_option
 @device_option
 @click.pass_context
@@ -84,23 +93,29 @@ def command(
     stores: Sequence[str],
     others: Sequence[str],
     crossvals: Sequence[str],
+    against: str,
+    variants: Sequence[str],
     label_map: Path | None,
     device: str,
 ) -> None:
     """Measure predictions, compare them, and show everything on one page.
+
+    What --against and --variant train is kept in OUT/runs and not trained again.
 
     \b
     Example:
       genser report predictions/demo.parquet --manifest data_manifests/demo.csv \\
         --head models/demo --store features/demo --out reports/demo
     """
+    from pipeline.crossval import Plan, cross_validate
     from pipeline.errors import ParamsError
     from pipeline.manifests import read_manifest
     from pipeline.predictions import read_predictions
     from pipeline.report_page import HTML
     from pipeline.report_sections import crossval_section
     from pipeline.reports import METRICS, ReportConfig, Sources, write_report
-    from pipeline.sampler import SamplerConfig
+    from pipeline.scoring import ScoreConfig
+    from pipeline.train_config import TrainConfig
 
     params = params_of(context)
     config = params.section("report", ReportConfig)
@@ -114,26 +129,50 @@ def command(
     task = str(next(iter(read.values())).metadata["task"])
     sections: list[Section] = []
     if head is not None:
-        sampler = params.section("score", SamplerConfig)
+        sampler = params.section("score", ScoreConfig)
         where = torch_device(device)
         sections += _of_head(out, head, rows, by_corpus(stores, "--store"), config, sampler, where)
     if crossvals:
         sections.append(crossval_section(_named(crossvals, "--crossval")))
-    corpora = "?"
+    corpora, given = "?", None
     if rows is not None and manifest is not None:
         given = read_label_map(find_label_map(manifest, task, label_map))
         sections.append(_of_manifest(out, rows, task, given))
         corpora = ", ".join(sorted(set(rows.table["corpus"])))
+    baselines: dict[str, Predictions] = {}
+    if against or variants:
+        if not stores or rows is None:
+            raise ParamsError("--against and --variant: need --store, --head and --manifest too.")
+        heads = chosen_heads(against, "--against") if against else ()
+        systems = systems_of(heads, variants, params)
+        if taken := sorted(set(systems) & set(names)):
+            raise ParamsError(f"--against: {taken[0]!r} is a predictions file too; rename that.")
+        plan = Plan(
+            systems=systems,
+            seeds=(params.section("train", TrainConfig).seed,),
+            task=task,
+            label_map=given,
+            allow_overlap=True,
+            device=torch_device(device),
+            part=config.split,
+        )
+        with Progress("baselines") as progress:
+            runs = cross_validate(
+                {"own": rows}, by_corpus(stores, "--store"), plan, out, reporter=progress
+            )
+        baselines = {run.system: run.predictions for run in runs}
     sources = Sources(
         predictions=read,
         manifest=rows,
+        label_map=given,
+        baselines=baselines,
         others=_named(others, "--with"),
         data=f"{corpora}, {config.split}",
         encoder=_encoder(head),
         sections=sections,
     )
     metrics = write_report(out, sources, config)
-    for name in names:
+    for name in (*names, *baselines):
         found = metrics[name][config.split]
         low, high = found["interval"]["ua"]
         click.echo(
@@ -152,15 +191,15 @@ def _of_head(
     rows: "Manifest | None",
     stores: dict[str, Path],
     config: "ReportConfig",
-    sampler: "SamplerConfig",
+    sampler: "ScoreConfig",
     device: str,
 ) -> "list[Section]":
     """Return what a head's folder, and its features if they are given, have to show."""
     from pipeline.dataset import StoredFeatures
-    from pipeline.fitting import choose_rows
     from pipeline.heads.trained import load_head
     from pipeline.report_sections import layer_section, learning_section, sampling_sections
     from pipeline.scoring import label_indices
+    from pipeline.training_rows import choose_rows
 
     trained = load_head(folder, device)
     sections = [learning_section(out, folder, trained)]

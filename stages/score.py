@@ -57,10 +57,9 @@ def command(
     from pipeline.heads.trained import load_head
     from pipeline.manifests import read_manifest
     from pipeline.predictions import write_predictions
-    from pipeline.sampler import SamplerConfig
-    from pipeline.scoring import score_manifest
+    from pipeline.scoring import ScoreConfig, score_manifest
 
-    config = params_of(context).section("score", SamplerConfig)
+    config = params_of(context).section("score", ScoreConfig)
     where = torch_device(device)
     predictions = score_manifest(
         read_manifest(manifest, fold),

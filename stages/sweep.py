@@ -1,7 +1,9 @@
-"""`genser sweep`: one parameter over several values, on dev."""
+"""`genser sweep`: settings side by side on dev."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,7 +11,6 @@ from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
     by_corpus,
     device_option,
-    fold_option,
     label_map_option,
     manifest_argument,
     overlap_option,
@@ -20,106 +21,130 @@ from stages.options import (
     torch_device,
 )
 from stages.progress import Progress
+from stages.systems import changed
+
+if TYPE_CHECKING:
+    from pipeline.crossval import System
+    from stages.params import Params
 
 
 @click.command("sweep")
 @manifest_argument
-@click.argument("parameter", metavar="SECTION.KEY=VALUE,VALUE,...")
+@click.argument("settings", metavar="SECTION.KEY=VALUE,VALUE,... | TRIALS.yaml")
 @store_option
 @seeds_option
+@click.option(
+    "--fold",
+    "folds",
+    multiple=True,
+    metavar="K",
+    help="Take the manifest's column split.K for its split; may be repeated.",
+)
 @click.option(
     "--out",
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for the table and the picture.",
+    help="Folder for the runs, the table and the picture.",
 )
 @task_option
 @label_map_option
-@fold_option
 @overlap_option
 @device_option
 @click.pass_context
 def command(
     context: click.Context,
     manifest: Path,
-    parameter: str,
+    settings: str,
     stores: Sequence[str],
     seeds: str,
+    folds: Sequence[str],
     out: Path,
     task: str,
     label_map: Path | None,
-    fold: str | None,
     allow_speaker_overlap: bool,
     device: str,
 ) -> None:
-    """Train and score on dev with each value of one parameter of train or score.
+    """Train and score on dev with each value of one parameter, or with each of a list of trials.
 
-    What is under score needs no training again. Test is not looked at.
+    TRIALS.yaml names trials, each a mapping of section.key to value, over the parameters in use.
+    What is finished is kept when it is run again; what is under score needs no training again. Test
+    is not looked at.
 
     \b
     Example:
       genser sweep data_manifests/demo.csv train.genser.sigma=0.5,1,5 --store features/demo \\
         --out sweeps/demo
+      genser sweep folds.csv params/trials.yaml --fold 1 --fold 2 --store features/demo \\
+        --out sweeps/demo
     """
-    from pipeline.dataset import StoredFeatures
+    from pipeline.crossval import Plan, cross_validate
     from pipeline.figures.lines import draw_scores
-    from pipeline.fitting import choose_rows
     from pipeline.manifests import read_manifest
-    from pipeline.sampler import SamplerConfig
-    from pipeline.sweeping import Trial, summarise_sweep, sweep
+    from pipeline.sweeping import summarise_sweep, sweep_table
     from pipeline.tables import write_csv
-    from pipeline.train_config import TrainConfig
-    from stages.params import Params, numbers
+    from stages.params import numbers
 
-    params = params_of(context)
-    key, values = _parsed(parameter)
-    read = read_manifest(manifest, fold)
-    features = StoredFeatures(read, by_corpus(stores, "--store"))
-    classes = read_label_map(find_label_map(manifest, task, label_map))
-    rows = choose_rows(
-        read, features, task=task, label_map=classes, allow_overlap=allow_speaker_overlap
+    name, systems = _systems(settings, params_of(context))
+    read = read_manifest(manifest)
+    plan = Plan(
+        systems=systems,
+        seeds=numbers("--seeds", seeds),
+        task=task,
+        label_map=read_label_map(find_label_map(manifest, task, label_map)),
+        allow_overlap=allow_speaker_overlap,
+        device=torch_device(device),
+        part="dev",
     )
-    trials = []
-    for value in values:
-        mine = Params(params.path, (*params.overrides, f"{key}={value}"))
-        trials.append(
-            Trial(
-                value=value,
-                train=mine.section("train", TrainConfig),
-                score=mine.section("score", SamplerConfig),
-            )
-        )
+    parts = {fold: read.of_fold(fold) for fold in folds} if folds else {"own": read}
     with Progress("trainings") as progress:
-        table = sweep(
-            features,
-            rows,
-            trials,
-            seeds=numbers("--seeds", seeds),
-            task=task,
-            label_map=classes,
-            device=torch_device(device),
-            reporter=progress,
+        runs = cross_validate(
+            parts, by_corpus(stores, "--store"), plan, out / name, reporter=progress
         )
-    name = key.replace(".", "_")
+    table = sweep_table(runs)
     write_csv(out / f"{name}.csv", table)
     summary = summarise_sweep(table)
     draw_scores(
         out / f"{name}.png",
         {"mean and deviation over seeds": summary.rename(columns={"mean": "value"})},
-        title=f"{manifest.name}: {key} on dev",
-        xlabel=key,
+        title=f"{manifest.name}: {name} on dev",
+        xlabel=name,
         ylabel="UA on dev",
     )
     click.echo(summary.to_string(index=False, float_format="%.3f"))
     click.echo(f"table and picture: {out}/{name}.csv, .png")
 
 
-def _parsed(text: str) -> tuple[str, list[str]]:
+def _systems(settings: str, params: "Params") -> "tuple[str, Mapping[str, System]]":
+    """Return a name for the sweep, and what it compares by value or by trial."""
     from pipeline.errors import ParamsError
 
-    key, equals, values = text.partition("=")
+    name, trials = _trials(settings)
+    strange = [trial for trial in trials if not re.fullmatch(r"[\w+-][\w.+-]*", trial)]
+    if strange or not trials:
+        raise ParamsError(
+            f"{settings}: {strange[:1] or 'no trial'} cannot name a run; use letters, digits, "
+            "'.', '+', '-' and '_'."
+        )
+    return name, {trial: changed(params, changes) for trial, changes in trials.items()}
+
+
+def _trials(settings: str) -> tuple[str, dict[str, list[str]]]:
+    """Return the overrides of each trial, by its name."""
+    from pipeline.errors import ParamsError
+    from stages.params import read_yaml
+
+    if settings.endswith((".yaml", ".yml")):
+        content = read_yaml(Path(settings))
+        if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
+            raise ParamsError(f"{settings}: wanted trials by name, each of section.key: value.")
+        return Path(settings).stem, {
+            str(trial): [f"{key}={value}" for key, value in changes.items()]
+            for trial, changes in content.items()
+        }
+    key, equals, values = settings.partition("=")
     if not equals or key.split(".")[0] not in ("train", "score") or "." not in key:
         raise ParamsError(
-            f"{text}: wanted SECTION.KEY=VALUE,VALUE,... with the section train or score."
+            f"{settings}: wanted SECTION.KEY=VALUE,VALUE,... with the section train or score, or "
+            "a file of trials ending in .yaml."
         )
-    return key, values.split(",")
+    return key.replace(".", "_"), {value: [f"{key}={value}"] for value in values.split(",")}

@@ -60,9 +60,10 @@ def command(
       genser train data_manifests/demo.csv --store features/demo --task emotion --out models/demo
     """
     from pipeline.dataset import StoredFeatures
-    from pipeline.fitting import choose_rows, fit_head
+    from pipeline.fitting import fit_head
     from pipeline.manifests import read_manifest
     from pipeline.train_config import TrainConfig
+    from pipeline.training_rows import choose_rows
 
     config = params_of(context).section("train", TrainConfig)
     read = read_manifest(manifest, fold)
@@ -95,4 +96,4 @@ def command(
             reporter=progress,
         )
     values = ", ".join(f"{name.upper()} {value:.3f}" for name, value in fit.dev.items())
-    click.echo(f"{out}: step {fit.best_step} was best on dev: {values}")
+    click.echo(f"{out}: step {fit.best_step} is kept; on dev: {values}")

@@ -33,8 +33,12 @@ def layers(size: int = 5) -> torch.Tensor:
     return torch.randn(size, 4, 8, generator=torch.Generator().manual_seed(0))
 
 
+def shares(labels: torch.Tensor, num_classes: int) -> torch.Tensor:
+    return functional.one_hot(labels, num_classes).float()
+
+
 def batch(size: int = 5) -> Batch:
-    return Batch(layers=layers(size), labels=torch.arange(size) % 3)
+    return Batch(layers=layers(size), targets=shares(torch.arange(size) % 3, 3))
 
 
 def loss_of(head, labelled: Batch) -> torch.Tensor:
@@ -72,7 +76,7 @@ def test_a_linear_classifier_sees_the_layers_it_is_told(name: str, wanted) -> No
 def test_a_classifier_s_loss_is_the_smoothed_cross_entropy() -> None:
     head = Classifier(SHAPE, 3, LinearConfig(label_smoothing=0.3)).eval()
     log_p = functional.log_softmax(head.logits(layers()), 1)
-    target = 0.7 * functional.one_hot(batch().labels, 3) + 0.3 / 3
+    target = 0.7 * batch().targets + 0.3 / 3
     torch.testing.assert_close(loss_of(head, batch()), -(target * log_p).sum(1).mean())
 
 
@@ -85,7 +89,7 @@ def test_the_twin_has_the_trunk_of_gen_ser_and_sees_the_embedding_in_place_of_th
     tokens = torch.cat([layers()[:, 3], twin.condition(layers())], 1)
     expected = twin.classify(twin.trunk(tokens, torch.ones(5)))
     torch.testing.assert_close(twin.scores(batch(), SamplerConfig()), expected)
-    wanted = functional.cross_entropy(expected, batch().labels)
+    wanted = functional.cross_entropy(expected, batch().targets)
     torch.testing.assert_close(loss_of(twin, batch()), wanted)
 
 
@@ -105,11 +109,11 @@ def test_logistic_regression_is_scikit_learns(name: str, num_classes: int) -> No
     features, labels, groups = blobs(num_classes)
     shape = FeatureShape(num_layers=4, dim=60, last_row=3, input_row=None)
     head = LogReg(shape, num_classes, LogRegConfig(input=name, layer=1, strength=0.01))
-    head.fit(features, labels, groups, seed=0)
+    head.fit(Batch(layers=features, targets=shares(labels, len(head.bias))), groups, seed=0)
     rows = {"all": slice(None), "last": slice(3, 4), "layer": slice(1, 2)}[name]
     plain = features[:, rows].flatten(1).double().numpy()
     oracle = LogisticRegression(C=0.01, max_iter=5000, tol=1e-8).fit(plain, labels)
-    scores = head.scores(Batch(layers=features, labels=labels), SamplerConfig())
+    scores = head.scores(Batch(layers=features), SamplerConfig())
     np.testing.assert_allclose(scores.softmax(1).numpy(), oracle.predict_proba(plain), atol=2e-3)
 
 
@@ -117,11 +121,11 @@ def test_the_strength_is_chosen_over_speakers_and_is_kept_with_the_head() -> Non
     features, labels, groups = blobs(3)
     shape = FeatureShape(num_layers=4, dim=60, last_row=3, input_row=None)
     head = LogReg(shape, 3, LogRegConfig())
-    head.fit(features, labels, groups, seed=0)
+    head.fit(Batch(layers=features, targets=shares(labels, len(head.bias))), groups, seed=0)
     assert float(head.strength) in STRENGTHS
     assert "strength" in head.state_dict()
     other = LogReg(shape, 3, LogRegConfig(strength=0.5))
-    other.fit(features, labels, groups, seed=0)
+    other.fit(Batch(layers=features, targets=shares(labels, len(other.bias))), groups, seed=0)
     assert float(other.strength) == 0.5
 
 
@@ -129,8 +133,9 @@ def test_a_class_without_training_rows_keeps_its_place() -> None:
     features, labels, groups = blobs(2)
     shape = FeatureShape(num_layers=4, dim=60, last_row=3, input_row=None)
     head = LogReg(shape, 3, LogRegConfig(strength=0.1))
-    head.fit(features, labels * 2, groups, seed=0)  # classes 0 and 2
-    scores = head.scores(Batch(layers=features, labels=labels), SamplerConfig())
+    apart = shares(labels * 2, 3)  # classes 0 and 2
+    head.fit(Batch(layers=features, targets=apart), groups, seed=0)
+    scores = head.scores(Batch(layers=features), SamplerConfig())
     assert set(scores.argmax(1).tolist()) == {0, 2}
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,14 +6,14 @@ import pandas as pd
 import pytest
 
 from pipeline import crossval
-from pipeline.crossval import Plan, corpus_pairs, cross_validate
+from pipeline.crossval import Plan, System, corpus_pairs, cross_validate
 from pipeline.crossval_tables import out_of_fold, write_tables
 from pipeline.errors import ManifestError
 from pipeline.heads.classifier import LinearConfig
 from pipeline.ingestion import IngestConfig, ingest, read_feature_table
 from pipeline.manifests import Manifest, read_manifest, write_manifest
 from pipeline.reporting import Silence
-from pipeline.sampler import SamplerConfig
+from pipeline.scoring import ScoreConfig
 from pipeline.splits import make_folds, with_splits
 from pipeline.standings import class_order, comparison, standing
 from pipeline.train_config import TrainConfig
@@ -62,14 +63,18 @@ def folds_of(manifest: Manifest, num_folds: int = 3) -> dict[str, Manifest]:
     return {fold: folded.of_fold(fold) for fold in folded.folds}
 
 
-def plan(**changes) -> Plan:
+TRAIN = TrainConfig(num_steps=8, eval_every=4, linear=LinearConfig(input="all"))
+
+
+def plan(*, heads=("linear", "logreg"), train=TRAIN, score=None, **changes) -> Plan:
     settings = {
-        "heads": ("linear", "logreg"),
+        "systems": {
+            head: System(train=replace(train, head=head), score=score or ScoreConfig())
+            for head in heads
+        },
         "seeds": (0, 1),
         "task": "emotion",
         "label_map": None,
-        "train": TrainConfig(num_steps=8, eval_every=4, linear=LinearConfig(input="all")),
-        "score": SamplerConfig(),
         "allow_overlap": False,
         "device": "cpu",
     }
@@ -83,7 +88,7 @@ def run(made, out: Path, **changes) -> list[crossval.Run]:
 
 def test_every_clip_is_tested_once_by_every_head_and_seed(made, tmp_path: Path) -> None:
     runs = run(made, tmp_path / "cv")
-    table = out_of_fold(runs, made[0])
+    table = out_of_fold(runs, made[0], None)
     assert len(runs) == 2 * 3 * 2
     for _, part in table.groupby(["system", "seed"]):
         assert sorted(part["utterance_id"]) == sorted(made[0].table["utterance_id"])
@@ -95,7 +100,7 @@ def test_every_clip_is_tested_once_by_every_head_and_seed(made, tmp_path: Path) 
 
 
 def test_a_stopped_run_goes_on_and_ends_the_same(made, tmp_path: Path, monkeypatch) -> None:
-    whole = out_of_fold(run(made, tmp_path / "whole"), made[0])
+    whole = out_of_fold(run(made, tmp_path / "whole"), made[0], None)
     trained, fit_rows = [], crossval.fit_rows
 
     def stops(*args, **kwargs):
@@ -109,7 +114,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(made, tmp_path: Path, monkeypat
         run(made, tmp_path / "cv")
     resumed = run(made, tmp_path / "cv")
     assert len(trained) == 5 + 8
-    pd.testing.assert_frame_equal(out_of_fold(resumed, made[0]), whole)
+    pd.testing.assert_frame_equal(out_of_fold(resumed, made[0], None), whole)
     run(made, tmp_path / "cv")
     assert len(trained) == 13
 
@@ -135,7 +140,7 @@ def test_a_run_is_made_again_when_what_it_was_made_with_changed(made, tmp_path, 
 
 
 def test_standings_pool_folds_and_average_seeds(made, tmp_path: Path) -> None:
-    table = out_of_fold(run(made, tmp_path / "cv"), made[0])
+    table = out_of_fold(run(made, tmp_path / "cv"), made[0], None)
     mine = table[table["system"] == "linear"]
     found = standing(mine, class_order(table), cluster="speaker")
     is_right = mine["label"] == mine["predicted"]
@@ -154,7 +159,7 @@ def test_standings_pool_folds_and_average_seeds(made, tmp_path: Path) -> None:
 def test_tables_are_written_and_told(made, tmp_path: Path) -> None:
     runs = run(made, tmp_path / "cv")
     lines = write_tables(
-        tmp_path / "cv", runs, made[0], cluster="speaker", margin=0.02, is_matrix=False
+        tmp_path / "cv", runs, made[0], None, cluster="speaker", margin=0.02, is_matrix=False
     )
     assert lines[0].startswith("linear: UA ")
     assert lines[2].startswith("linear - logreg: UA ")
@@ -185,7 +190,7 @@ def test_each_corpus_is_tested_by_heads_of_each_other_on_shared_classes(made, tm
         assert set(used["corpus"][used["split"] != "test"]) == {source}
     parts = {f"{source}-{target}": found for source, target, found in pairs}
     runs = cross_validate(parts, {"": store}, plan(seeds=(0,)), tmp_path / "cc", reporter=Silence())
-    write_tables(tmp_path / "cc", runs, odd, cluster="speaker", margin=0.02, is_matrix=True)
+    write_tables(tmp_path / "cc", runs, odd, None, cluster="speaker", margin=0.02, is_matrix=True)
     matrix = pd.read_csv(tmp_path / "cc" / "matrix.csv")
     assert (
         matrix[["trained_on", "tested_on"]].to_numpy().tolist()

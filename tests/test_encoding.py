@@ -1,3 +1,5 @@
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,15 +9,19 @@ import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
+from transformers import AutoModel
 
 from pipeline.audio import Segment
-from pipeline.encoders.hubert import SpeechEncoder, open_encoder
+from pipeline.encoders.base import Outline
+from pipeline.encoders.catalogue import open_encoder
+from pipeline.encoders.hubert import SpeechEncoder
 from pipeline.encoders.pooling import Moments
 from pipeline.encoding import (
     ExtractConfig,
     _batches,
     bytes_per_clip,
-    check_shape,
+    check_settings,
     decode,
     encode_all,
     encode_clip,
@@ -31,7 +37,9 @@ MakeWav = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def encoder(tiny_encoder_folder: Path) -> SpeechEncoder:
-    return open_encoder(str(tiny_encoder_folder), compute_dtype="float32", device="cpu")
+    opened = open_encoder(str(tiny_encoder_folder), compute_dtype="float32", device="cpu")
+    assert isinstance(opened, SpeechEncoder)
+    return opened
 
 
 def naive_features(encoder: SpeechEncoder, samples: np.ndarray, windows: list[int]) -> np.ndarray:
@@ -193,9 +201,15 @@ def test_a_feature_that_float16_cannot_hold_is_an_outcome(mean: float) -> None:
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_features_that_are_no_numbers_are_an_outcome(bad: float) -> None:
-    with pytest.raises(AudioError, match="the encoder gave NaN or infinity") as caught:
-        stored(moments(bad), ExtractConfig(stored_dtype="float32"))
+@pytest.mark.parametrize(
+    ("compute_dtype", "cure"), [("float32", "drop the row"), ("bfloat16", "use a wider compute")]
+)
+def test_features_that_are_no_numbers_are_an_outcome(
+    bad: float, compute_dtype: str, cure: str
+) -> None:
+    config = ExtractConfig(compute_dtype=compute_dtype, stored_dtype="float32")
+    with pytest.raises(AudioError, match=f"the encoder gave NaN or infinity; {cure}") as caught:
+        stored(moments(bad), config)
     assert caught.value.outcome == "nonfinite"
 
 
@@ -210,16 +224,98 @@ def test_means_and_deviations_lie_side_by_side() -> None:
 def test_the_disk_of_a_clip_is_that_of_its_features(pooling: str, width: int) -> None:
     for dtype, size in (("float16", 2), ("float32", 4)):
         config = ExtractConfig(pooling=pooling, stored_dtype=dtype)
-        assert bytes_per_clip(5, 64, config) - 5 * width * size == 400
+        assert bytes_per_clip(Outline(num_layers=5, dim=64), config) - 5 * width * size == 400
 
 
 def test_the_shape_of_the_encoder_is_held_to_the_parameters(encoder: SpeechEncoder) -> None:
-    check_shape(encoder, ExtractConfig())
-    check_shape(encoder, ExtractConfig(num_layers=5, dim=64))
+    check_settings(encoder.outline, ExtractConfig())
+    check_settings(encoder.outline, ExtractConfig(num_layers=5, dim=64))
     with pytest.raises(EncoderError, match=r"num_layers: the encoder .* has 5, wanted 25"):
-        check_shape(encoder, ExtractConfig(num_layers=25))
+        check_settings(encoder.outline, ExtractConfig(num_layers=25))
     with pytest.raises(EncoderError, match=r"dim: the encoder .* has 64, wanted 1024"):
-        check_shape(encoder, ExtractConfig(dim=1024))
+        check_settings(encoder.outline, ExtractConfig(dim=1024))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pooling": "mean_std"}, r"pooling: the encoder own takes 'mean', found 'mean_std'; mend"),
+        ({"compute_dtype": "bfloat16"}, r"compute_dtype: .* takes 'float32', found 'bfloat16'"),
+        (
+            {"max_duration_s": 20.5},
+            r"max_duration_s: .* takes 20 seconds at once, found 20\.5; .* to 20",
+        ),
+    ],
+)
+def test_the_parameters_are_held_to_what_the_encoder_takes(
+    settings: dict[str, object], message: str
+) -> None:
+    strict = Outline(
+        num_layers=1, dim=2, poolings=("mean",), compute_dtypes=("float32",), max_window_s=20.0
+    )
+    check_settings(strict, ExtractConfig(max_duration_s=20))
+    config = ExtractConfig(**{"encoder": "own", "max_duration_s": 20, **settings})  # type: ignore[arg-type]
+    with pytest.raises(EncoderError, match=rf"extract\.{message}") as caught:
+        check_settings(strict, config)
+    assert "\n" not in str(caught.value)
+
+
+def naive_digest(folder: Path) -> str:
+    """SHA-256 over type, shape and bytes of the tensors, in the order of the model's modules."""
+    weights = load_file(folder / "model.safetensors")
+    names = [n for n in AutoModel.from_pretrained(folder).state_dict() if n in weights]
+    parts = []
+    for name in names:
+        if name != "masked_spec_embed":
+            array = weights[name].numpy()
+            digest = hashlib.sha256(array.tobytes()).hexdigest()
+            parts.append([str(array.dtype), list(array.shape), digest])
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_the_recipe_of_a_hubert_is_as_it_was(
+    encoder: SpeechEncoder, tiny_encoder_folder: Path
+) -> None:
+    """Stores made before other kinds of encoders came must stay in use."""
+    recipe = make_recipe(encoder, ExtractConfig())
+    assert recipe == {
+        "view": "layers",
+        "source": "audio",
+        "encoder": {
+            "family": "hubert",
+            "weights": naive_digest(tiny_encoder_folder),
+            "flags": {
+                "conv_bias": False,
+                "conv_dim": [64] * 7,
+                "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
+                "conv_pos_batch_norm": False,
+                "conv_stride": [5, 2, 2, 2, 2, 2, 2],
+                "do_stable_layer_norm": True,
+                "feat_extract_activation": "gelu",
+                "feat_extract_norm": "layer",
+                "feat_proj_layer_norm": True,
+                "hidden_act": "gelu",
+                "hidden_size": 64,
+                "intermediate_size": 128,
+                "layer_norm_eps": 1e-5,
+                "num_attention_heads": 4,
+                "num_conv_pos_embedding_groups": 4,
+                "num_conv_pos_embeddings": 16,
+                "num_hidden_layers": 4,
+            },
+        },
+        "layer_convention": "input, block outputs, normalised last output",
+        "normalisation": "zscore",
+        "sample_rate": 16000,
+        "audio_contract": 1,
+        "channels": "the manifest's channel, else the mean of all",
+        "max_duration_s": 30.0,
+        "pooling": "mean",
+        "compute_dtype": "float32",
+        "stored_dtype": "float16",
+    }
+    assert [type(recipe[name]) for name in ("sample_rate", "max_duration_s")] == [int, float]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ import pytest
 import torch
 
 from pipeline import extraction
+from pipeline.encoders.base import Encoder, Outline
 from pipeline.encoders.pooling import Moments
 from pipeline.encoding import ExtractConfig
 from pipeline.errors import FeatureStoreError, ManifestError, OutputError, ParamsError
@@ -34,21 +34,16 @@ NUM_CLIPS = 5
 KILLED = -signal.SIGKILL
 
 
-class PlainEncoder:
-    """Powers of the waveform, with the face of a `SpeechEncoder`; counts what it is given."""
+class PlainEncoder(Encoder):
+    """Powers of the waveform; counts what it is given."""
 
-    num_layers = 3
-    dim = 2
+    outline = Outline(num_layers=3, dim=2)
+    layer_convention = "powers"
+    sample_rate = 16000
     min_samples = 400
 
     def __init__(self, weights: str = "w0") -> None:
-        self.checkpoint = SimpleNamespace(
-            family="hubert",
-            weights_digest=weights,
-            config={"num_hidden_layers": 2},
-            sample_rate=16000,
-            normalisation="none",
-        )
+        self.identity = {"family": "plain", "weights": weights, "flags": {"powers": 3}}
         self.num_encoded = 0
 
     def num_frames(self, num_samples: int) -> int:
@@ -76,7 +71,7 @@ def run(
 ) -> Summary:
     config = ExtractConfig(rows_per_shard=ROWS_PER_SHARD, **options.pop("config", {}))
     options.setdefault("reporter", Silence())
-    return extract(requests, root, encoder or PlainEncoder(), config, **options)  # type: ignore[arg-type]
+    return extract(requests, root, encoder or PlainEncoder(), config, **options)
 
 
 def num_computed(requests: pd.DataFrame, root: Path, **options: Any) -> int:

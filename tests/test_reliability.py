@@ -9,6 +9,7 @@ from pipeline.reliability import (
     NUM_BINS,
     brier_score,
     expected_calibration_error,
+    jensen_shannon,
     log_loss,
     reliability,
     risk_coverage,
@@ -89,3 +90,15 @@ def test_arrays_that_do_not_agree_are_refused() -> None:
         brier_score(np.eye(2), np.arange(3))
     with pytest.raises(ShapeError, match="at least one clip"):
         reliability(np.zeros((0, 2)), np.zeros(0, dtype=np.int64))
+
+
+def test_the_distance_to_votes_is_the_definition() -> None:
+    p, q = (np.random.default_rng(i).dirichlet(np.ones(4), 30) for i in range(2))
+    mid = (p + q) / 2
+    divergence = ((p * np.log2(p / mid)).sum(1) + (q * np.log2(q / mid)).sum(1)) / 2
+    assert jensen_shannon(p, q) == pytest.approx(np.sqrt(divergence).mean())
+    assert jensen_shannon(p, q) == pytest.approx(jensen_shannon(q, p))
+    assert jensen_shannon(p, p) == pytest.approx(0, abs=1e-7)
+    assert jensen_shannon(np.eye(2), np.eye(2)[::-1]) == pytest.approx(1)
+    with pytest.raises(ShapeError, match=r"votes: found probabilities \(2, 2\) and shares"):
+        jensen_shannon(np.eye(2), np.eye(3))

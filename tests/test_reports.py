@@ -216,14 +216,14 @@ def test_foreign_predictions_that_do_not_fit_are_refused(
 ) -> None:
     path = tmp_path / "other.csv"
     path.write_text(content)
-    table = prediction_table({"one": predictions()}, "test", None)
+    table = prediction_table({"one": predictions()}, "test", None, None)
     with pytest.raises(PredictionsError) as caught:
         with_others(table, {"other": path})
     assert message in str(caught.value)
 
 
 def test_foreign_classes_and_names_that_are_taken_are_refused(tmp_path: Path) -> None:
-    table = prediction_table({"one": predictions()}, "test", None)
+    table = prediction_table({"one": predictions()}, "test", None, None)
     path = tmp_path / "other.csv"
     table[["utterance_id"]].assign(predicted="glum").to_csv(path, index=False)
     with pytest.raises(PredictionsError, match=r"predicts 'glum', wanted one of \['angry', 'calm'"):
@@ -238,7 +238,7 @@ def test_a_manifest_of_other_utterances_is_refused(tmp_path: Path, manifest) -> 
     with pytest.raises(
         PredictionsError, match=r"lacks 30 of the predicted utterances, e\.g\. 'u62'"
     ):
-        prediction_table({"one": predictions()}, "test", half)
+        prediction_table({"one": predictions()}, "test", half, None)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from pipeline import sweeping
+from pipeline import crossval
 from pipeline.heads.catalogue import HEADS
 from pipeline.leaks import Leaks
 from pipeline.predictions import read_predictions
@@ -679,22 +679,45 @@ def test_a_parameter_is_swept_on_dev(here, tmp_path):
     result = genser(*words, "--seeds", "0,1", "--out", tmp_path)
     assert result.exit_code == 0, result.output
     table = pd.read_csv(tmp_path / "train_genser_sigma.csv")
-    assert table[["value", "seed"]].to_numpy().tolist() == [[0.5, 0], [0.5, 1], [5, 0], [5, 1]]
+    assert table[["value", "seed"]].to_numpy().tolist() == [[0.5, 0], [5, 0], [0.5, 1], [5, 1]]
     assert (tmp_path / "train_genser_sigma.png").exists()
 
 
 def test_what_is_swept_under_score_is_trained_once(here, tmp_path, monkeypatch):
-    trained, fit_rows = [], sweeping.fit_rows
+    trained, fit_rows = [], crossval.fit_rows
 
     def counts(*args, **kwargs):
         trained.append(kwargs["config"])
         return fit_rows(*args, **kwargs)
 
-    monkeypatch.setattr(sweeping, "fit_rows", counts)
+    monkeypatch.setattr(crossval, "fit_rows", counts)
     words = ["sweep", "demo.csv", "score.num_steps=1,2,4", "--store", "store", "--out", tmp_path]
     assert genser(*words).exit_code == 0
     assert len(trained) == 1
     assert len(pd.read_csv(tmp_path / "score_num_steps.csv")) == 3
+    assert genser(*words).exit_code == 0
+    assert len(trained) == 1  # what is finished is kept
+
+
+def test_trials_are_compared_over_folds_on_dev_alone(here, tmp_path):
+    folded = genser("split", "demo.csv", "--folds", "2", "-o", tmp_path / "folds.csv")
+    assert folded.exit_code == 0, folded.output
+    (tmp_path / "trials.yaml").write_text(
+        "plain: {train.head: logreg, train.logreg.strength: 0.01}\n"
+        "last: {train.head: logreg, train.logreg.strength: 0.01, train.logreg.input: last}\n"
+    )
+    words = ["sweep", tmp_path / "folds.csv", tmp_path / "trials.yaml", "--store", "store"]
+    result = genser(*words, "--fold", "1", "--fold", "2", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(tmp_path / "out/trials.csv", dtype={"fold": str})
+    assert table[["value", "fold"]].to_numpy().tolist() == [
+        ["plain", "1"],
+        ["last", "1"],
+        ["plain", "2"],
+        ["last", "2"],
+    ]
+    for run in (tmp_path / "out/trials/runs").rglob("*.parquet"):
+        assert set(read_predictions(run).table["split"].to_pylist()) == {"dev"}
 
 
 @pytest.mark.parametrize(
@@ -718,6 +741,15 @@ def test_what_is_swept_under_score_is_trained_once(here, tmp_path, monkeypatch):
         (
             "sweep demo.csv report.split=dev --store store --out x",
             "with the section train or score",
+        ),
+        (
+            "sweep demo.csv train.head=a/b --store store --out x",
+            "['a/b'] cannot name a run",
+        ),
+        ("sweep demo.csv none.yaml --store store --out x", "none.yaml: cannot be read"),
+        (
+            "crossval demo.csv --store store --out x --folds 2 --variant genser=train.seed=1",
+            "--variant genser=train.seed=1: wanted NAME=section.key=value",
         ),
         ("sweep demo.csv train.sigmoid=1 --store store --out x", "has unknown keys ['sigmoid']"),
         ("report p.parquet --store store --out x", "--store: needs --head and --manifest too."),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.batches import LabelledFeatures
 from pipeline.checkpoints import Checkpoints
 from pipeline.errors import HeadError, ParamsError
 from pipeline.heads.base import FeatureShape
@@ -13,8 +14,10 @@ from pipeline.heads.network import TrunkConfig
 from pipeline.heads.standardiser import Standardiser
 from pipeline.optimisation import OptimiserConfig
 from pipeline.reporting import Silence
+from pipeline.targets import one_hot
 from pipeline.train_config import TrainConfig
-from pipeline.training import Fit, LabelledFeatures, train_head
+from pipeline.training import Fit, train_head
+from pipeline.weighting import weigh_rows
 
 SHAPE = FeatureShape(num_layers=4, dim=16, last_row=3, input_row=0)
 
@@ -25,7 +28,21 @@ def make_rows(num: int, seed: int) -> LabelledFeatures:
     labels = np.arange(num) % 3
     features = generator.normal(size=(num, 4, 16)).astype(np.float32)
     features[np.arange(num), 3, labels] += 2.0
-    return LabelledFeatures(features=features, labels=labels, groups=labels.astype(str))
+    return labelled(features, labels)
+
+
+def labelled(features: np.ndarray, labels: np.ndarray) -> LabelledFeatures:
+    """Rows of one corpus, a speaker for each class, as `fit_rows` makes them."""
+    targets = one_hot(labels, 3)
+    corpora = np.full(len(labels), "made")
+    return LabelledFeatures(
+        features=features,
+        labels=labels,
+        speakers=labels.astype(str),
+        targets=targets,
+        weighting=weigh_rows(targets, corpora, balance="none", corpus_temperature=1.0),
+        groups=corpora,
+    )
 
 
 def make_config(**values) -> TrainConfig:
@@ -43,8 +60,8 @@ def train(folder, config: TrainConfig, checkpoints: Checkpoints | None = None) -
     rows = make_rows(60, 0)
     torch.manual_seed(config.seed)
     head = build_head("genser", SHAPE, 3, config.genser)
-    standardiser = Standardiser(4, 16)
-    standardiser.fit(rows.features, config.standardise)
+    standardiser = Standardiser(4, 16, kind=config.standardise)
+    standardiser.fit(rows.features)
     return train_head(
         head,
         standardiser,
@@ -189,7 +206,7 @@ def test_a_loss_that_is_not_finite_is_refused(tmp_path):
         train_head(
             build_head("genser", SHAPE, 3, config.genser),
             Standardiser(4, 16),
-            LabelledFeatures(features=bad, labels=rows.labels, groups=rows.groups),
+            labelled(bad, rows.labels),
             rows,
             config,
             checkpoints=Checkpoints(tmp_path, "x"),
@@ -221,3 +238,10 @@ def test_bfloat16_trains_to_about_the_same_loss(tmp_path):
 def test_bad_settings_are_refused_by_name(values, named):
     with pytest.raises(ParamsError, match=named):
         make_config(**values)
+
+
+def test_the_last_weights_are_kept_where_dev_is_not_asked(tmp_path):
+    best, last = (train(tmp_path / by, make_config(select_by=by)) for by in ("ua", "last"))
+    assert last.best_step == 12
+    assert best.curves.equals(last.curves)
+    assert best.best_step == best.curves["step"][best.curves["dev_ua"].idxmax()]

@@ -24,6 +24,16 @@ def features(num: int = 12) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(num, 4, 16)).astype(np.float32)
 
 
+class InMemory:
+    """Features as a store would give them."""
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        return features()[rows]
+
+    def groups(self, over: str) -> np.ndarray:
+        return np.full(12, over)
+
+
 @pytest.fixture
 def trained() -> TrainedHead:
     shape = FeatureShape(num_layers=4, dim=16, last_row=3, input_row=0)
@@ -31,14 +41,14 @@ def trained() -> TrainedHead:
     config = GenSERConfig(trunk=TrunkConfig(width=8, num_blocks=1, num_heads=2))
     head = build_head("genser", shape, 3, config).eval()
     standardiser = Standardiser(4, 16)
-    standardiser.fit(features(), "dimension")
-    description = {"classes": list(CLASSES), "train": {"precision": "float32"}}
+    standardiser.fit(features())
+    description = {"classes": list(CLASSES), "temperature": 1.0, "train": {"precision": "float32"}}
     return TrainedHead(head=head, standardiser=standardiser, description=description)
 
 
 def test_the_table_has_every_solver_readout_and_number_of_steps(trained: TrainedHead) -> None:
     labels, clusters = np.arange(12) % 3, [str(i % 4) for i in range(12)]
-    table = sampling_table(trained, features(), labels, clusters, device="cpu")
+    table = sampling_table(trained, InMemory(), np.arange(12), labels, clusters, device="cpu")
     assert len(table) == len(SOLVERS) * len(READOUTS) * len(STEPS)
     row = table[
         (table["solver"] == "euler") & (table["readout"] == "state") & (table["num_steps"] == 4)
@@ -48,6 +58,7 @@ def test_the_table_has_every_solver_readout_and_number_of_steps(trained: Trained
         trained.head,
         trained.standardiser,
         features(),
+        None,
         config,
         device="cpu",
         precision="float32",
@@ -61,7 +72,7 @@ def test_the_table_has_every_solver_readout_and_number_of_steps(trained: Trained
 
 def test_a_trace_leads_from_the_embedding_to_what_the_sampler_says(trained: TrainedHead) -> None:
     clip = features()[5]
-    trace = trace_clip(trained, clip, 2, solver="exponential", device="cpu")
+    trace = trace_clip(trained, InMemory(), 5, 2, solver="exponential", device="cpu")
     assert len(trace.times) == len(trace.states) == len(trace.cosines) == STEPS[-1] + 1
     assert (trace.times[0], trace.times[-1]) == (1.0, 0.0)
     x1 = trained.standardiser(torch.from_numpy(clip[None]))[0, 3].numpy()
@@ -71,6 +82,7 @@ def test_a_trace_leads_from_the_embedding_to_what_the_sampler_says(trained: Trai
         trained.head,
         trained.standardiser,
         clip[None],
+        None,
         SamplerConfig(num_steps=STEPS[-1], readout="state"),
         device="cpu",
         precision="float32",
@@ -79,7 +91,7 @@ def test_a_trace_leads_from_the_embedding_to_what_the_sampler_says(trained: Trai
 
 
 def test_the_figure_of_a_trace_is_drawn_the_same_twice(trained, tmp_path) -> None:
-    trace = trace_clip(trained, features()[0], 0, solver="euler", device="cpu")
+    trace = trace_clip(trained, InMemory(), 0, 0, solver="euler", device="cpu")
     pictures = []
     for name in ("a.png", "b.png"):
         draw_transport(

@@ -1,1 +1,1 @@
-"""Frozen encoders: loading, the layers that they give, pooling over time."""
+"""Encoders, frozen or without weights: opening one, the rows that it gives, pooling over time."""

@@ -12,24 +12,17 @@ transformers 4 and the output before the final norm under transformers 5 for HuB
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.encoders.loading import Checkpoint, load_checkpoint
-from pipeline.encoders.pooling import Moments, masked_moments
-from pipeline.errors import EncoderError
-
-COMPUTE_DTYPES = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
+from pipeline.encoders.base import BLOCK_ROWS, Encoder, Outline
+from pipeline.encoders.loading import Checkpoint
+from pipeline.encoders.pooling import Moments
+from pipeline.encoders.running import moments_by_clip, placed, recorded
 
 
 class PerClip(nn.Module):
@@ -61,39 +54,34 @@ class PerClip(nn.Module):
         return padded
 
 
-class SpeechEncoder:
-    """A frozen encoder that turns waveforms into per-layer moments over time.
+class SpeechEncoder(Encoder):
+    """A frozen encoder whose every layer is a row.
 
     Attributes:
-        checkpoint: What was loaded: weights digest, configuration, sample rate, normalisation.
-        num_layers: L, rows of the features.
-        dim: D, width of one row.
+        model: The transformers model, its convolutions run clip by clip.
     """
 
+    layer_convention = BLOCK_ROWS
+
     def __init__(self, checkpoint: Checkpoint, *, compute_dtype: str, device: str) -> None:
-        if compute_dtype == "float16" and not device.startswith("cuda"):
-            raise EncoderError(
-                f"extract.compute_dtype: 'float16' needs a GPU, the device is {device!r}; "
-                "use 'bfloat16' or 'float32'."
-            )
-        # TF32 would round float32 products to 10 bits on one kind of GPU only.
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
-        self.checkpoint = checkpoint
-        self.device = torch.device(device)
-        self.dtype = COMPUTE_DTYPES[compute_dtype]
-        model = checkpoint.model.to(self.device, self.dtype).eval()
+        model = placed(checkpoint.model, compute_dtype=compute_dtype, device=device)
         model.feature_extractor = PerClip(model.feature_extractor, time_axis=2)
         model.encoder.pos_conv_embed = PerClip(model.encoder.pos_conv_embed, time_axis=1)
         self.model = model
+        self.outline = outline(model.config)
+        self.identity = {
+            "family": checkpoint.family,
+            "weights": checkpoint.weights_digest,
+            "flags": dict(checkpoint.config),
+        }
+        self.sample_rate = checkpoint.sample_rate
+        self.normalisation = checkpoint.normalisation
         config = checkpoint.config
         self._kernels = list(zip(config["conv_kernel"], config["conv_stride"], strict=True))
-        self.num_layers: int = config["num_hidden_layers"] + 1
-        self.dim: int = config["hidden_size"]
+        self.min_samples = self._receptive_field()
 
-    @property
-    def min_samples(self) -> int:
-        """The receptive field: fewer samples make no frame (400 for HuBERT)."""
+    def _receptive_field(self) -> int:
+        """Return how many samples make one frame (400 for HuBERT)."""
         field, step = 1, 1
         for kernel, stride in self._kernels:
             field += (kernel - 1) * step
@@ -109,14 +97,7 @@ class SpeechEncoder:
 
     @torch.inference_mode()
     def encode(self, waveforms: Sequence[np.ndarray]) -> list[Moments]:
-        """Return the moments of every layer over each waveform's own frames.
-
-        Args:
-            waveforms: Normalised mono samples at the encoder's rate, each at least `min_samples`.
-
-        Returns:
-            One `Moments` per waveform, with mean and scatter of shape (L, D), on the CPU.
-        """
+        """Return the moments of every layer over each waveform's own frames."""
         lengths = [len(waveform) for waveform in waveforms]
         frames = [self.num_frames(length) for length in lengths]
         batch = torch.zeros(len(waveforms), max(lengths))
@@ -128,69 +109,20 @@ class SpeechEncoder:
         self.model.encoder.pos_conv_embed.lengths = frames
         # Without padding no mask is wanted: a clip alone takes the model's plain path.
         whole = min(lengths) == max(lengths)
+        device, blocks = self.model.device, self.model.encoder.layers
         with (
-            self._recorded(torch.tensor(frames, device=self.device)) as rows,
+            recorded(blocks, self.model.encoder, torch.tensor(frames, device=device)) as rows,
             warnings.catch_warnings(),
         ):
             # WavLM of transformers mixes the types of two masks, which torch will still add.
             warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
             self.model(
-                batch.to(self.device, self.dtype),
-                attention_mask=None if whole else mask.to(self.device),
+                batch.to(device, self.model.dtype),
+                attention_mask=None if whole else mask.to(device),
             )
-        means = torch.stack([mean for mean, _ in rows], dim=1).cpu()
-        scatters = torch.stack([scatter for _, scatter in rows], dim=1).cpu()
-        return [Moments(n, means[i], scatters[i]) for i, n in enumerate(frames)]
-
-    @contextmanager
-    def _recorded(self, num_frames: Tensor) -> Iterator[list[tuple[Tensor, Tensor]]]:
-        """Collect the moments of rows 0 to L-1 while the model runs, never its frames."""
-        rows: list[tuple[Tensor, Tensor]] = []
-
-        def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            hidden = args[0] if args else kwargs["hidden_states"]
-            rows.append(masked_moments(hidden, num_frames))
-
-        def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
-            rows.append(masked_moments(output.last_hidden_state, num_frames))
-
-        blocks = self.model.encoder.layers
-        handles = [block.register_forward_pre_hook(before, with_kwargs=True) for block in blocks]
-        handles.append(self.model.encoder.register_forward_hook(after))
-        try:
-            yield rows
-        finally:
-            for handle in handles:
-                handle.remove()
+        return moments_by_clip(rows, frames)
 
 
-def normalised(waveform: np.ndarray, *, mean: float, variance: float, how: str) -> np.ndarray:
-    """Return the waveform as the checkpoint's feature extractor would hand it over.
-
-    `"zscore"`: (x - mean) / sqrt(variance + 1e-7) with the statistics of the whole clip, as
-    Wav2Vec2FeatureExtractor does; `"none"`: as it is.
-    """
-    if how == "none":
-        return waveform
-    scaled: np.ndarray = ((waveform - mean) / np.sqrt(variance + 1e-7)).astype(np.float32)
-    return scaled
-
-
-def open_encoder(spelling: str, *, compute_dtype: str, device: str) -> SpeechEncoder:
-    """Load an encoder from a folder or the hub.
-
-    Args:
-        spelling: A local folder, or `hub/id@revision`.
-        compute_dtype: Key of `COMPUTE_DTYPES`.
-        device: A torch device, e.g. `"cpu"` or `"cuda:0"`.
-
-    Raises:
-        EncoderError: If it cannot be loaded whole, or does not run on the device.
-    """
-    if compute_dtype not in COMPUTE_DTYPES:
-        raise EncoderError(
-            f"extract.compute_dtype: {compute_dtype!r} is not one of {sorted(COMPUTE_DTYPES)}."
-        )
-    folder = Path(spelling)
-    checkpoint = load_checkpoint(spelling, is_folder=folder.is_dir())
-    return SpeechEncoder(checkpoint, compute_dtype=compute_dtype, device=device)
+def outline(config: Any) -> Outline:
+    """Return the shape that a transformers configuration of these families promises."""
+    return Outline(num_layers=config.num_hidden_layers + 1, dim=config.hidden_size)

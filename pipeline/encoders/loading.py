@@ -17,7 +17,8 @@ from torch import Tensor
 from pipeline.errors import EncoderError
 from pipeline.files import fingerprint
 
-FAMILIES = ("hubert", "wavlm", "wav2vec2", "data2vec-audio")
+WHISPER = "whisper"
+FAMILIES = ("hubert", "wavlm", "wav2vec2", "data2vec-audio", WHISPER)
 
 # Parts of the configuration that change a number in eval mode; the rest is training or naming.
 NUMERIC_FLAGS = (
@@ -50,7 +51,7 @@ IGNORED_WEIGHT = "masked_spec_embed"
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A loaded encoder and what identifies it.
+    """A loaded encoder of raw waveforms and what identifies it.
 
     Attributes:
         model: The transformers model, float32, on the CPU.
@@ -61,7 +62,7 @@ class Checkpoint:
         normalisation: `"zscore"` per clip, or `"none"`, as its preprocessor says.
     """
 
-    model: Any  # the four families share attributes, not a class
+    model: Any  # the families share attributes, not a class
     family: str
     weights_digest: str
     config: Mapping[str, Any]
@@ -78,7 +79,7 @@ def read_encoder_config(spelling: str, *, is_folder: bool) -> Any:
     from transformers import AutoConfig
 
     # Without the False transformers asks on a terminal whether to run a checkpoint's own code.
-    config = _fetched(AutoConfig, spelling, is_folder=is_folder, trust_remote_code=False)
+    config = fetched(AutoConfig, spelling, is_folder=is_folder, trust_remote_code=False)
     if config.model_type not in FAMILIES:
         raise EncoderError(
             f"extract.encoder: {spelling} is a {config.model_type!r} model, "
@@ -87,33 +88,21 @@ def read_encoder_config(spelling: str, *, is_folder: bool) -> Any:
     return config
 
 
-def load_checkpoint(spelling: str, *, is_folder: bool) -> Checkpoint:
-    """Load weights, configuration and preprocessor of an encoder.
+def load_checkpoint(spelling: str, config: Any, *, is_folder: bool) -> Checkpoint:
+    """Load weights and preprocessor of an encoder of raw waveforms.
+
+    Args:
+        spelling: A folder, or `hub/id@revision`.
+        config: What `read_encoder_config` read of it.
+        is_folder: Whether it is a folder.
 
     Raises:
-        EncoderError: If a file is not to be had, a weight is missing, or the family is unknown.
+        EncoderError: If a file is not to be had, or a weight is missing.
     """
-    from transformers import AutoModel, Wav2Vec2FeatureExtractor
-    from transformers.utils.logging import disable_progress_bar
+    from transformers import Wav2Vec2FeatureExtractor
 
-    disable_progress_bar()  # of reading a file: ours shows clips
-    config = read_encoder_config(spelling, is_folder=is_folder)
-    model, info = _fetched(
-        AutoModel,
-        spelling,
-        is_folder=is_folder,
-        trust_remote_code=False,
-        dtype=torch.float32,
-        output_loading_info=True,
-    )
-    missing = sorted(k for k in info["missing_keys"] if not k.endswith(IGNORED_WEIGHT))
-    wrong = missing + sorted(str(k) for k in info["mismatched_keys"])
-    if wrong:
-        raise EncoderError(
-            f"extract.encoder: {spelling} lacks {len(wrong)} weights of its model, the first "
-            f"{wrong[0]!r}; they would be random numbers: use a complete checkpoint."
-        )
-    preprocessor = _fetched(Wav2Vec2FeatureExtractor, spelling, is_folder=is_folder)
+    model = load_model(spelling, config, is_folder=is_folder)
+    preprocessor = fetched(Wav2Vec2FeatureExtractor, spelling, is_folder=is_folder)
     flags = {name: getattr(config, name) for name in NUMERIC_FLAGS if hasattr(config, name)}
     return Checkpoint(
         model=model,
@@ -123,6 +112,48 @@ def load_checkpoint(spelling: str, *, is_folder: bool) -> Checkpoint:
         sample_rate=int(preprocessor.sampling_rate),
         normalisation="zscore" if preprocessor.do_normalize else "none",
     )
+
+
+def load_model(spelling: str, config: Any, *, is_folder: bool, part: str = "") -> Any:
+    """Load a transformers model in float32, whole or not at all.
+
+    Args:
+        spelling: A folder, or `hub/id@revision`.
+        config: Its transformers configuration.
+        is_folder: Whether it is a folder.
+        part: Beginning of the names of the weights that must be there; "" for all.
+
+    Raises:
+        EncoderError: If it is not to be had, or a weight is missing or of another shape.
+    """
+    from transformers import AutoModel
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # of reading a file: ours shows clips
+    # Its report of what did not fit is a screenful; what matters of it is an error below.
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        model, info = fetched(
+            AutoModel,
+            spelling,
+            is_folder=is_folder,
+            config=config,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+    finally:
+        logging.set_verbosity(verbosity)
+    missing = (name for name in info["missing_keys"] if name.startswith(part))
+    wrong = sorted(name for name in missing if not name.endswith(IGNORED_WEIGHT))
+    wrong += sorted(str(name) for name in info["mismatched_keys"])
+    if wrong:
+        raise EncoderError(
+            f"extract.encoder: {spelling} lacks {len(wrong)} weights of its model, the first "
+            f"{wrong[0]!r}; they would be random numbers: use a complete checkpoint."
+        )
+    return model
 
 
 def tensors_digest(state: Mapping[str, Tensor]) -> str:
@@ -140,7 +171,7 @@ def tensors_digest(state: Mapping[str, Tensor]) -> str:
     return fingerprint(digests)
 
 
-def _fetched(kind: Any, spelling: str, *, is_folder: bool, **options: Any) -> Any:
+def fetched(kind: Any, spelling: str, *, is_folder: bool, **options: Any) -> Any:
     """Call `kind.from_pretrained` on a folder or on `id@revision`, with errors a user can mend."""
     from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError

@@ -36,7 +36,19 @@ LARGE_FLAGS = {
     "feat_extract_norm": "layer",
     "conv_bias": False,
 }
-FAMILIES = ("hubert", "wavlm", "wav2vec2", "data2vec-audio")
+
+# A tiny Whisper on its whole window of 30 s, and the sizes of whisper-base and -large-v3.
+WHISPER_SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {"d_model": 64, "encoder_layers": 4, "encoder_attention_heads": 4},
+    "base": {"d_model": 512, "encoder_layers": 6, "encoder_attention_heads": 8},
+    "large": {
+        "d_model": 1280,
+        "encoder_layers": 32,
+        "encoder_attention_heads": 20,
+        "num_mel_bins": 128,
+    },
+}
+FAMILIES = ("hubert", "wavlm", "wav2vec2", "data2vec-audio", "whisper")
 
 
 def save_seeded_encoder(
@@ -55,22 +67,53 @@ def save_seeded_encoder(
         family: One of `FAMILIES`.
         seed: Seed of the weights.
         layer_norm_front: The flags of the large models (layer-norm front end, pre-norm blocks), or
-            those of the base ones (group-norm front end, post-norm blocks).
+            those of the base ones (group-norm front end, post-norm blocks); Whisper has neither.
 
     Raises:
         EncoderError: If size or family is unknown.
     """
-    from transformers import AutoConfig, AutoModel, Wav2Vec2FeatureExtractor
+    from transformers import AutoModel
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
     for name, value, allowed in (("size", size, tuple(SIZES)), ("family", family, FAMILIES)):
         if value not in allowed:
             raise EncoderError(f"seeded encoder: {name} {value!r} is not one of {list(allowed)}.")
-    flags = LARGE_FLAGS if layer_norm_front and family != "data2vec-audio" else {}
-    config = AutoConfig.for_model(family, **SIZES[size], **flags)
+    config, preprocessor = (
+        _whisper(size)
+        if family == "whisper"
+        else _of_waveforms(size, family, layer_norm_front=layer_norm_front)
+    )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = AutoModel.from_config(config)
     model.save_pretrained(folder)
-    Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True).save_pretrained(folder)
+    preprocessor.save_pretrained(folder)
+
+
+def _of_waveforms(size: str, family: str, *, layer_norm_front: bool) -> tuple[Any, Any]:
+    from transformers import AutoConfig, Wav2Vec2FeatureExtractor
+
+    flags = LARGE_FLAGS if layer_norm_front and family != "data2vec-audio" else {}
+    config = AutoConfig.for_model(family, **SIZES[size], **flags)
+    return config, Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True)
+
+
+def _whisper(size: str) -> tuple[Any, Any]:
+    from transformers import WhisperConfig, WhisperFeatureExtractor
+
+    sizes = WHISPER_SIZES[size]
+    # The decoder, which nothing here uses, is as small as it may be.
+    config = WhisperConfig(
+        **sizes,
+        encoder_ffn_dim=4 * sizes["d_model"],
+        decoder_layers=1,
+        decoder_attention_heads=1,
+        decoder_ffn_dim=4,
+        vocab_size=8,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=1,
+        decoder_start_token_id=2,
+    )
+    return config, WhisperFeatureExtractor(feature_size=config.num_mel_bins)

@@ -24,11 +24,18 @@ class Batch:
 
     Attributes:
         layers: Features of the `layers` view, standardised, float32, shape (B, L, D).
-        labels: Class indices, int64, shape (B,).
+        targets: Share of each class in each clip's label, float32, shape (B, C), rows sum to 1;
+            None where clips are scored.
+        weights: How much each clip counts in the loss, mean about 1, shape (B,); None is 1 each.
     """
 
+    def weighted_mean(self, losses: Tensor) -> Tensor:
+        """Return the mean of losses (B,), each counted as much as its clip."""
+        return losses.mean() if self.weights is None else (losses * self.weights).mean()
+
     layers: Tensor
-    labels: Tensor
+    targets: Tensor | None = None
+    weights: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +72,14 @@ def feature_shape(recipe: Recipe, array_shape: Sequence[int]) -> FeatureShape:
     """
     _, num_layers, dim = array_shape
     if recipe.get("source") == "audio":
-        return FeatureShape(num_layers=num_layers, dim=dim, last_row=num_layers - 1, input_row=0)
+        # Encoders without blocks (filterbanks, functionals) have no input of theirs in row 0.
+        has_input = str(recipe.get("layer_convention", "input")).startswith("input")
+        return FeatureShape(
+            num_layers=num_layers,
+            dim=dim,
+            last_row=num_layers - 1,
+            input_row=0 if has_input else None,
+        )
     if recipe.get("source") == "table":
         last = int(recipe["last_layer"])
         return FeatureShape(num_layers=num_layers, dim=dim, last_row=last, input_row=None)
@@ -107,12 +121,11 @@ class Head(nn.Module, ABC):
         del phase
         return list(self.parameters())
 
-    def fit(self, layers: Tensor, labels: Tensor, groups: np.ndarray, *, seed: int) -> None:
+    def fit(self, batch: Batch, groups: np.ndarray, *, seed: int) -> None:
         """Take everything from the training rows at once, where `fits_at_once`.
 
         Args:
-            layers: Standardised features of the training rows, shape (N, L, D).
-            labels: Class indices, shape (N,).
+            batch: All training rows, with their targets.
             groups: The speaker of each row, shape (N,).
             seed: The training seed.
         """
@@ -125,7 +138,7 @@ class Head(nn.Module, ABC):
         """Return named losses, scalars whose sum is minimised.
 
         Args:
-            batch: Labelled clips.
+            batch: Clips with their targets.
             phase: The phase under way.
             progress: Part of the phase that is done, from 0 to 1.
             generator: The source of every random number, on the CPU.
@@ -134,3 +147,14 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def scores(self, batch: Batch, config: SamplerConfig) -> Tensor:
         """Return class scores, the higher the likelier, shape (B, C)."""
+
+    @abstractmethod
+    def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:
+        """Return the scores that a head gives when each class is so many times as frequent.
+
+        Args:
+            scores: Of `scores`, shape (B, C).
+            factors: How many times each class's posterior is multiplied, above 0, shape (C,); one
+                over the shares of the training rows makes every class equally frequent.
+            temperature: By which scores are divided before they are probabilities.
+        """

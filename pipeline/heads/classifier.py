@@ -98,15 +98,31 @@ class LogitHead(Head):
     ) -> Mapping[str, Tensor]:
         """Return the cross-entropy with label smoothing, averaged over the batch."""
         del phase, progress, generator
+        assert batch.targets is not None
         value = functional.cross_entropy(
-            self.logits(batch.layers), batch.labels, label_smoothing=self.label_smoothing
+            self.logits(batch.layers),
+            batch.targets,
+            label_smoothing=self.label_smoothing,
+            reduction="none",
         )
-        return {"cross_entropy": value}
+        return {"cross_entropy": batch.weighted_mean(value)}
 
     def scores(self, batch: Batch, config: SamplerConfig) -> Tensor:
         """Return the logits; the sampler plays no part."""
         del config
         return self.logits(batch.layers)
+
+    def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:
+        """Add the factors' logarithms to the logits, by Bayes' rule."""
+        return reweighted_logits(scores, factors, temperature)
+
+
+def reweighted_logits(logits: Tensor, factors: Tensor, temperature: float) -> Tensor:
+    """Return logits whose softmax at a temperature is the old one times the factors, anew 1.
+
+    Bayes' rule: softmax((s + T log f) / T) = f softmax(s / T) / sum.
+    """
+    return logits + temperature * factors.log()
 
 
 class Classifier(LogitHead):

@@ -26,6 +26,7 @@ class GenSERConfig:
     sigma: float = 5.0  # spread of the bridge, Eq. 7; below 1 the class can be read off x_t alone
     t_min: float = 1e-3  # eps: training times are drawn from [t_min, t_max]
     t_max: float = 1.0  # T
+    t_power: float = 1.0  # of the drawn times: 1 uniform (the paper's), above 1 more of them near T
     codes: str = "sinusoidal"  # of the classes: sinusoidal (the paper's), one_hot or hadamard
     condition: ConditionConfig = field(default_factory=ConditionConfig)
     trunk: TrunkConfig = field(default_factory=TrunkConfig)
@@ -37,6 +38,8 @@ class GenSERConfig:
                 f"train.genser: t_min {self.t_min} and t_max {self.t_max} are not "
                 "0 <= t_min < t_max <= 1."
             )
+        if self.t_power <= 0:
+            raise ParamsError(f"train.genser.t_power: {self.t_power} is not above 0.")
         if self.codes not in CODES:
             raise ParamsError(f"train.genser.codes: {self.codes!r} is not one of {list(CODES)}.")
 
@@ -70,18 +73,22 @@ class GenSER(Head):
     ) -> Mapping[str, Tensor]:
         """Return the target-matching loss, Eq. 8: E || x_theta(x_t, X_c, t) - x0 ||^2.
 
-        Summed over the D dimensions, averaged over the batch; t ~ U(t_min, t_max).
+        Summed over the D dimensions, averaged over the batch; t = t_min + (t_max - t_min) u^(1/p)
+        with u ~ U(0, 1) and p = `t_power`. A label of several classes has their mixture of codes.
         """
         del phase, progress
-        x0 = self.codes[batch.labels]
+        assert batch.targets is not None
+        # Not a product of matrices: autocast would round the codes.
+        x0 = (batch.targets[:, :, None] * self.codes).sum(1)
         x1 = batch.layers[:, self.shape.last_row]
         # Drawn on the CPU, so that every device trains on the same draws.
         uniform = torch.rand(len(x0), generator=generator).to(x0.device)
         noise = torch.randn(x0.shape, generator=generator).to(x0.device)
-        t = self.config.t_min + (self.config.t_max - self.config.t_min) * uniform
+        drawn = uniform if self.config.t_power == 1 else uniform ** (1 / self.config.t_power)
+        t = self.config.t_min + (self.config.t_max - self.config.t_min) * drawn
         xt = self.schedule.sample_xt(x0, x1, t, noise)
         error = self.estimate(xt, self.condition(batch.layers), t) - x0
-        return {"target": error.square().sum(-1).mean()}
+        return {"target": batch.weighted_mean(error.square().sum(-1))}
 
     def scores(self, batch: Batch, config: SamplerConfig) -> Tensor:
         """Return the cosine of the transported embedding to each class code (2.6), (B, C)."""
@@ -94,3 +101,15 @@ class GenSER(Head):
             t_start=self.config.t_max,
         )
         return similarities(sample.readout, self.codes)
+
+    def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:
+        """Multiply the estimate's part along each code, and take the cosines anew.
+
+        The estimate that minimises Eq. 8 is the mean code, sum over c of P(c | x) code_c. Codes are
+        orthogonal and of one norm, so a cosine is P(c | x) up to one factor for all classes.
+        """
+        del temperature
+        changed = scores * factors
+        length = scores.norm(dim=1, keepdim=True) / changed.norm(dim=1, keepdim=True)
+        result: Tensor = changed * length.nan_to_num(1.0)
+        return result

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pipeline.errors import ParamsError
 from pipeline.heads.base import Batch, FeatureShape, Head, Phase
-from pipeline.heads.classifier import input_rows, require_input
+from pipeline.heads.classifier import input_rows, require_input, reweighted_logits
 from pipeline.metrics import unweighted_accuracy
 from pipeline.sampler import SamplerConfig
 
@@ -65,25 +65,29 @@ class LogReg(Head):
         self.register_buffer("bias", torch.zeros(num_classes))
         self.register_buffer("strength", torch.tensor(config.strength, dtype=torch.float64))
 
-    def fit(self, layers: Tensor, labels: Tensor, groups: np.ndarray, *, seed: int) -> None:
+    def fit(self, batch: Batch, groups: np.ndarray, *, seed: int) -> None:
         """Take weights and bias from standardised training rows.
 
+        A row whose label is of several classes counts in each of them by its share.
+
         Args:
-            layers: Shape (N, L, D).
-            labels: Class indices, shape (N,).
+            batch: All training rows, with their targets.
             groups: The speaker of each row, shape (N,).
             seed: Of the inner folds.
         """
-        x = layers[:, self.rows].flatten(1).cpu().double().numpy()
-        y = labels.cpu().numpy()
+        assert batch.targets is not None
+        x = batch.layers[:, self.rows].flatten(1).cpu().double().numpy()
+        shares = batch.targets.cpu().double().numpy()
+        if batch.weights is not None:
+            shares = shares * batch.weights.cpu().double().numpy()[:, None]
         # The penalised weights lie in the span of the rows. In the rows' own coordinates there
         # are at most N features instead of P, and the solution is the same.
         centre = x.mean(0)
         left, singular, axes = np.linalg.svd(x - centre, full_matrices=False)
         kept = singular > 1e-10 * max(float(singular.max(initial=0.0)), 1e-300)
         coordinates, axes = (left * singular)[:, kept], axes[kept]
-        strength = self.config.strength or _choose_strength(coordinates, y, groups, seed)
-        model = _fitted(coordinates, y, strength)
+        strength = self.config.strength or _choose_strength(coordinates, shares, groups, seed)
+        model = _fitted(coordinates, shares, strength)
         present = model.classes_.tolist()
         coefficients, intercepts = _all_classes(model)
         weight = coefficients @ axes
@@ -103,13 +107,19 @@ class LogReg(Head):
         x = batch.layers[:, self.rows].flatten(1)
         return x @ self.weight.T + self.bias
 
+    def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:
+        """Add the factors' logarithms to the logits, by Bayes' rule."""
+        return reweighted_logits(scores, factors, temperature)
 
-def _fitted(x: np.ndarray, y: np.ndarray, strength: float) -> LogisticRegression:
+
+def _fitted(x: np.ndarray, shares: np.ndarray, strength: float) -> LogisticRegression:
+    """Fit rows (N, P) that count by `shares` (N, C) in each class."""
     model = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS)
+    rows, y = np.nonzero(shares)
     with warnings.catch_warnings():
         # Weak penalties on separable rows go on for ever; they lose on the inner folds anyway.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(x, y)
+        model.fit(x[rows], y, sample_weight=shares[rows, y])
     return model
 
 
@@ -121,12 +131,13 @@ def _all_classes(model: LogisticRegression) -> tuple[np.ndarray, np.ndarray]:
     return signs * model.coef_, signs[:, 0] * model.intercept_
 
 
-def _choose_strength(x: np.ndarray, y: np.ndarray, groups: np.ndarray, seed: int) -> float:
+def _choose_strength(x: np.ndarray, shares: np.ndarray, groups: np.ndarray, seed: int) -> float:
     """Return the C with the best mean UA over inner folds; the smaller of equals.
 
     The grid is left when two strengths in a row are no better than the best: weaker penalties only
     fit the rows, and take the longest.
     """
+    y = shares.argmax(1)
     num_folds = min(INNER_FOLDS, len(np.unique(groups)), int(np.bincount(y).max()))
     if num_folds < 2:
         return 1e-2
@@ -141,7 +152,9 @@ def _choose_strength(x: np.ndarray, y: np.ndarray, groups: np.ndarray, seed: int
     best, value, since = STRENGTHS[0], -1.0, 0
     for strength in STRENGTHS:
         found = [
-            unweighted_accuracy(y[test], _fitted(x[train], y[train], strength).predict(x[test]))
+            unweighted_accuracy(
+                y[test], _fitted(x[train], shares[train], strength).predict(x[test])
+            )
             for train, test in folds
         ]
         if np.mean(found) > value:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -64,6 +65,26 @@ class TrainedHead:
     def temperature(self) -> float:
         """The temperature fitted on dev."""
         return float(self.description["temperature"])
+
+    @property
+    def prior(self) -> np.ndarray:
+        """The share of each class in what the loss saw, shape (C,).
+
+        Raises:
+            HeadError: If it was trained before shares were kept.
+        """
+        if "prior" not in self.description:
+            raise HeadError(
+                "score.prior: 'uniform' needs the class shares that a head was trained with, and "
+                "this one is from before they were kept; train it again, or set it to 'train'."
+            )
+        return np.array(self.description["prior"])
+
+    @property
+    def corpora(self) -> Mapping[str, Sequence[str]]:
+        """The classes that each corpus's training rows had; empty where nobody kept them."""
+        corpora: Mapping[str, Sequence[str]] = self.description.get("corpora", {})
+        return corpora
 
     @property
     def recipe(self) -> Recipe:
@@ -223,7 +244,9 @@ def load_head(folder: Path, device: str = "cpu") -> TrainedHead:
     head = build_head(
         description["kind"], shape, len(description["classes"]), description["config"]
     )
-    standardiser = Standardiser(shape.num_layers, shape.dim)
+    # Heads from before there were groups know the kind only.
+    told = description.get("standardiser") or {"kind": description["train"]["standardise"]}
+    standardiser = Standardiser(shape.num_layers, shape.dim, **told)
     tensors = read_weights(folder, description)
     for prefix, module in (("head.", head), ("standardiser.", standardiser)):
         mine = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -1,0 +1,109 @@
+"""The contract between encoders and the commands that extract with them.
+
+An encoder makes L rows of width D from a waveform, as moments over its frames, and says what about
+it changes a number. Recipes, decoding, batches and windows know nothing else of it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.encoders.pooling import POOLINGS, Moments
+from pipeline.errors import EncoderError
+
+COMPUTE_DTYPES = ("float32", "bfloat16", "float16")
+
+# The rows of every transformer; `pipeline.encoders.hubert` says which is which.
+BLOCK_ROWS = "input, block outputs, normalised last output"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outline:
+    """What is known of an encoder before its weights are read.
+
+    Attributes:
+        num_layers: L, rows of the features.
+        dim: D, width of one row before pooling.
+        poolings: Values of `extract.pooling` that make sense for it.
+        compute_dtypes: Values of `extract.compute_dtype` that it runs in.
+        max_window_s: Seconds that it takes at once; None for any length.
+    """
+
+    num_layers: int
+    dim: int
+    poolings: tuple[str, ...] = POOLINGS
+    compute_dtypes: tuple[str, ...] = COMPUTE_DTYPES
+    max_window_s: float | None = None
+
+
+class Encoder(ABC):
+    """A frozen encoder that turns waveforms into moments over time.
+
+    Attributes:
+        outline: Its shape, and the settings that it takes.
+        identity: What tells it from another encoder, plain JSON values for the recipe.
+        layer_convention: What its rows are, in words that the recipe keeps.
+        sample_rate: Hertz of the waveforms that it wants.
+        normalisation: Of the waveforms, a value of `normalised`'s `how`.
+        min_samples: Fewer make no frame.
+        padded_samples: What each waveform is padded to in a batch, if that is more than the
+            longest one has.
+    """
+
+    outline: Outline
+    identity: Mapping[str, Any]
+    layer_convention: str
+    sample_rate: int
+    normalisation: str = "none"
+    min_samples: int
+    padded_samples: int = 0
+
+    @property
+    def num_layers(self) -> int:
+        """L, rows of the features."""
+        return self.outline.num_layers
+
+    @property
+    def dim(self) -> int:
+        """D, width of one row."""
+        return self.outline.dim
+
+    @abstractmethod
+    def encode(self, waveforms: Sequence[np.ndarray]) -> list[Moments]:
+        """Return the moments of every row over each waveform's own frames.
+
+        Args:
+            waveforms: Normalised mono samples at `sample_rate`, each at least `min_samples`.
+
+        Returns:
+            One `Moments` per waveform, with mean and scatter of shape (L, D), on the CPU.
+        """
+
+
+def normalised(waveform: np.ndarray, *, mean: float, variance: float, how: str) -> np.ndarray:
+    """Return the waveform as the encoder wants it.
+
+    `"zscore"`: (x - mean) / sqrt(variance + 1e-7) with the statistics of the whole clip, as
+    Wav2Vec2FeatureExtractor does; `"none"`: as it is.
+    """
+    if how == "none":
+        return waveform
+    scaled: np.ndarray = ((waveform - mean) / np.sqrt(variance + 1e-7)).astype(np.float32)
+    return scaled
+
+
+def require_allowed(spelling: str, name: str, value: str, allowed: Sequence[str]) -> None:
+    """Refuse a setting that an encoder cannot take.
+
+    Raises:
+        EncoderError: Naming the setting, its value and those allowed.
+    """
+    if value not in allowed:
+        choices = " or ".join(repr(choice) for choice in allowed)
+        raise EncoderError(
+            f"extract.{name}: the encoder {spelling} takes {choices}, found {value!r}; "
+            "mend one of them."
+        )

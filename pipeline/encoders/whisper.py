@@ -1,0 +1,148 @@
+"""The encoder of a Whisper checkpoint through transformers; its decoder is not used.
+
+Rows as in `pipeline.encoders.hubert`: row 0 is the input of block 1 (after the convolutions, with
+positions added), row k the output of block k, the last row the output of the final layer norm.
+
+Whisper is trained on windows of 30 s padded with silence, without a mask, so every clip is padded
+to that, and sees its padding, but never its neighbours. Rows are pooled over the clip's own frames:
+
+    mel frames = ceil(samples / 160)        one every 10 ms, as WhisperFeatureExtractor masks them
+    frames     = ceil(mel frames / 2)       the second convolution has stride 2
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.encoders.base import BLOCK_ROWS, Encoder, Outline
+from pipeline.encoders.loading import WHISPER, fetched, load_model, tensors_digest
+from pipeline.encoders.pooling import Moments
+from pipeline.encoders.running import moments_by_clip, placed, recorded
+from pipeline.errors import EncoderError
+
+# The window of every released checkpoint; a preprocessor that says another is refused.
+WINDOW_S = 30.0
+
+# Parts of the configuration that change a number of the encoder in eval mode.
+NUMERIC_FLAGS = (
+    "activation_function",
+    "d_model",
+    "encoder_attention_heads",
+    "encoder_ffn_dim",
+    "encoder_layers",
+    "max_source_positions",
+    "num_mel_bins",
+)
+# Parts of the preprocessor that change a number.
+FEATURE_FLAGS = ("chunk_length", "feature_size", "hop_length", "n_fft", "padding_value")
+
+
+class WhisperEncoder(Encoder):
+    """The frozen encoder of a Whisper checkpoint, every layer a row.
+
+    Attributes:
+        model: The transformers encoder.
+        preprocessor: The checkpoint's WhisperFeatureExtractor.
+    """
+
+    layer_convention = BLOCK_ROWS
+
+    def __init__(
+        self, model: Any, preprocessor: Any, *, weights: str, compute_dtype: str, device: str
+    ) -> None:
+        self.model = placed(model, compute_dtype=compute_dtype, device=device)
+        self.preprocessor = preprocessor
+        self.outline = outline(model.config)
+        self.identity = {
+            "family": WHISPER,
+            "weights": weights,
+            "flags": {name: getattr(model.config, name) for name in NUMERIC_FLAGS},
+            "preprocessor": {name: getattr(preprocessor, name) for name in FEATURE_FLAGS},
+        }
+        self.sample_rate = int(preprocessor.sampling_rate)
+        # A shorter clip does not fill one window of the mel spectrogram.
+        self.min_samples = int(preprocessor.n_fft)
+        self.padded_samples = int(preprocessor.n_samples)
+
+    def num_frames(self, num_samples: int) -> int:
+        """Return how many frames a waveform makes: ceil(ceil(N / 160) / 2)."""
+        stride = self.model.conv1.stride[0] * self.model.conv2.stride[0]
+        num_mel = -(-num_samples // int(self.preprocessor.hop_length))
+        return int(-(-num_mel // stride))
+
+    @torch.inference_mode()
+    def encode(self, waveforms: Sequence[np.ndarray]) -> list[Moments]:
+        """Return the moments of every layer over each waveform's own frames.
+
+        Raises:
+            EncoderError: If a waveform is longer than 30 s, which Whisper would cut short.
+        """
+        longest = max(len(waveform) for waveform in waveforms)
+        if longest > self.padded_samples:
+            raise EncoderError(
+                f"Whisper takes {self.padded_samples} samples at once, found {longest}; "
+                "set extract.max_duration_s to 30 or less."
+            )
+        mel = self.preprocessor(
+            list(waveforms), sampling_rate=self.sample_rate, return_tensors="pt"
+        )["input_features"]
+        frames = [self.num_frames(len(waveform)) for waveform in waveforms]
+        counts = torch.tensor(frames, device=self.model.device)
+        with recorded(self.model.layers, self.model, counts) as rows:
+            self.model(mel.to(self.model.device, self.model.dtype))
+        return moments_by_clip(rows, frames)
+
+
+def outline(config: Any) -> Outline:
+    """Return the shape that a WhisperConfig promises."""
+    return Outline(num_layers=config.encoder_layers + 1, dim=config.d_model, max_window_s=WINDOW_S)
+
+
+def load_whisper(
+    spelling: str, config: Any, *, is_folder: bool, compute_dtype: str, device: str
+) -> WhisperEncoder:
+    """Load the encoder of a Whisper checkpoint.
+
+    Args:
+        spelling: A folder, or `hub/id@revision`.
+        config: Its WhisperConfig.
+        is_folder: Whether it is a folder.
+        compute_dtype: One of `COMPUTE_DTYPES`.
+        device: A torch device.
+
+    Raises:
+        EncoderError: If it cannot be loaded whole, or its preprocessor is of another window, or
+            adds noise.
+    """
+    from transformers import WhisperFeatureExtractor
+
+    preprocessor = fetched(WhisperFeatureExtractor, spelling, is_folder=is_folder)
+    _require_fitting(spelling, config, preprocessor)
+    # Without layers the decoder's weights are left in the file, more than half of it.
+    config.decoder_layers = 0
+    model = load_model(spelling, config, is_folder=is_folder, part="encoder.").encoder
+    return WhisperEncoder(
+        model,
+        preprocessor,
+        weights=tensors_digest(model.state_dict()),
+        compute_dtype=compute_dtype,
+        device=device,
+    )
+
+
+def _require_fitting(spelling: str, config: Any, preprocessor: Any) -> None:
+    """Hold the preprocessor to what the model and this module take for granted."""
+    frames = preprocessor.n_samples // preprocessor.hop_length
+    for name, found, wanted in (
+        ("chunk_length", preprocessor.chunk_length, WINDOW_S),
+        ("feature_size", preprocessor.feature_size, config.num_mel_bins),
+        ("dither", preprocessor.dither, 0.0),
+        ("frames per window", frames, 2 * config.max_source_positions),
+    ):
+        if found != wanted:
+            raise EncoderError(
+                f"extract.encoder: {spelling}: its preprocessor_config.json says {name} {found:g}, "
+                f"wanted {wanted:g}; take both files from one checkpoint."
+            )
