@@ -23,7 +23,7 @@ class TrainConfig:
 
     head: str = "genser"  # which head
     seed: int = 0  # of weights, shuffles, times and noise
-    num_steps: int = 2000  # optimiser steps
+    num_steps: int = 300  # optimiser steps
     batch_size: int = 128  # clips; the paper's
     precision: str = "float32"  # of the network: float32 or bfloat16 (autocast)
     standardise: str = "dimension"  # of the features: none, scalar or dimension
@@ -32,9 +32,9 @@ class TrainConfig:
     balance: str = "none"  # of the classes: none, sampler (drawn alike), loss (counted alike)
     corpus_temperature: float = 1.0  # of n clips, drawn as n^this: 1 as they are, 0 all alike
     mixup: float = 0.0  # alpha of Beta(alpha, alpha); 0 mixes nothing; not for logreg
-    eval_every: int = 50  # steps between looks at dev, each a checkpoint
-    select_by: str = "ua"  # what is kept: the best on dev by ua, wa, wf1 or macro_f1, or the last
-    patience: int = 0  # looks at dev without a better one before stopping; 0 never stops
+    eval_every: int = 25  # steps between looks at dev, each a checkpoint
+    select_by: str = "last"  # what is kept: the best on dev by ua, wa, wf1 or macro_f1, or the last
+    patience: int = 0  # looks at dev without a better one before stopping; 0, or last, never stops
     dev_num_steps: int = 4  # N of the sampler on dev, for selection and temperature
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     genser: GenSERConfig = field(default_factory=GenSERConfig)

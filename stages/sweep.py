@@ -1,6 +1,5 @@
 """`genser sweep`: settings side by side on dev."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ from stages.options import (
     torch_device,
 )
 from stages.progress import Progress
-from stages.systems import changed
+from stages.systems import YAML_SUFFIXES, changed, read_trials, require_names
 
 if TYPE_CHECKING:
     from pipeline.crossval import System
@@ -116,35 +115,22 @@ def command(
 
 def _systems(settings: str, params: "Params") -> "tuple[str, Mapping[str, System]]":
     """Return a name for the sweep, and what it compares by value or by trial."""
-    from pipeline.errors import ParamsError
-
     name, trials = _trials(settings)
-    strange = [trial for trial in trials if not re.fullmatch(r"[\w+-][\w.+-]*", trial)]
-    if strange or not trials:
-        raise ParamsError(
-            f"{settings}: {strange[:1] or 'no trial'} cannot name a run; use letters, digits, "
-            "'.', '+', '-' and '_'."
-        )
     return name, {trial: changed(params, changes) for trial, changes in trials.items()}
 
 
-def _trials(settings: str) -> tuple[str, dict[str, list[str]]]:
+def _trials(settings: str) -> tuple[str, Mapping[str, Sequence[str]]]:
     """Return the overrides of each trial, by its name."""
     from pipeline.errors import ParamsError
-    from stages.params import read_yaml
 
-    if settings.endswith((".yaml", ".yml")):
-        content = read_yaml(Path(settings))
-        if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
-            raise ParamsError(f"{settings}: wanted trials by name, each of section.key: value.")
-        return Path(settings).stem, {
-            str(trial): [f"{key}={value}" for key, value in changes.items()]
-            for trial, changes in content.items()
-        }
+    if settings.endswith(YAML_SUFFIXES):
+        return Path(settings).stem, read_trials(Path(settings))
     key, equals, values = settings.partition("=")
     if not equals or key.split(".")[0] not in ("train", "score") or "." not in key:
         raise ParamsError(
             f"{settings}: wanted SECTION.KEY=VALUE,VALUE,... with the section train or score, or "
             "a file of trials ending in .yaml."
         )
-    return key.replace(".", "_"), {value: [f"{key}={value}"] for value in values.split(",")}
+    trials = {value: [f"{key}={value}"] for value in values.split(",")}
+    require_names(settings, trials)
+    return key.replace(".", "_"), trials

@@ -1,7 +1,7 @@
 """Which systems a command compares: heads with the parameters in use, and variants of them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.errors import ParamsError
-from stages.params import Params
+from stages.params import Params, read_yaml
 
 if TYPE_CHECKING:
     from pipeline.crossval import System
+
+YAML_SUFFIXES = (".yaml", ".yml")
 
 variant_option = click.option(
     "--variant",
     "variants",
     multiple=True,
-    metavar="NAME=SETTINGS",
-    help="Another system: section.key=value,... over the params in use, or over PARAMS.yaml,...",
+    metavar="[NAME=]SETTINGS",
+    help="Another system: section.key=value,... over the params in use, or over PARAMS.yaml,...; "
+    "or a file of several, TRIALS.yaml.",
 )
 
 
@@ -64,20 +67,61 @@ def systems_of(
     """Return every head with the parameters in use, and every variant with its own.
 
     Raises:
-        ParamsError: If a variant is not NAME=SETTINGS, or its name is taken.
+        ParamsError: If a variant is neither, or its name is taken.
     """
     own = system_of(params)
     systems = {head: replace(own, train=replace(own.train, head=head)) for head in heads}
     for variant in variants:
-        name, _, settings = variant.partition("=")
-        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name) or not settings or name in systems:
+        name, equals, settings = variant.partition("=")
+        first, *rest = settings.split(",")
+        if not equals and variant.endswith(YAML_SUFFIXES):
+            found = {
+                trial: changed(params, changes)
+                for trial, changes in read_trials(Path(variant)).items()
+            }
+        elif first.endswith(YAML_SUFFIXES):
+            found = {name: system_of(Params(Path(first), rest))}
+        elif settings:
+            found = {name: changed(params, [first, *rest])}
+        else:
             raise ParamsError(
                 f"--variant {variant}: wanted NAME=section.key=value,... or NAME=params.yaml,... "
-                "with a new name of letters, digits, '.', '-' and '_'."
+                "or a file of trials ending in .yaml."
             )
-        first, *rest = settings.split(",")
-        if first.endswith((".yaml", ".yml")):
-            systems[name] = system_of(Params(Path(first), rest))
-        else:
-            systems[name] = changed(params, [first, *rest])
+        require_names(f"--variant {variant}", found)
+        if taken := sorted(set(found) & set(systems)):
+            raise ParamsError(f"--variant {variant}: there is a {taken[0]!r} already; rename one.")
+        systems |= found
     return systems
+
+
+def read_trials(path: Path) -> dict[str, list[str]]:
+    """Read named trials, each a mapping of section.key to value, as overrides.
+
+    Raises:
+        ParamsError: If the file holds something else.
+    """
+    content = read_yaml(path)
+    if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
+        raise ParamsError(f"{path}: wanted trials by name, each of section.key: value.")
+    trials = {
+        str(name): [f"{key}={value}" for key, value in changes.items()]
+        for name, changes in content.items()
+    }
+    require_names(str(path), trials)
+    return trials
+
+
+def require_names(where: str, names: Iterable[str]) -> None:
+    """Refuse what cannot be the folder of a system's runs.
+
+    Raises:
+        ParamsError: Naming the first.
+    """
+    found = list(names)
+    strange = [name for name in found if not re.fullmatch(r"[\w+-][\w.+-]*", name)]
+    if strange or not found:
+        raise ParamsError(
+            f"{where}: {strange[:1] or 'nothing'} cannot name a run; use letters, digits, '.', "
+            "'+', '-' and '_'."
+        )

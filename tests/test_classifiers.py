@@ -159,3 +159,16 @@ def test_a_class_without_training_rows_keeps_its_place() -> None:
 def test_what_cannot_be_is_refused(make, message: str) -> None:
     with pytest.raises(ParamsError, match=message):
         make()
+
+
+@pytest.mark.parametrize("name", ["all", "sum"])
+def test_whole_layers_are_left_out_of_training_clips(name: str) -> None:
+    torch.manual_seed(0)
+    config = LinearConfig(input=name, layer_dropout=0.999)
+    head = build_head("linear", SHAPE, 3, config)
+    bias = head.network[-1].bias
+    left = head.train().logits(layers())
+    assert ((left - bias).abs() < 1e-6).all(1).any()
+    whole = head.eval().logits(layers())
+    torch.testing.assert_close(whole, head.eval().logits(layers()))
+    assert ((whole - bias).abs() > 1e-6).any(1).all()

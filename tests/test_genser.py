@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,8 @@ from pipeline.heads.genser import GenSER, GenSERConfig
 from pipeline.heads.network import TrunkConfig
 from pipeline.heads.standardiser import Standardiser
 from pipeline.sampler import SamplerConfig
+from pipeline.train_config import TrainConfig
+from stages.params import Params
 
 SHAPE = FeatureShape(num_layers=5, dim=16, last_row=4, input_row=0)
 SMALL = TrunkConfig(width=8, num_blocks=2, num_heads=2)
@@ -28,10 +32,15 @@ def make_batch(size: int = 6) -> Batch:
     return Batch(layers=layers, targets=functional.one_hot(torch.arange(size) % 4, 4).float())
 
 
+def paper_config() -> GenSERConfig:
+    params = Params(Path(__file__).parent.parent / "params" / "paper.yaml", ())
+    return params.section("train", TrainConfig).genser
+
+
 def test_the_paper_size_has_71_4_million_parameters():
     shape = FeatureShape(num_layers=25, dim=1024, last_row=24, input_row=0)
     with torch.device("meta"):
-        head = build_head("genser", shape, 7, GenSERConfig())
+        head = build_head("genser", shape, 7, paper_config())
     count = sum(p.numel() for p in head.parameters())
     assert 71.35e6 <= count < 71.45e6
     assert head.condition.of.weights.numel() == 23
@@ -41,7 +50,9 @@ def test_the_paper_size_has_71_4_million_parameters():
 @pytest.mark.parametrize("layer_norm", [True, False])
 @pytest.mark.parametrize("use_input", [True, False])
 def test_the_condition_is_the_naive_weighted_sum(how, layer_norm, use_input):
-    condition = ConditionConfig(layer_weights=how, layer_norm=layer_norm, use_input=use_input)
+    condition = ConditionConfig(
+        kind="sum", layer_weights=how, layer_norm=layer_norm, use_input=use_input
+    )
     head = make_head(condition=condition)
     with torch.no_grad():
         head.condition.of.weights.copy_(torch.linspace(-1, 2, len(head.condition.of.weights)))
@@ -61,7 +72,7 @@ def test_the_condition_is_the_naive_weighted_sum(how, layer_norm, use_input):
 
 @pytest.mark.parametrize("how", ["raw", "softmax"])
 def test_layers_start_with_equal_weights(how):
-    head = make_head(condition=ConditionConfig(layer_weights=how))
+    head = make_head(condition=ConditionConfig(kind="sum", layer_weights=how))
     weights = (
         head.condition.of.weights.softmax(0) if how == "softmax" else head.condition.of.weights
     )
@@ -165,7 +176,7 @@ def test_ingested_rows_all_but_x1_are_the_condition():
 
 def test_one_vector_per_clip_has_an_empty_condition():
     shape = feature_shape({"source": "table", "last_layer": 0}, (9, 1, 16))
-    head = GenSER(shape, 3, GenSERConfig(trunk=SMALL))
+    head = GenSER(shape, 3, GenSERConfig(trunk=SMALL, condition=ConditionConfig(kind="sum")))
     assert head.condition(torch.randn(2, 1, 16)).abs().max() == 0
 
 

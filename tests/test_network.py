@@ -81,7 +81,7 @@ def gradients(trunk: Trunk, tokens: Tensor, t: Tensor) -> dict[str, Tensor]:
 
 def test_the_paper_size_has_71_4_million_parameters() -> None:
     with torch.device("meta"):
-        trunk = Trunk(1024, TrunkConfig())
+        trunk = Trunk(1024, TrunkConfig(width=1024, num_blocks=4, num_heads=16))
     count = sum(weight.numel() for weight in trunk.parameters())
     layer_weights = 23  # held by the head
     assert count == 71_360_512
@@ -257,7 +257,7 @@ def test_other_shapes_are_refused(
         ({"width": 0}, "width: found 0"),
         ({"width": 9, "num_heads": 3}, "width: found 9"),
         ({"width": 10, "num_heads": 4}, "width: found 10 with num_heads 4"),
-        ({"num_blocks": 0}, "num_blocks: found 0, wanted 1 or more; the paper's num_blocks is 4"),
+        ({"num_blocks": 0}, "num_blocks: found 0, wanted 1 or more; the default is 2"),
         ({"num_heads": 0}, "num_heads: found 0"),
         ({"dropout": 1.0}, "dropout: found 1.0"),
         ({"dropout": -0.1}, "dropout: found -0.1"),

@@ -749,7 +749,11 @@ def test_trials_are_compared_over_folds_on_dev_alone(here, tmp_path):
         ("sweep demo.csv none.yaml --store store --out x", "none.yaml: cannot be read"),
         (
             "crossval demo.csv --store store --out x --folds 2 --variant genser=train.seed=1",
-            "--variant genser=train.seed=1: wanted NAME=section.key=value",
+            "--variant genser=train.seed=1: there is a 'genser' already; rename one.",
+        ),
+        (
+            "crossval demo.csv --store store --out x --folds 2 --variant seeds",
+            "--variant seeds: wanted NAME=section.key=value,... or NAME=params.yaml",
         ),
         ("sweep demo.csv train.sigmoid=1 --store store --out x", "has unknown keys ['sigmoid']"),
         ("report p.parquet --store store --out x", "--store: needs --head and --manifest too."),

@@ -9,6 +9,7 @@ from pipeline.checkpoints import Checkpoints
 from pipeline.errors import HeadError, ParamsError
 from pipeline.heads.base import FeatureShape
 from pipeline.heads.catalogue import build_head
+from pipeline.heads.condition import ConditionConfig
 from pipeline.heads.genser import GenSERConfig
 from pipeline.heads.network import TrunkConfig
 from pipeline.heads.standardiser import Standardiser
@@ -50,7 +51,11 @@ def make_config(**values) -> TrainConfig:
         "num_steps": 12,
         "batch_size": 16,
         "eval_every": 3,
-        "genser": GenSERConfig(trunk=TrunkConfig(width=8, num_blocks=1, num_heads=2, dropout=0.3)),
+        "select_by": "ua",
+        "genser": GenSERConfig(
+            trunk=TrunkConfig(width=8, num_blocks=1, num_heads=2, dropout=0.3),
+            condition=ConditionConfig(kind="sum"),
+        ),
         "optimiser": OptimiserConfig(learning_rate=0.01, ema_decay=0.9),
     }
     return TrainConfig(**{**base, **values})

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from pipeline.errors import ParamsError
 from pipeline.heads.base import Batch, FeatureShape, Head, Phase
-from pipeline.heads.condition import LayerSum, require_layer_weights
+from pipeline.heads.condition import LayerSum, drop_layers, require_layer_weights
 from pipeline.sampler import SamplerConfig
 
 INPUTS = ("last", "layer", "sum", "all")
@@ -53,18 +53,19 @@ class LinearConfig:
     """A linear classifier."""
 
     section: ClassVar[str] = "train.linear"
-    input: str = "sum"  # last layer, one layer, the weighted sum of all, or all side by side
+    input: str = "all"  # last layer, one layer, the weighted sum of all, or all side by side
     layer: int = 0  # which, where input is layer
     layer_weights: str = "softmax"  # of the sum: raw or softmax
     layer_norm: bool = False  # normalise each layer before the sum
-    label_smoothing: float = 0.1  # of the cross-entropy, in [0, 1)
+    label_smoothing: float = 0.0  # of the cross-entropy, in [0, 1)
     hidden: int = 0  # units of a hidden layer; 0 has none
-    dropout: float = 0.0  # of the input and the hidden units, in [0, 1)
+    dropout: float = 0.5  # of the input and the hidden units, in [0, 1)
+    layer_dropout: float = 0.0  # chance that a whole layer is left out of a training clip
 
     def __post_init__(self) -> None:
         require_input(self.section, self.input)
         require_layer_weights(self.section, self.layer_weights)
-        for name in ("label_smoothing", "dropout"):
+        for name in ("label_smoothing", "dropout", "layer_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ParamsError(f"{self.section}.{name}: wanted at least 0 and below 1.")
         if self.hidden < 0:
@@ -76,8 +77,8 @@ class MLPConfig(LinearConfig):
     """A classifier with one hidden layer."""
 
     section: ClassVar[str] = "train.mlp"
-    hidden: int = 256  # units of the hidden layer
-    dropout: float = 0.3  # of the input and the hidden units, in [0, 1)
+    hidden: int = 512  # units of the hidden layer
+    dropout: float = 0.7  # of the input and the hidden units, in [0, 1)
 
 
 class LogitHead(Head):
@@ -153,6 +154,8 @@ class Classifier(LogitHead):
 
     def logits(self, layers: Tensor) -> Tensor:
         """Return logits of features (B, L, D), float32, shape (B, C)."""
+        if self.training:
+            layers = drop_layers(layers, self.config.layer_dropout)
         x = self.sum(layers) if self.sum is not None else layers[:, self.rows].flatten(1)
         logits: Tensor = self.network(x)
         return logits.float()

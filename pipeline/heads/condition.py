@@ -22,7 +22,7 @@ LAYER_WEIGHTS = ("raw", "softmax")
 class ConditionConfig:
     """How the layers enter beside the embedding."""
 
-    kind: str = "sum"  # weighted sum (the paper's), projection of all side by side, or tokens
+    kind: str = "projection"  # of all side by side; weighted sum (the paper's); or tokens
     layer_weights: str = "raw"  # of the sum: raw (the paper's word), or softmax
     use_input: bool = False  # whether the encoder's input (row 0) joins them
     layer_norm: bool = True  # normalise each layer before; deep layers are larger
@@ -135,11 +135,17 @@ class Condition(nn.Module):
 
     def forward(self, layers: Tensor) -> Tensor:
         """Return the condition of features (B, L, D), shape (B, D) or, as tokens, (B, S, D)."""
-        if self.training and self.layer_dropout:
-            kept = layers.new_ones(layers.shape[:2])
-            layers = layers * functional.dropout(kept, self.layer_dropout)[..., None]
+        if self.training:
+            layers = drop_layers(layers, self.layer_dropout)
         condition: Tensor = self.of(layers)
         return condition
+
+
+def drop_layers(layers: Tensor, chance: float) -> Tensor:
+    """Return features (B, L, D) with whole layers of clips set to 0 and the others scaled up."""
+    if not chance:
+        return layers
+    return layers * functional.dropout(layers.new_ones(layers.shape[:2]), chance)[..., None]
 
 
 def beside(vector: Tensor, condition: Tensor) -> Tensor:

@@ -23,10 +23,10 @@ class GenSERConfig:
     """What the paper leaves open, and the size of the network."""
 
     k: float = 10.0  # steepness of the logistic mean, Eq. 6
-    sigma: float = 5.0  # spread of the bridge, Eq. 7; below 1 the class can be read off x_t alone
+    sigma: float = 1.0  # spread of the bridge, Eq. 7
     t_min: float = 1e-3  # eps: training times are drawn from [t_min, t_max]
     t_max: float = 1.0  # T
-    t_power: float = 1.0  # of the drawn times: 1 uniform (the paper's), above 1 more of them near T
+    t_power: float = 3.0  # of the drawn times: 1 uniform (the paper's), above 1 more of them near T
     codes: str = "sinusoidal"  # of the classes: sinusoidal (the paper's), one_hot or hadamard
     condition: ConditionConfig = field(default_factory=ConditionConfig)
     trunk: TrunkConfig = field(default_factory=TrunkConfig)
