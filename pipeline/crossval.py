@@ -111,7 +111,7 @@ def cross_validate(
     runs = []
     latest: tuple[object, TrainedHead] | None = None
     for name, fold, seed in todo:
-        path = out / RUNS / name / f"{fold}-{seed}.parquet"
+        path = _run_path(out, name, fold, seed)
         system = plan.systems[name]
         system = replace(system, train=replace(system.train, seed=seed))
         of_fold = features.of(folds[fold])
@@ -165,6 +165,18 @@ def corpus_pairs(
             labels = manifest.table[task].where(split != "", "")
             table = manifest.table.assign(**{"split": split, task: labels})
             yield source, target, replace(manifest, table=table)
+
+
+def forget_other_runs(out: Path, runs: Sequence[Run]) -> None:
+    """Remove the runs of a folder that are none of these."""
+    mine = {_run_path(out, run.system, run.fold, run.seed) for run in runs}
+    for path in sorted((out / RUNS).rglob("*.parquet")):
+        if path not in mine:
+            path.unlink()
+
+
+def _run_path(out: Path, system: str, fold: str, seed: int) -> Path:
+    return out / RUNS / system / f"{fold}-{seed}.parquet"
 
 
 def _trained(features: StoredFeatures, plan: Plan, config: TrainConfig) -> TrainedHead:

@@ -100,14 +100,14 @@ def command(
 ) -> None:
     """Measure predictions, compare them, and show everything on one page.
 
-    What --against and --variant train is kept in OUT/runs and not trained again.
+    What --against and --variant train is kept in OUT/runs and not trained again while it is wanted.
 
     \b
     Example:
       genser report predictions/demo.parquet --manifest data_manifests/demo.csv \\
         --head models/demo --store features/demo --out reports/demo
     """
-    from pipeline.crossval import Plan, cross_validate
+    from pipeline.crossval import Plan, cross_validate, forget_other_runs
     from pipeline.errors import ParamsError
     from pipeline.manifests import read_manifest
     from pipeline.predictions import read_predictions
@@ -160,6 +160,7 @@ def command(
             runs = cross_validate(
                 {"own": rows}, by_corpus(stores, "--store"), plan, out, reporter=progress
             )
+        forget_other_runs(out, runs)
         baselines = {run.system: run.predictions for run in runs}
     sources = Sources(
         predictions=read,

@@ -665,6 +665,35 @@ def test_a_report_of_head_and_store_shows_layers_steps_and_the_way(here, tmp_pat
     assert len(pd.read_csv(tmp_path / "r/steps.csv")) == 45
 
 
+def test_a_report_trains_what_its_head_is_compared_with(here, tmp_path, monkeypatch):
+    trained, fit_rows = [], crossval.fit_rows
+
+    def counts(*args, **kwargs):
+        trained.append(kwargs["config"].head)
+        return fit_rows(*args, **kwargs)
+
+    monkeypatch.setattr(crossval, "fit_rows", counts)
+    words = ["report", "p.parquet", "--manifest", "demo.csv", "--head", "head", "--store", "store"]
+    words += ["--against", "logreg,linear", "--out", tmp_path]
+    result = genser(*words, "--variant", "soft=train.head=linear,train.linear.dropout=0.9")
+    assert result.exit_code == 0, result.output
+    assert trained == ["logreg", "linear", "linear"]
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert sorted(metrics) == ["linear", "logreg", "p", "soft"]
+    page = (tmp_path / "report.md").read_text()
+    assert "p against" in page
+    assert "| soft |" in page
+    assert not (tmp_path / "confusion_soft.png").exists()
+    # What is wanted again is kept, what is not goes.
+    result = genser(*words)
+    assert result.exit_code == 0, result.output
+    assert len(trained) == 3
+    assert sorted(path.parent.name for path in (tmp_path / "runs").rglob("*.parquet")) == [
+        "linear",
+        "logreg",
+    ]
+
+
 def test_each_layer_is_probed_on_dev(here, tmp_path):
     result = genser("probe", "demo.csv", "--store", "store", "--out", tmp_path)
     assert result.exit_code == 0, result.output
@@ -756,6 +785,15 @@ def test_trials_are_compared_over_folds_on_dev_alone(here, tmp_path):
             "--variant seeds: wanted NAME=section.key=value,... or NAME=params.yaml",
         ),
         ("sweep demo.csv train.sigmoid=1 --store store --out x", "has unknown keys ['sigmoid']"),
+        (
+            "report p.parquet --against logreg --out x",
+            "--against and --variant: need --store, --head and --manifest too.",
+        ),
+        (
+            "report p.parquet --manifest demo.csv --head head --store store --out x "
+            "--variant p=train.seed=1",
+            "--against: 'p' is a predictions file too; rename that.",
+        ),
         ("report p.parquet --store store --out x", "--store: needs --head and --manifest too."),
         (
             "report p.parquet --with other --out x",
