@@ -19,18 +19,27 @@ class LabelledFeatures:
     Attributes:
         features: Any float type, shape (N, L, D).
         labels: Class indices, int64, shape (N,).
-        speakers: The speaker of each, shape (N,), texts.
-        targets: Share of each class in each label, float32, shape (N, C).
-        weighting: How rows are drawn and counted.
         groups: What each is standardised with, shape (N,), where the standardiser is grouped.
     """
 
     features: np.ndarray
     labels: np.ndarray
+    groups: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingFeatures(LabelledFeatures):
+    """Features of the clips that are trained on, and how.
+
+    Attributes:
+        speakers: The speaker of each, shape (N,), texts.
+        targets: Share of each class in each label, float32, shape (N, C).
+        weighting: How rows are drawn and counted.
+    """
+
     speakers: np.ndarray
     targets: np.ndarray
     weighting: Weighting
-    groups: np.ndarray
 
 
 class Batches:
@@ -41,7 +50,7 @@ class Batches:
     """
 
     def __init__(
-        self, train: LabelledFeatures, standardiser: Standardiser, config: TrainConfig, device: str
+        self, train: TrainingFeatures, standardiser: Standardiser, config: TrainConfig, device: str
     ) -> None:
         """Put the rows where the network is: they are read once, batches are made by indexing."""
         self.config = config

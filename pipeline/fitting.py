@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pipeline.batches import LabelledFeatures
+from pipeline.batches import LabelledFeatures, TrainingFeatures
 from pipeline.checkpoints import Checkpoints
 from pipeline.dataset import StoredFeatures
 from pipeline.figures.curves import draw_learning_curve
@@ -105,8 +105,10 @@ def fit_rows(
         FeatureStoreError: If a store is damaged.
         ParamsError: If the classes are too many for the width of the features.
     """
-    train, dev = (
-        _labelled(features, part, rows, label_map, config) for part in (rows.train, rows.dev)
+    groups = features.groups(config.standardise_over)
+    train = _training_features(features, rows, label_map, config)
+    dev = LabelledFeatures(
+        features=features.read(rows.dev), labels=rows.labels[rows.dev], groups=groups[rows.dev]
     )
     shape = feature_shape(features.recipe, train.features.shape)
     head_config = getattr(config, config.head)
@@ -126,10 +128,16 @@ def fit_rows(
     checkpoints = None
     if state_folder is not None:
         digests = [
-            sha256_bytes(a.data)
-            for part in (train, dev)
-            for a in (part.features, part.labels, part.targets, part.weighting.draw)
+            sha256_bytes(a.data) for part in (train, dev) for a in (part.features, part.labels)
         ]
+        # Groups may take their numbers from rows beside these.
+        arrays = (
+            train.targets,
+            train.weighting.draw,
+            known.group_mean,
+            known.group_inverse_deviation,
+        )
+        digests += [sha256_bytes(np.asarray(array).data) for array in arrays]
         parameters = [asdict(config), dict(features.recipe), list(rows.classes), device]
         checkpoints = Checkpoints(state_folder, [*parameters, *digests])
     fit = train_head(
@@ -174,16 +182,13 @@ def fit_rows(
     return TrainedHead(head=fit.head, standardiser=standardiser, description=description), fit
 
 
-def _labelled(
-    features: StoredFeatures,
-    part: np.ndarray,
-    rows: TrainingRows,
-    label_map: LabelMap | None,
-    config: TrainConfig,
-) -> LabelledFeatures:
+def _training_features(
+    features: StoredFeatures, rows: TrainingRows, label_map: LabelMap | None, config: TrainConfig
+) -> TrainingFeatures:
+    part = rows.train
     table = features.manifest.table.iloc[part]
     targets = make_targets(table, rows.labels[part], rows.classes, label_map, kind=config.targets)
-    return LabelledFeatures(
+    return TrainingFeatures(
         features=features.read(part),
         labels=rows.labels[part],
         speakers=features.groups(SPEAKER)[part],
@@ -199,7 +204,7 @@ def _labelled(
 
 
 def _classes_by_corpus(
-    train: LabelledFeatures, corpora: np.ndarray, classes: Sequence[str]
+    train: TrainingFeatures, corpora: np.ndarray, classes: Sequence[str]
 ) -> dict[str, list[str]]:
     """Return the classes that each corpus's training rows have, in class order."""
     return {

@@ -23,7 +23,7 @@ from pipeline.probing import probe_layers, write_probe
 from pipeline.report_page import Picture, Section, Table
 from pipeline.report_tables import NAMES, few_note, sampling_tables
 from pipeline.reporting import Reporter
-from pipeline.scoring import ScoreConfig, score_rows
+from pipeline.scoring import ScoreConfig, read_clips, score_clips
 from pipeline.standings import clusters_of
 from pipeline.tables import write_csv
 from pipeline.train_config import LAST
@@ -174,7 +174,8 @@ def _clip_to_show(
     """Return the first of some rows of class 0 that is recognised, else the first; None of none."""
     if not len(rows):
         return None
-    scored = score_rows(features, rows, trained, ScoreConfig(), device=device)
+    clips = read_clips(features, rows, trained)
+    scored = score_clips(clips, trained, ScoreConfig(), device=device)
     right = rows[scored.scores.argmax(1) == 0]
     return (int(right[0]), True) if len(right) else (int(rows[0]), False)
 

@@ -10,7 +10,7 @@ import torch
 
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import ParamsError
-from pipeline.heads.standardiser import CORPUS
+from pipeline.heads.standardiser import CORPUS, Standardiser
 from pipeline.heads.trained import TrainedHead
 from pipeline.inference import score_features, with_groups
 from pipeline.labels import UNLABELLED, class_indices, class_names
@@ -49,38 +49,59 @@ class Scored:
     probabilities: np.ndarray
 
 
-def score_rows(
-    features: StoredFeatures,
-    rows: np.ndarray,
-    trained: TrainedHead,
-    config: ScoreConfig,
-    *,
-    device: str,
-) -> Scored:
-    """Score rows that have features.
+@dataclass(frozen=True, kw_only=True)
+class Clips:
+    """Rows of a manifest, read for a head; they may be scored in several ways.
+
+    Attributes:
+        features: Shape (N, L, D).
+        groups: What each is standardised with, shape (N,).
+        corpora: The corpus of each, shape (N,).
+        standardiser: The head's, with the groups of these rows.
+    """
+
+    features: np.ndarray
+    groups: np.ndarray
+    corpora: np.ndarray
+    standardiser: Standardiser
+
+
+def read_clips(features: StoredFeatures, rows: np.ndarray, trained: TrainedHead) -> Clips:
+    """Read rows that have features for a head.
 
     Args:
         features: Of the manifest.
         rows: Which rows, in this order.
         trained: The head.
-        config: How.
-        device: A torch device.
 
     Raises:
         FeatureStoreError: If a store is damaged.
+    """
+    return Clips(
+        features=features.read(rows),
+        groups=features.groups(trained.standardiser.over)[rows],
+        corpora=features.groups(CORPUS)[rows],
+        standardiser=with_groups(trained.standardiser, features, rows),
+    )
+
+
+def score_clips(clips: Clips, trained: TrainedHead, config: ScoreConfig, *, device: str) -> Scored:
+    """Score clips with the head that they were read for.
+
+    Raises:
         HeadError: If priors are to be divided out of a head that does not know its own.
     """
     scores = score_features(
         trained.head,
-        with_groups(trained.standardiser, features, rows),
-        features.read(rows),
-        features.groups(trained.standardiser.over)[rows],
+        clips.standardiser,
+        clips.features,
+        clips.groups,
         config,
         device=device,
         precision=trained.description["train"]["precision"],
     )
     scores = with_prior(trained, scores, config.prior)
-    lacking = _lacking(trained, features.groups(CORPUS)[rows]) & config.mask_classes
+    lacking = _lacking(trained, clips.corpora) & config.mask_classes
     scores = masked(scores, lacking)
     kept = np.where(lacking, 0.0, trained.probabilities(scores))
     return Scored(scores=scores, probabilities=kept / kept.sum(1, keepdims=True))
@@ -170,7 +191,8 @@ def score_stored(
     probabilities = scores.astype(np.float64)
     usable = features.has_features[wanted]
     if usable.any():
-        found = score_rows(features, wanted[usable], trained, config, device=device)
+        clips = read_clips(features, wanted[usable], trained)
+        found = score_clips(clips, trained, config, device=device)
         scores[usable], probabilities[usable] = found.scores, found.probabilities
     table = manifest.table.iloc[wanted]
     outcomes, messages = features.outcomes.iloc[wanted], features.messages.iloc[wanted]

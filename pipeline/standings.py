@@ -20,6 +20,7 @@ from pipeline.bootstrap import (
     scores_of,
 )
 from pipeline.errors import PredictionsError
+from pipeline.manifests import VOTES
 from pipeline.metrics import confusion_matrix
 from pipeline.reliability import (
     brier_score,
@@ -39,7 +40,7 @@ TABLE_COLUMNS = (
     "label",
     "predicted",
 )
-PROBABILITY, VOTES = "probability.", "votes."
+PROBABILITY = "probability."
 CLUSTERS = ("speaker", "dialogue", "clip")
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pipeline.batches import Batches, LabelledFeatures
+from pipeline.batches import Batches, LabelledFeatures, TrainingFeatures
 from pipeline.calibration import fit_temperature
 from pipeline.checkpoints import Checkpoints
 from pipeline.errors import HeadError
@@ -51,7 +51,7 @@ class Fit:
 def train_head(
     head: Head,
     standardiser: Standardiser,
-    train: LabelledFeatures,
+    train: TrainingFeatures,
     dev: LabelledFeatures,
     config: TrainConfig,
     *,
@@ -108,7 +108,7 @@ class _Loop:
         self,
         head: Head,
         standardiser: Standardiser,
-        train: LabelledFeatures,
+        train: TrainingFeatures,
         dev: LabelledFeatures,
         config: TrainConfig,
         device: str,

@@ -11,9 +11,8 @@ from pipeline.bootstrap import cluster_counts, intervals
 from pipeline.dataset import StoredFeatures
 from pipeline.heads.genser import GenSER
 from pipeline.heads.trained import TrainedHead
-from pipeline.inference import with_groups
 from pipeline.sampler import READOUTS, SOLVERS, SamplerConfig, integrate
-from pipeline.scoring import ScoreConfig, score_rows
+from pipeline.scoring import ScoreConfig, read_clips, score_clips
 from pipeline.taxonomy import similarities
 
 STEPS = (1, 2, 4, 10, 20)  # N, as in Gen-SER, Table 3
@@ -58,12 +57,13 @@ def sampling_table(
     Returns:
         Columns solver, readout, num_steps, wa and ua with `_low` and `_high`, and num_clusters.
     """
+    clips = read_clips(features, rows, trained)
     table = []
     for solver in SOLVERS:
         for readout in READOUTS:
             for num_steps in STEPS:
                 config = ScoreConfig(num_steps=num_steps, solver=solver, readout=readout)
-                scored = score_rows(features, rows, trained, config, device=device)
+                scored = score_clips(clips, trained, config, device=device)
                 counts = cluster_counts(
                     labels, scored.scores.argmax(1), clusters, num_classes=len(trained.classes)
                 )
@@ -104,10 +104,9 @@ def trace_clip(
     """
     head = trained.head
     assert isinstance(head, GenSER)
-    standardiser = with_groups(trained.standardiser, features, np.array([row]))
-    places = standardiser.places(features.groups(standardiser.over)[[row]])
-    read = torch.from_numpy(features.read(np.array([row]))).to(device)
-    layers = standardiser(read, places)
+    clip = read_clips(features, np.array([row]), trained)
+    places = clip.standardiser.places(clip.groups)
+    layers = clip.standardiser(torch.from_numpy(clip.features).to(device), places)
     condition = head.condition(layers)
     sample = integrate(
         lambda xt, t: head.estimate(xt, condition, t),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.batches import LabelledFeatures
+from pipeline.batches import TrainingFeatures
 from pipeline.checkpoints import Checkpoints
 from pipeline.errors import HeadError, ParamsError
 from pipeline.heads.base import FeatureShape
@@ -23,7 +23,7 @@ from pipeline.weighting import weigh_rows
 SHAPE = FeatureShape(num_layers=4, dim=16, last_row=3, input_row=0)
 
 
-def make_rows(num: int, seed: int) -> LabelledFeatures:
+def make_rows(num: int, seed: int) -> TrainingFeatures:
     """Three classes whose last layer differs in its mean: learnable, and not at once."""
     generator = np.random.default_rng(seed)
     labels = np.arange(num) % 3
@@ -32,11 +32,11 @@ def make_rows(num: int, seed: int) -> LabelledFeatures:
     return labelled(features, labels)
 
 
-def labelled(features: np.ndarray, labels: np.ndarray) -> LabelledFeatures:
+def labelled(features: np.ndarray, labels: np.ndarray) -> TrainingFeatures:
     """Rows of one corpus, a speaker for each class, as `fit_rows` makes them."""
     targets = one_hot(labels, 3)
     corpora = np.full(len(labels), "made")
-    return LabelledFeatures(
+    return TrainingFeatures(
         features=features,
         labels=labels,
         speakers=labels.astype(str),
