@@ -283,6 +283,20 @@ def test_votes_are_learnt_as_shares(made, tmp_path: Path, kind: str) -> None:
     assert sure.prior.tolist() == pytest.approx([0.6, 0.3, 0.1])
 
 
+def test_dev_needs_no_votes(made, tmp_path: Path) -> None:
+    manifest, store = made
+    voted = [name for name in manifest.table.columns if name.startswith("votes.")]
+    table = manifest.table.copy()
+    table.loc[table["split"] == "dev", voted] = np.nan
+    without = Manifest(manifest.path, table, manifest.first_row)
+    whole, part = (
+        trained((one, store), tmp_path / name, targets="votes")
+        for name, one in (("whole", manifest), ("part", without))
+    )
+    assert part.prior.tolist() == whole.prior.tolist()
+    assert torch.equal(part.head.weight, whole.head.weight)
+
+
 def test_the_distance_to_the_votes_is_among_the_scores(made, tmp_path: Path) -> None:
     manifest, store = made
     head = trained(made, tmp_path / "votes", targets="votes")
