@@ -1,15 +1,19 @@
 """The library: from recordings to predictions, knowing nothing of click, DVC or YAML.
 
-    manifests, labels, splits, leaks, corpora    which recordings and classes, who is in which part
-    audio, containers, encoders, encoding        recordings to per-layer features
-    store, extraction, ingestion                 features kept so that nothing finished is lost
-    taxonomy, schedule, sampler, heads           Gen-SER's mathematics, networks, and the baselines
-    dataset, training_rows, targets, weighting   which stored features, what is learnt, how often
-    batches, optimisation, training              to a trained head
-    fitting, scoring, prediction                 the whole way from a manifest, or a file
-    crossval, probing, sweeping                  many trainings from one store
-    metrics, bootstrap, calibration, standings   what came of it, and how sure that is
-    figures, reports, report_page                what a person looks at
+    manifests    which recordings there are, their labels, who is in which part
+    corpora      the importers that make manifests
+    audio        recordings to waveforms
+    encoders     waveforms to layers, one clip like another
+    extraction   the whole way from a manifest, or a foreign table, into a store
+    store        features kept so that nothing finished is lost
+    dataset      a manifest's rows joined with their stored features
+    diffusion    Gen-SER's mathematics
+    heads        the small networks on stored features, and how they are kept
+    training     from stored features to a trained head
+    scoring      from a trained head to predictions
+    evaluation   what came of it, and how sure that is
+    experiments  many trainings from one store
+    report       what a person looks at; figures draws its pictures
 
 Which may import which is written in setup.cfg, under importlinter.
 """

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipeline.audio.outcomes import OK
 from pipeline.errors import FeatureStoreError, ManifestError
-from pipeline.manifests import Manifest, speaker_names
-from pipeline.problems import Problems
+from pipeline.manifests.faults import Problems
+from pipeline.manifests.manifest import Manifest, speaker_names
 from pipeline.store.reader import FeatureStore
 from pipeline.store.recipe import Recipe, require_same_recipe
-from pipeline.store.views import LAYERS, OK
+from pipeline.store.views import LAYERS
 
 
 class StoredFeatures:

@@ -21,8 +21,8 @@ from stages.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pipeline.auditing import Audit
-    from pipeline.manifests import Manifest
+    from pipeline.manifests.audit import Audit
+    from pipeline.manifests.manifest import Manifest
 
 SHOWN = 10
 
@@ -73,9 +73,10 @@ def command(
     Example:
       genser audit data_manifests/demo.csv --store features/demo --out reports/demo
     """
-    from pipeline.auditing import audit_manifest, write_audit
     from pipeline.errors import ParamsError
-    from pipeline.manifests import read_manifest
+    from pipeline.manifests.audit import audit_manifest
+    from pipeline.manifests.manifest import read_manifest
+    from pipeline.report.audit import write_audit
 
     if stores and audio_roots:
         raise ParamsError("--store, --audio-root: found both, wanted one of them.")
@@ -110,7 +111,7 @@ def _stored(read: "Manifest", stores: Sequence[str]) -> "pd.DataFrame":
 
 
 def _decoded(read: "Manifest", audio_roots: Sequence[str], workers: int) -> "pd.DataFrame":
-    from pipeline.validation import decode_all
+    from pipeline.audio.validation import decode_all
 
     with Progress("clips") as progress:
         return decode_all(

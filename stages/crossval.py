@@ -23,8 +23,8 @@ from stages.progress import Progress
 from stages.systems import chosen_heads, systems_of, variant_option
 
 if TYPE_CHECKING:
-    from pipeline.labels import LabelMap
-    from pipeline.manifests import Manifest
+    from pipeline.manifests.labels import LabelMap
+    from pipeline.manifests.manifest import Manifest
     from stages.params import Params
 
 PROTOCOLS = ("folds", "cross-corpus")
@@ -87,10 +87,10 @@ def command(
         --variant paper=params/paper.yaml --variant soft=train.genser.sigma=20 \\
         --folds 3 --out crossval/demo
     """
-    from pipeline.crossval import Plan, cross_validate
-    from pipeline.crossval_tables import write_tables
-    from pipeline.manifests import read_manifest
-    from pipeline.reports import ReportConfig
+    from pipeline.experiments.crossval import Plan, cross_validate
+    from pipeline.experiments.tables import write_tables
+    from pipeline.manifests.manifest import read_manifest
+    from pipeline.report.report import ReportConfig
     from stages.params import numbers
 
     params = params_of(context)
@@ -131,10 +131,10 @@ def _parts(
     from dataclasses import replace
 
     from pipeline.corpora.preparation import PrepareConfig
-    from pipeline.crossval import corpus_pairs
     from pipeline.errors import ManifestError
-    from pipeline.labels import class_names
-    from pipeline.splits import make_folds, with_splits
+    from pipeline.experiments.crossval import corpus_pairs
+    from pipeline.manifests.labels import class_names
+    from pipeline.manifests.splits import make_folds, with_splits
 
     names = class_names(read, task, label_map)
     if protocol == "cross-corpus":

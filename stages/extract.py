@@ -73,9 +73,9 @@ def command(
       genser extract data_manifests/demo.csv --audio-root demo/audio --store features/demo
     """
     from pipeline.encoders.catalogue import open_encoder, outline_of
-    from pipeline.encoding import ExtractConfig, bytes_per_clip, check_settings
-    from pipeline.extraction import extract
-    from pipeline.manifests import read_manifest, requests
+    from pipeline.extraction.encoding import ExtractConfig, bytes_per_clip, check_settings
+    from pipeline.extraction.extract import extract
+    from pipeline.manifests.manifest import read_manifest, requests
     from pipeline.store.runs import Job
 
     config = params_of(context).section("extract", ExtractConfig)
@@ -116,7 +116,7 @@ def command(
 
 
 def _say_cost(store: Path, utterance_ids: Sequence[str], each: int) -> None:
-    from pipeline.store.catalogue import CATALOGUE
+    from pipeline.store.commit import CATALOGUE
     from pipeline.store.reader import FeatureStore
 
     known: set[str] = set()

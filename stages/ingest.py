@@ -22,7 +22,7 @@ def command(context: click.Context, table: Path, store: Path, dry_run: bool) -> 
     Example:
       genser -S ingest.last_layer=7 ingest features.npz --store features/mine
     """
-    from pipeline.ingestion import IngestConfig, ingest, make_recipe, read_feature_table
+    from pipeline.extraction.ingest import IngestConfig, ingest, make_recipe, read_feature_table
 
     config = params_of(context).section("ingest", IngestConfig)
     read = read_feature_table(table)

@@ -72,7 +72,7 @@ def _store(path: Path) -> dict[str, Any]:
 
 def _head(path: Path) -> dict[str, Any]:
     from pipeline.heads.base import FeatureShape
-    from pipeline.heads.trained import read_description
+    from pipeline.heads.saved import read_description
 
     description = read_description(path)
     shape = FeatureShape(**description["shape"])
@@ -90,8 +90,8 @@ def _head(path: Path) -> dict[str, Any]:
 
 
 def _predictions(path: Path) -> dict[str, Any]:
-    from pipeline.predictions import read_predictions
-    from pipeline.reports import measure
+    from pipeline.report.report import measure
+    from pipeline.scoring.predictions import read_predictions
 
     predictions = read_predictions(path)
     return {
@@ -105,12 +105,12 @@ def _predictions(path: Path) -> dict[str, Any]:
 
 def _params(path: Path, given: Params) -> dict[str, Any]:
     from pipeline.corpora.preparation import PrepareConfig
-    from pipeline.encoding import ExtractConfig
+    from pipeline.extraction.encoding import ExtractConfig
+    from pipeline.extraction.ingest import IngestConfig
     from pipeline.heads.base import FeatureShape
-    from pipeline.ingestion import IngestConfig
-    from pipeline.reports import ReportConfig
-    from pipeline.scoring import ScoreConfig
-    from pipeline.train_config import TrainConfig
+    from pipeline.report.report import ReportConfig
+    from pipeline.scoring.score import ScoreConfig
+    from pipeline.training.config import TrainConfig
 
     params = Params(path, given.overrides)
     kinds: dict[str, Any] = {

@@ -7,7 +7,7 @@ from pipeline.errors import ParamsError
 from stages.params import read_yaml
 
 if TYPE_CHECKING:
-    from pipeline.labels import LabelMap
+    from pipeline.manifests.labels import LabelMap
 
 
 def find_label_map(manifest: Path, task: str, given: Path | None) -> Path | None:
@@ -22,7 +22,7 @@ def read_label_map(path: Path | None) -> "LabelMap | None":
     Raises:
         ParamsError: If the file is not one.
     """
-    from pipeline.labels import LabelMap
+    from pipeline.manifests.labels import LabelMap
 
     if path is None:
         return None

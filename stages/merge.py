@@ -31,8 +31,8 @@ def command(manifests: Sequence[Path], out: Path, task: str, label_map: Path | N
     Example:
       genser merge data_manifests/ravdess.csv data_manifests/nemo.csv -o data_manifests/all.csv
     """
-    from pipeline.manifests import read_manifest, write_manifest
-    from pipeline.merging import merge_manifests
+    from pipeline.manifests.manifest import read_manifest, write_manifest
+    from pipeline.manifests.merging import merge_manifests
 
     given = read_label_map(find_label_map(out, task, label_map))
     table = merge_manifests([read_manifest(m) for m in manifests], task=task, label_map=given)

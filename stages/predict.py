@@ -12,7 +12,7 @@ from stages.options import device_option, params_of, torch_device
 from stages.score import head_option
 
 if TYPE_CHECKING:
-    from pipeline.prediction import FilePrediction
+    from pipeline.scoring.loose_files import FilePrediction
 
 BAR_CELLS = 30
 
@@ -40,9 +40,9 @@ def command(
     Example:
       genser predict hello.wav --head models/demo
     """
-    from pipeline.heads.trained import load_head
-    from pipeline.prediction import encoder_of, predict_files
-    from pipeline.scoring import ScoreConfig
+    from pipeline.heads.saved import load_head
+    from pipeline.scoring.loose_files import encoder_of, predict_files
+    from pipeline.scoring.score import ScoreConfig
 
     sampler = params_of(context).section("score", ScoreConfig)
     where = torch_device(device)

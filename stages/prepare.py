@@ -50,7 +50,7 @@ def command(
     """
     from pipeline.corpora.preparation import CORPORA, PrepareConfig, Source, prepare_corpus
     from pipeline.errors import ParamsError
-    from pipeline.manifests import write_manifest
+    from pipeline.manifests.manifest import write_manifest
 
     if corpus not in CORPORA:
         raise ParamsError(f"CORPUS: {corpus!r} is not one of {list(CORPORA)}.")

@@ -47,9 +47,10 @@ def command(
       genser probe data_manifests/demo.csv --store features/demo --out reports/demo
     """
     from pipeline.dataset import StoredFeatures
-    from pipeline.manifests import read_manifest
-    from pipeline.probing import probe_layers, write_probe
-    from pipeline.training_rows import choose_rows
+    from pipeline.experiments.probing import probe_layers
+    from pipeline.manifests.manifest import read_manifest
+    from pipeline.report.probe import write_probe
+    from pipeline.training.rows import choose_rows
 
     read = read_manifest(manifest, fold)
     features = StoredFeatures(read, by_corpus(stores, "--store"))

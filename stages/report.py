@@ -19,12 +19,12 @@ from stages.progress import Progress
 from stages.systems import chosen_heads, systems_of, variant_option
 
 if TYPE_CHECKING:
-    from pipeline.labels import LabelMap
-    from pipeline.manifests import Manifest
-    from pipeline.predictions import Predictions
-    from pipeline.report_page import Section
-    from pipeline.reports import ReportConfig
-    from pipeline.scoring import ScoreConfig
+    from pipeline.manifests.labels import LabelMap
+    from pipeline.manifests.manifest import Manifest
+    from pipeline.report.page import Section
+    from pipeline.report.report import ReportConfig
+    from pipeline.scoring.predictions import Predictions
+    from pipeline.scoring.score import ScoreConfig
 
 
 @click.command("report")
@@ -107,15 +107,15 @@ def command(
       genser report predictions/demo.parquet --manifest data_manifests/demo.csv \\
         --head models/demo --store features/demo --out reports/demo
     """
-    from pipeline.crossval import Plan, cross_validate, forget_other_runs
     from pipeline.errors import ParamsError
-    from pipeline.manifests import read_manifest
-    from pipeline.predictions import read_predictions
-    from pipeline.report_page import HTML
-    from pipeline.report_sections import crossval_section
-    from pipeline.reports import METRICS, ReportConfig, Sources, write_report
-    from pipeline.scoring import ScoreConfig
-    from pipeline.train_config import TrainConfig
+    from pipeline.experiments.crossval import Plan, cross_validate, forget_other_runs
+    from pipeline.manifests.manifest import read_manifest
+    from pipeline.report.page import HTML
+    from pipeline.report.report import METRICS, ReportConfig, Sources, write_report
+    from pipeline.report.sections import crossval_section
+    from pipeline.scoring.predictions import read_predictions
+    from pipeline.scoring.score import ScoreConfig
+    from pipeline.training.config import TrainConfig
 
     params = params_of(context)
     config = params.section("report", ReportConfig)
@@ -197,10 +197,10 @@ def _of_head(
 ) -> "list[Section]":
     """Return what a head's folder, and its features if they are given, have to show."""
     from pipeline.dataset import StoredFeatures
-    from pipeline.heads.trained import load_head
-    from pipeline.report_sections import layer_section, learning_section, sampling_sections
-    from pipeline.scoring import label_indices
-    from pipeline.training_rows import choose_rows
+    from pipeline.heads.saved import load_head
+    from pipeline.report.sections import layer_section, learning_section, sampling_sections
+    from pipeline.scoring.score import label_indices
+    from pipeline.training.rows import choose_rows
 
     trained = load_head(folder, device)
     sections = [learning_section(out, folder, trained)]
@@ -227,15 +227,15 @@ def _of_head(
 
 
 def _of_manifest(out: Path, rows: "Manifest", task: str, label_map: "LabelMap | None") -> "Section":
-    from pipeline.auditing import audit_manifest
-    from pipeline.report_sections import audit_section
+    from pipeline.manifests.audit import audit_manifest
+    from pipeline.report.sections import audit_section
 
     audit = audit_manifest(rows, task=task, label_map=label_map, folds=False)
     return audit_section(out, audit, title=f"{rows.path.name}: {task}")
 
 
 def _encoder(head: Path | None) -> str:
-    from pipeline.heads.trained import read_description
+    from pipeline.heads.saved import read_description
 
     if head is None:
         return "?"

@@ -54,10 +54,10 @@ def command(
       genser score data_manifests/demo.csv --store features/demo --head models/demo \\
         --out predictions/demo.parquet
     """
-    from pipeline.heads.trained import load_head
-    from pipeline.manifests import read_manifest
-    from pipeline.predictions import write_predictions
-    from pipeline.scoring import ScoreConfig, score_manifest
+    from pipeline.heads.saved import load_head
+    from pipeline.manifests.manifest import read_manifest
+    from pipeline.scoring.predictions import write_predictions
+    from pipeline.scoring.score import ScoreConfig, score_manifest
 
     config = params_of(context).section("score", ScoreConfig)
     where = torch_device(device)

@@ -54,9 +54,9 @@ def command(
     """
     from pipeline.corpora.preparation import PrepareConfig
     from pipeline.errors import ManifestError, ParamsError
-    from pipeline.labels import class_names
-    from pipeline.manifests import read_manifest, write_manifest
-    from pipeline.splits import assign_splits, make_folds, official_split, with_splits
+    from pipeline.manifests.labels import class_names
+    from pipeline.manifests.manifest import read_manifest, write_manifest
+    from pipeline.manifests.splits import assign_splits, make_folds, official_split, with_splits
 
     if (folds is not None) + leave_one_out + official > 1:
         raise ParamsError("--folds, --leave-one-out, --official: found several, wanted one.")

@@ -9,7 +9,7 @@ SHOWN = 6  # folds
 
 def echo_splits(path: Path) -> None:
     """Read a manifest and say how many clips and speakers each part of it has."""
-    from pipeline.manifests import SPLITS, read_manifest
+    from pipeline.manifests.manifest import SPLITS, read_manifest
 
     read = read_manifest(path)
     click.echo(f"{path}: {len(read.table)} clips")

@@ -23,7 +23,7 @@ from stages.progress import Progress
 from stages.systems import YAML_SUFFIXES, changed, read_trials, require_names
 
 if TYPE_CHECKING:
-    from pipeline.crossval import System
+    from pipeline.experiments.crossval import System
     from stages.params import Params
 
 
@@ -76,11 +76,11 @@ def command(
       genser sweep folds.csv params/trials.yaml --fold 1 --fold 2 --store features/demo \\
         --out sweeps/demo
     """
-    from pipeline.crossval import Plan, cross_validate
+    from pipeline.experiments.crossval import Plan, cross_validate
+    from pipeline.experiments.sweeping import summarise_sweep, sweep_table
     from pipeline.figures.lines import draw_scores
-    from pipeline.manifests import read_manifest
-    from pipeline.sweeping import summarise_sweep, sweep_table
-    from pipeline.tables import write_csv
+    from pipeline.manifests.manifest import read_manifest
+    from pipeline.manifests.tables import write_csv
     from stages.params import numbers
 
     name, systems = _systems(settings, params_of(context))

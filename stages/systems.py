@@ -12,7 +12,7 @@ from pipeline.errors import ParamsError
 from stages.params import Params, read_yaml
 
 if TYPE_CHECKING:
-    from pipeline.crossval import System
+    from pipeline.experiments.crossval import System
 
 YAML_SUFFIXES = (".yaml", ".yml")
 
@@ -47,9 +47,9 @@ def system_of(params: Params) -> "System":
     Raises:
         ParamsError: If a parameter is wrong.
     """
-    from pipeline.crossval import System
-    from pipeline.scoring import ScoreConfig
-    from pipeline.train_config import TrainConfig
+    from pipeline.experiments.crossval import System
+    from pipeline.scoring.score import ScoreConfig
+    from pipeline.training.config import TrainConfig
 
     return System(
         train=params.section("train", TrainConfig), score=params.section("score", ScoreConfig)

@@ -60,10 +60,10 @@ def command(
       genser train data_manifests/demo.csv --store features/demo --task emotion --out models/demo
     """
     from pipeline.dataset import StoredFeatures
-    from pipeline.fitting import fit_head
-    from pipeline.manifests import read_manifest
-    from pipeline.train_config import TrainConfig
-    from pipeline.training_rows import choose_rows
+    from pipeline.manifests.manifest import read_manifest
+    from pipeline.training.config import TrainConfig
+    from pipeline.training.fit import fit_head
+    from pipeline.training.rows import choose_rows
 
     config = params_of(context).section("train", TrainConfig)
     read = read_manifest(manifest, fold)

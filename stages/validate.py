@@ -16,7 +16,7 @@ from stages.options import (
 from stages.progress import Progress
 
 if TYPE_CHECKING:
-    from pipeline.manifests import Manifest
+    from pipeline.manifests.manifest import Manifest
 
 SHOWN = 10
 
@@ -47,9 +47,9 @@ def command(
       genser validate data_manifests/demo.csv --audio-root demo/audio --audio
     """
     from pipeline.errors import ParamsError
-    from pipeline.labels import class_names
-    from pipeline.leaks import find_leaks, require_no_leaks
-    from pipeline.manifests import SPLITS, read_manifest
+    from pipeline.manifests.labels import class_names
+    from pipeline.manifests.leaks import find_leaks, require_no_leaks
+    from pipeline.manifests.manifest import SPLITS, read_manifest
 
     read = read_manifest(manifest)
     table = read.table
@@ -83,10 +83,10 @@ def _look_at_audio(
     read: "Manifest", audio_roots: Sequence[str], *, decode: bool, workers: int, allowed: bool
 ) -> list[str]:
     """Return a line per bad clip; without decoding, only missing files are bad."""
-    from pipeline.leaks import find_leaks, require_no_leaks
-    from pipeline.manifests import requests
-    from pipeline.store.views import OK
-    from pipeline.validation import decode_all
+    from pipeline.audio.outcomes import OK
+    from pipeline.audio.validation import decode_all
+    from pipeline.manifests.leaks import find_leaks, require_no_leaks
+    from pipeline.manifests.manifest import requests
 
     roots = by_corpus(audio_roots, "--audio-root")
     ids = read.table["utterance_id"]

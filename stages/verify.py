@@ -19,8 +19,8 @@ def command(path: Path, repair: bool) -> None:
       genser verify features/demo --repair
     """
     from pipeline.errors import ParamsError
-    from pipeline.heads.trained import verify_head
-    from pipeline.predictions import verify_predictions
+    from pipeline.heads.saved import verify_head
+    from pipeline.scoring.predictions import verify_predictions
     from pipeline.store.verification import repair_store, verify_store
     from stages.kinds import kind_of
 

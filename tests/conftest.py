@@ -15,7 +15,7 @@ import soundfile
 import torch
 
 from pipeline.encoders.seeded import save_seeded_encoder
-from pipeline.manifests import write_manifest
+from pipeline.manifests.manifest import write_manifest
 
 # A second thread gains nothing at these sizes, and beside another busy process it stalls.
 torch.set_num_threads(1)

@@ -10,8 +10,9 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import audio
-from pipeline.audio import Clip, Segment, read_clip, read_windows
+from pipeline.audio import decoding as audio
+from pipeline.audio.decoding import Clip, read_clip, read_windows
+from pipeline.audio.segments import Segment
 from pipeline.errors import AudioError
 
 RATE = 16000

@@ -3,10 +3,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline.auditing import audit_manifest, write_audit
 from pipeline.errors import ManifestError
-from pipeline.labels import LabelMap
-from pipeline.manifests import Manifest, read_manifest, write_manifest
+from pipeline.manifests.audit import audit_manifest
+from pipeline.manifests.labels import LabelMap
+from pipeline.manifests.manifest import Manifest, read_manifest, write_manifest
+from pipeline.report.audit import write_audit
 
 LABELS = LabelMap(classes=("angry", "sad", "calm"), mapping={"mad": "angry"}, drop=("odd",))
 

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from pipeline import bootstrap
-from pipeline.bootstrap import cluster_counts, compare, intervals, scores_of
 from pipeline.errors import ShapeError
-from pipeline.metrics import SELECTORS, confusion_matrix, recalls
+from pipeline.evaluation import bootstrap
+from pipeline.evaluation.bootstrap import cluster_counts, compare, intervals, scores_of
+from pipeline.evaluation.metrics import SELECTORS, confusion_matrix, recalls
 
 
 def clips(num: int = 240, seed: int = 0, skill: float = 0.5, speakers: int = 12):

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pipeline.calibration import (
+from pipeline.errors import HeadError, ParamsError, ShapeError
+from pipeline.evaluation.calibration import (
     MAX_TEMPERATURE,
     MIN_TEMPERATURE,
     fit_temperature,
     negative_log_likelihood,
     probabilities,
 )
-from pipeline.errors import HeadError, ParamsError, ShapeError
 
 
 def naive_probabilities(scores, temperature):

@@ -6,6 +6,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional
 
+from pipeline.diffusion.sampler import SamplerConfig
 from pipeline.errors import ParamsError
 from pipeline.heads.base import Batch, FeatureShape, Phase
 from pipeline.heads.catalogue import HEADS, build_head
@@ -13,9 +14,8 @@ from pipeline.heads.classifier import Classifier, LinearConfig, MLPConfig
 from pipeline.heads.condition import ConditionConfig
 from pipeline.heads.genser import GenSERConfig
 from pipeline.heads.logreg import STRENGTHS, LogReg, LogRegConfig
-from pipeline.heads.network import TrunkConfig
+from pipeline.heads.trunk import TrunkConfig
 from pipeline.heads.twin import Twin, TwinConfig
-from pipeline.sampler import SamplerConfig
 
 SHAPE = FeatureShape(num_layers=4, dim=8, last_row=3, input_row=0)
 SMALL = TrunkConfig(width=8, num_blocks=1, num_heads=2)

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import audio, containers
-from pipeline.audio import Segment, read_clip, read_windows
+from pipeline.audio import containers
+from pipeline.audio import decoding as audio
+from pipeline.audio.decoding import read_clip, read_windows
+from pipeline.audio.segments import Segment
+from pipeline.audio.truncation import require_whole
 from pipeline.corpora.folders import read_headers
 from pipeline.errors import AudioError
-from pipeline.wholeness import require_whole
 
 RATE = 48000
 

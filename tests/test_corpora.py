@@ -15,8 +15,8 @@ from pipeline.corpora.folders import (
 )
 from pipeline.corpora.preparation import PrepareConfig, Source, prepare_corpus
 from pipeline.errors import ManifestError, ParamsError
-from pipeline.leaks import find_leaks
-from pipeline.manifests import read_manifest, write_manifest
+from pipeline.manifests.leaks import find_leaks
+from pipeline.manifests.manifest import read_manifest, write_manifest
 
 MakeWav = Callable[..., Path]
 

@@ -5,18 +5,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import crossval
-from pipeline.crossval import Plan, System, corpus_pairs, cross_validate
-from pipeline.crossval_tables import out_of_fold, write_tables
 from pipeline.errors import ManifestError
+from pipeline.evaluation.standings import class_order, comparison, standing
+from pipeline.experiments import crossval
+from pipeline.experiments.crossval import Plan, System, corpus_pairs, cross_validate
+from pipeline.experiments.tables import out_of_fold, write_tables
+from pipeline.extraction.ingest import IngestConfig, ingest, read_feature_table
 from pipeline.heads.classifier import LinearConfig
-from pipeline.ingestion import IngestConfig, ingest, read_feature_table
-from pipeline.manifests import Manifest, read_manifest, write_manifest
-from pipeline.reporting import Silence
-from pipeline.scoring import ScoreConfig
-from pipeline.splits import make_folds, with_splits
-from pipeline.standings import class_order, comparison, standing
-from pipeline.train_config import TrainConfig
+from pipeline.manifests.manifest import Manifest, read_manifest, write_manifest
+from pipeline.manifests.splits import make_folds, with_splits
+from pipeline.progress import Silence
+from pipeline.scoring.score import ScoreConfig
+from pipeline.training.config import TrainConfig
 
 CLASSES = ("angry", "calm", "sad")
 

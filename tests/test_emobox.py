@@ -10,8 +10,8 @@ from pipeline.corpora.emobox import read_emobox
 from pipeline.corpora.importer import Corpus
 from pipeline.corpora.preparation import PrepareConfig, Source, prepare_corpus
 from pipeline.errors import ManifestError
-from pipeline.leaks import find_leaks
-from pipeline.manifests import Manifest, read_manifest, write_manifest
+from pipeline.manifests.leaks import find_leaks
+from pipeline.manifests.manifest import Manifest, read_manifest, write_manifest
 
 Lines = Callable[[str, list[str]], str]
 

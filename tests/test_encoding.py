@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from transformers import AutoModel
 
-from pipeline.audio import Segment
+from pipeline.audio.segments import Segment
 from pipeline.encoders.base import Outline
 from pipeline.encoders.catalogue import open_encoder
 from pipeline.encoders.hubert import SpeechEncoder
 from pipeline.encoders.pooling import Moments
-from pipeline.encoding import (
+from pipeline.errors import AudioError, EncoderError, ParamsError
+from pipeline.extraction.encoding import (
     ExtractConfig,
     _batches,
     bytes_per_clip,
@@ -28,7 +29,6 @@ from pipeline.encoding import (
     make_recipe,
     stored,
 )
-from pipeline.errors import AudioError, EncoderError, ParamsError
 from pipeline.store.recipe import differences
 
 RATE = 16000

@@ -16,13 +16,13 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline import extraction
 from pipeline.encoders.base import Encoder, Outline
 from pipeline.encoders.pooling import Moments
-from pipeline.encoding import ExtractConfig
 from pipeline.errors import FeatureStoreError, ManifestError, OutputError, ParamsError
-from pipeline.extraction import Summary, extract
-from pipeline.reporting import Silence
+from pipeline.extraction import extract as extraction
+from pipeline.extraction.encoding import ExtractConfig
+from pipeline.extraction.extract import Summary, extract
+from pipeline.progress import Silence
 from pipeline.store.planning import Group, plan_groups
 from pipeline.store.reader import FeatureStore
 from pipeline.store.runs import Job

@@ -9,13 +9,19 @@ import soundfile
 import torch
 from click.testing import CliRunner, Result
 
-from pipeline.audio import Segment
+from pipeline.audio.segments import Segment
 from pipeline.encoders.base import Encoder
 from pipeline.encoders.catalogue import is_at_hand, open_encoder, outline_of
 from pipeline.encoders.filterbank import FilterbankEncoder, deltas
 from pipeline.encoders.pooling import pool
-from pipeline.encoding import ExtractConfig, check_settings, decode, encode_clip, make_recipe
 from pipeline.errors import EncoderError
+from pipeline.extraction.encoding import (
+    ExtractConfig,
+    check_settings,
+    decode,
+    encode_clip,
+    make_recipe,
+)
 from pipeline.store.reader import FeatureStore
 from stages.cli import main
 

@@ -8,11 +8,17 @@ import soundfile
 import torch
 from click.testing import CliRunner
 
-from pipeline.audio import Segment
+from pipeline.audio.segments import Segment
 from pipeline.encoders.base import Encoder
 from pipeline.encoders.catalogue import is_at_hand, open_encoder, outline_of
-from pipeline.encoding import ExtractConfig, check_settings, decode, encode_clip, make_recipe
 from pipeline.errors import AudioError, EncoderError
+from pipeline.extraction.encoding import (
+    ExtractConfig,
+    check_settings,
+    decode,
+    encode_clip,
+    make_recipe,
+)
 from stages.cli import main
 
 SETS = {"eGeMAPSv02": 88, "ComParE_2016": 6373}

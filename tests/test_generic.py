@@ -6,8 +6,8 @@ import pytest
 from pipeline.corpora.generic import read_any_table, read_class_folders
 from pipeline.corpora.preparation import PrepareConfig, Source, prepare_corpus
 from pipeline.errors import GenserError, ManifestError, ParamsError
-from pipeline.leaks import find_leaks
-from pipeline.manifests import read_manifest, write_manifest
+from pipeline.manifests.leaks import find_leaks
+from pipeline.manifests.manifest import read_manifest, write_manifest
 
 MakeWav = Callable[..., Path]
 

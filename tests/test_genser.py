@@ -5,15 +5,15 @@ import pytest
 import torch
 from torch.nn import functional
 
+from pipeline.diffusion.sampler import SamplerConfig
 from pipeline.errors import ParamsError
 from pipeline.heads.base import Batch, FeatureShape, Phase, feature_shape
 from pipeline.heads.catalogue import build_head
 from pipeline.heads.condition import ConditionConfig
 from pipeline.heads.genser import GenSER, GenSERConfig
-from pipeline.heads.network import TrunkConfig
 from pipeline.heads.standardiser import Standardiser
-from pipeline.sampler import SamplerConfig
-from pipeline.train_config import TrainConfig
+from pipeline.heads.trunk import TrunkConfig
+from pipeline.training.config import TrainConfig
 from stages.params import Params
 
 SHAPE = FeatureShape(num_layers=5, dim=16, last_row=4, input_row=0)

@@ -14,8 +14,8 @@ from pipeline.corpora.catalogue import IMPORTERS
 from pipeline.corpora.importer import Corpus
 from pipeline.corpora.preparation import PrepareConfig, Source, prepare_corpus
 from pipeline.errors import ManifestError
-from pipeline.leaks import find_leaks
-from pipeline.manifests import read_manifest, write_manifest
+from pipeline.manifests.leaks import find_leaks
+from pipeline.manifests.manifest import read_manifest, write_manifest
 from stages.label_maps import read_label_map
 
 MakeWav = Callable[..., Path]

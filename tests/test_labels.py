@@ -5,8 +5,14 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ManifestError
-from pipeline.labels import UNLABELLED, LabelMap, class_indices, class_names, train_classes
-from pipeline.manifests import Manifest, read_manifest
+from pipeline.manifests.labels import (
+    UNLABELLED,
+    LabelMap,
+    class_indices,
+    class_names,
+    train_classes,
+)
+from pipeline.manifests.manifest import Manifest, read_manifest
 
 MAP = LabelMap(
     classes=("sad", "happy", "angry"), mapping={"hap": "happy", "exc": "happy"}, drop=("other",)

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ManifestError
-from pipeline.leaks import Leaks, find_leaks, require_no_leaks
-from pipeline.manifests import DECLARED
+from pipeline.manifests.leaks import Leaks, find_leaks, require_no_leaks
+from pipeline.manifests.manifest import DECLARED
 
 
 def table(*rows: tuple[str, str, str]) -> pd.DataFrame:

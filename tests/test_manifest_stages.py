@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from pipeline.manifests import read_manifest
+from pipeline.manifests.manifest import read_manifest
 from stages.cli import main
 
 MakeWav = Callable[..., Path]

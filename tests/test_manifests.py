@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ManifestError
-from pipeline.manifests import Manifest, read_manifest, requests, write_manifest
+from pipeline.manifests.manifest import Manifest, read_manifest, requests, write_manifest
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 

@@ -2,9 +2,9 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ManifestError
-from pipeline.labels import LabelMap
-from pipeline.manifests import Manifest, read_manifest, write_manifest
-from pipeline.merging import merge_manifests
+from pipeline.manifests.labels import LabelMap
+from pipeline.manifests.manifest import Manifest, read_manifest, write_manifest
+from pipeline.manifests.merging import merge_manifests
 
 LABELS = LabelMap(classes=("angry", "happy"), mapping={"joy": "happy"}, drop=("bored",))
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
-from pipeline import metrics
 from pipeline.errors import ShapeError
+from pipeline.evaluation import metrics
 
 CLASSES = ["angry", "calm", "happy", "sad", "shy"]
 

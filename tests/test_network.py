@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.errors import ParamsError, ShapeError
-from pipeline.heads.network import Trunk, TrunkConfig, time_features
+from pipeline.heads.trunk import Trunk, TrunkConfig, time_features
 
 DIM = 6
 SMALL = TrunkConfig(width=8, num_blocks=2, num_heads=2)

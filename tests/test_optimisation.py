@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pipeline.errors import ParamsError
-from pipeline.optimisation import (
+from pipeline.training.optimisation import (
     OptimiserConfig,
     batch_rows,
     learning_rate,

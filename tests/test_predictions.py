@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import OutputError, PredictionsError, ShapeError
-from pipeline.predictions import (
+from pipeline.scoring.predictions import (
     Predictions,
     assemble_predictions,
     read_predictions,
@@ -248,7 +248,7 @@ def test_missing_empty_and_foreign_files_are_named(path, tmp_path):
 
 
 def test_other_format_version_is_named(path, monkeypatch):
-    monkeypatch.setattr("pipeline.predictions.FORMAT_VERSION", "2")
+    monkeypatch.setattr("pipeline.scoring.predictions.FORMAT_VERSION", "2")
     write_predictions(path, example())
     monkeypatch.undo()
     with pytest.raises(PredictionsError, match=r"found format \('genser-predictions', '2'\)"):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from pipeline.errors import ShapeError
-from pipeline.reliability import (
+from pipeline.evaluation.reliability import (
     NUM_BINS,
     brier_score,
     expected_calibration_error,

@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ParamsError, PredictionsError
-from pipeline.manifests import read_manifest, write_manifest
-from pipeline.predictions import Predictions, assemble_predictions, write_predictions
-from pipeline.published import PUBLISHED
-from pipeline.report_page import HTML, MARKDOWN, Page, Picture, Section, Table, write_page
-from pipeline.report_tables import prediction_table, with_others
-from pipeline.reports import ReportConfig, Sources, measure, write_report
+from pipeline.manifests.manifest import read_manifest, write_manifest
+from pipeline.report.page import HTML, MARKDOWN, Page, Picture, Section, Table, write_page
+from pipeline.report.published import PUBLISHED
+from pipeline.report.report import ReportConfig, Sources, measure, write_report
+from pipeline.report.tables import prediction_table, with_others
+from pipeline.scoring.predictions import Predictions, assemble_predictions, write_predictions
 
 CLASSES = ("angry", "calm", "sad")
 SPLITS = ("train", "dev", "test", "test")

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from pipeline.diffusion.path import Schedule
+from pipeline.diffusion.sampler import Sample, SamplerConfig, integrate
 from pipeline.errors import ParamsError, ShapeError
-from pipeline.sampler import Sample, SamplerConfig, integrate
-from pipeline.schedule import Schedule
 
 SOLVERS = ("printed", "euler", "exponential")
 STEPS = (1, 2, 4, 10, 20)

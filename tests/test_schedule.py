@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from pipeline.diffusion.path import Schedule, per_item
 from pipeline.errors import ParamsError, ShapeError
-from pipeline.schedule import Schedule, per_item
 
 STEEPNESS = st.floats(0, 1e4)
 TIMES = torch.linspace(0, 1, 101, dtype=torch.float64)

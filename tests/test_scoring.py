@@ -11,27 +11,27 @@ from hypothesis import strategies as st
 
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import HeadError, ParamsError
-from pipeline.fitting import fit_head
+from pipeline.evaluation.reliability import jensen_shannon
+from pipeline.evaluation.standings import standing
+from pipeline.extraction.ingest import IngestConfig, ingest, read_feature_table
 from pipeline.heads.base import FeatureShape
 from pipeline.heads.catalogue import HEADS, build_head
 from pipeline.heads.classifier import LinearConfig, MLPConfig
 from pipeline.heads.genser import GenSER, GenSERConfig
 from pipeline.heads.logreg import LogRegConfig
-from pipeline.heads.network import TrunkConfig
+from pipeline.heads.saved import load_head
 from pipeline.heads.standardiser import FEW_ROWS, Standardiser
-from pipeline.heads.trained import load_head
+from pipeline.heads.trunk import TrunkConfig
 from pipeline.heads.twin import TwinConfig
-from pipeline.ingestion import IngestConfig, ingest, read_feature_table
-from pipeline.manifests import Manifest, read_manifest, write_manifest
-from pipeline.prediction import encoder_of
-from pipeline.reliability import jensen_shannon
-from pipeline.report_tables import prediction_table
-from pipeline.reporting import Silence
-from pipeline.reports import ReportConfig, Sources, write_report
-from pipeline.scoring import ScoreConfig, masked, score_manifest, with_prior
-from pipeline.standings import standing
-from pipeline.targets import vote_shares
-from pipeline.train_config import TrainConfig
+from pipeline.manifests.manifest import Manifest, read_manifest, write_manifest
+from pipeline.progress import Silence
+from pipeline.report.report import ReportConfig, Sources, write_report
+from pipeline.report.tables import prediction_table
+from pipeline.scoring.loose_files import encoder_of
+from pipeline.scoring.score import ScoreConfig, masked, score_manifest, with_prior
+from pipeline.training.config import TrainConfig
+from pipeline.training.fit import fit_head
+from pipeline.training.targets import vote_shares
 
 CLASSES = ("angry", "calm", "sad")
 SMALL = TrunkConfig(width=16, num_blocks=1, num_heads=2)

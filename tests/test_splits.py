@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ManifestError
-from pipeline.leaks import find_leaks
-from pipeline.splits import assign_splits, make_folds, official_split, with_splits
+from pipeline.manifests.leaks import find_leaks
+from pipeline.manifests.splits import assign_splits, make_folds, official_split, with_splits
 
 SPLITS = {"train", "dev", "test"}
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from pipeline import crossval
+from pipeline.experiments import crossval
 from pipeline.heads.catalogue import HEADS
-from pipeline.leaks import Leaks
-from pipeline.predictions import read_predictions
+from pipeline.manifests.leaks import Leaks
+from pipeline.scoring.predictions import read_predictions
 from stages.cli import COMMANDS, main
 
 TINY = """

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import FeatureStoreError
+from pipeline.extraction.ingest import FeatureTable, IngestConfig, ingest
 from pipeline.files import canonical_json, sealed_json
-from pipeline.ingestion import FeatureTable, IngestConfig, ingest
-from pipeline.reporting import Silence
-from pipeline.store.catalogue import (
+from pipeline.parquet import read_table_bytes, table_bytes
+from pipeline.progress import Silence
+from pipeline.store.commit import (
     OUTCOME_COLUMNS,
     Catalogue,
     catalogue_bytes,
@@ -22,9 +23,7 @@ from pipeline.store.catalogue import (
     finish_commit,
     join_index,
     read_catalogue,
-    read_table_bytes,
     split_index,
-    table_bytes,
 )
 from pipeline.store.format import Shard, read_shard_bytes, shard_bytes
 from pipeline.store.reader import FeatureStore

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import FeatureStoreError, GenserError, OutputError
-from pipeline.ingestion import FeatureTable, IngestConfig, ingest
-from pipeline.reporting import Silence
-from pipeline.store.catalogue import INDEX, Catalogue, read_catalogue
+from pipeline.extraction.ingest import FeatureTable, IngestConfig, ingest
+from pipeline.progress import Silence
+from pipeline.store.commit import INDEX, Catalogue, read_catalogue
 from pipeline.store.reader import FeatureStore
 from pipeline.store.verification import repair_store, verify_store
 from pipeline.store.writer import ViewWriter

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ManifestError, ParamsError
-from pipeline.labels import LabelMap
-from pipeline.targets import make_targets, one_hot, vote_shares
+from pipeline.manifests.labels import LabelMap
+from pipeline.training.targets import make_targets, one_hot, vote_shares
 
 CLASSES = ("angry", "happy")
 MAP = LabelMap(classes=CLASSES, mapping={"excited": "happy", "mad": "angry"}, drop=("other",))

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.diffusion.codes import CODES, similarities, sinusoidal_codes
 from pipeline.errors import ParamsError, ShapeError
-from pipeline.taxonomy import CODES, similarities, sinusoidal_codes
 
 
 def naive_code(b: int, dim: int) -> list[float]:

@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.batches import TrainingFeatures
-from pipeline.checkpoints import Checkpoints
 from pipeline.errors import HeadError, ParamsError
 from pipeline.heads.base import FeatureShape
 from pipeline.heads.catalogue import build_head
 from pipeline.heads.condition import ConditionConfig
 from pipeline.heads.genser import GenSERConfig
-from pipeline.heads.network import TrunkConfig
 from pipeline.heads.standardiser import Standardiser
-from pipeline.optimisation import OptimiserConfig
-from pipeline.reporting import Silence
-from pipeline.targets import one_hot
-from pipeline.train_config import TrainConfig
-from pipeline.training import Fit, train_head
-from pipeline.weighting import weigh_rows
+from pipeline.heads.trunk import TrunkConfig
+from pipeline.progress import Silence
+from pipeline.training.batches import TrainingFeatures
+from pipeline.training.checkpoints import Checkpoints
+from pipeline.training.config import TrainConfig
+from pipeline.training.loop import Fit, train_head
+from pipeline.training.optimisation import OptimiserConfig
+from pipeline.training.targets import one_hot
+from pipeline.training.weighting import weigh_rows
 
 SHAPE = FeatureShape(num_layers=4, dim=16, last_row=3, input_row=0)
 

@@ -2,20 +2,20 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.bootstrap import cluster_counts, intervals
+from pipeline.diffusion.sampler import READOUTS, SOLVERS, SamplerConfig
 from pipeline.errors import ShapeError
+from pipeline.evaluation.bootstrap import cluster_counts, intervals
+from pipeline.experiments.path_study import STEPS, sampling_table, trace_clip
 from pipeline.figures.lines import draw_scores
 from pipeline.figures.reliability import draw_reliability
 from pipeline.figures.transport import draw_transport
 from pipeline.heads.base import FeatureShape
 from pipeline.heads.catalogue import build_head
 from pipeline.heads.genser import GenSERConfig
-from pipeline.heads.network import TrunkConfig
+from pipeline.heads.inference import score_features
+from pipeline.heads.saved import TrainedHead
 from pipeline.heads.standardiser import Standardiser
-from pipeline.heads.trained import TrainedHead
-from pipeline.inference import score_features
-from pipeline.sampler import READOUTS, SOLVERS, SamplerConfig
-from pipeline.transport import STEPS, sampling_table, trace_clip
+from pipeline.heads.trunk import TrunkConfig
 
 CLASSES = ("angry", "calm", "sad")
 

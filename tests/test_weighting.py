@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ParamsError
-from pipeline.optimisation import drawn_rows, mixup
-from pipeline.targets import one_hot
-from pipeline.weighting import BALANCES, weigh_rows
+from pipeline.training.optimisation import drawn_rows, mixup
+from pipeline.training.targets import one_hot
+from pipeline.training.weighting import BALANCES, weigh_rows
 
 ROWS = st.lists(
     st.tuples(st.integers(0, 3), st.sampled_from(["a", "b", "c"])), min_size=1, max_size=40

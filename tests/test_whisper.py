@@ -14,12 +14,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperModel
 
-from pipeline.audio import Segment
+from pipeline.audio.segments import Segment
 from pipeline.encoders.catalogue import open_encoder, outline_of
 from pipeline.encoders.pooling import Moments, pool
 from pipeline.encoders.seeded import save_seeded_encoder
 from pipeline.encoders.whisper import WhisperEncoder
-from pipeline.encoding import (
+from pipeline.errors import EncoderError
+from pipeline.extraction.encoding import (
     ExtractConfig,
     check_settings,
     decode,
@@ -27,7 +28,6 @@ from pipeline.encoding import (
     encode_clip,
     make_recipe,
 )
-from pipeline.errors import EncoderError
 from stages.cli import main
 
 LENGTHS = [400, 16000, 5001, 480000]

@@ -16,7 +16,7 @@ from pipeline.corpora.catalogue import IMPORTERS
 from pipeline.corpora.folders import natural_order, some
 from pipeline.corpora.importer import Corpus, Row
 from pipeline.errors import ManifestError
-from pipeline.manifests import FOLD, read_manifest
+from pipeline.manifests.manifest import FOLD, read_manifest
 
 PARTS = {"train": "train", "valid": "dev", "test": "test"}
 SPEAKER = re.compile(r"<id=(?P<id>.+?),(?:.*,)?spk=(?P<speaker>[^,>]+)")

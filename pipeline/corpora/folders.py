@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import soundfile
 
-from pipeline import containers
+from pipeline.audio import containers
 from pipeline.errors import AudioError, ManifestError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")

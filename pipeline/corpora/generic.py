@@ -7,8 +7,8 @@ from pathlib import Path, PurePath
 
 from pipeline.corpora.importer import Corpus, Row, read_names
 from pipeline.errors import ManifestError, ParamsError
-from pipeline.manifests import check_table
-from pipeline.tables import read_table, require_distinct_columns
+from pipeline.manifests.manifest import check_table
+from pipeline.manifests.tables import read_table, require_distinct_columns
 
 
 def read_class_folders(folder: Path, *, corpus: str, task: str, speaker: str | None) -> Corpus:

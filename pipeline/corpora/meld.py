@@ -13,11 +13,11 @@ from pathlib import Path, PurePath
 
 import pandas as pd
 
-from pipeline import containers
+from pipeline.audio import containers
 from pipeline.corpora.folders import SUFFIXES, find_file, read_labels
 from pipeline.corpora.importer import Corpus, Importer, Row, read_names, with_labels
 from pipeline.errors import AudioError, ManifestError
-from pipeline.manifests import DECLARED, SPLITS
+from pipeline.manifests.manifest import DECLARED, SPLITS
 
 NAME = re.compile(r"dia(\d+)_utt(\d+)")
 FOLDERS = {

@@ -14,8 +14,8 @@ from pipeline.corpora.importer import Corpus
 from pipeline.encoders.seeded import save_seeded_encoder
 from pipeline.errors import ManifestError, ParamsError
 from pipeline.files import require_writable
-from pipeline.manifests import FOLD, SPLITS, speaker_names
-from pipeline.splits import assign_splits, carve_dev, make_folds
+from pipeline.manifests.manifest import FOLD, SPLITS, speaker_names
+from pipeline.manifests.splits import assign_splits, carve_dev, make_folds
 
 DEMO, EMOBOX, FOLDERS, TABLE = "demo", "emobox", "folders", "table"
 CORPORA = (DEMO, *IMPORTERS, EMOBOX, FOLDERS, TABLE)

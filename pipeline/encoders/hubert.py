@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.encoders.base import BLOCK_ROWS, Encoder, Outline
+from pipeline.encoders.layer_moments import moments_by_clip, placed, recorded
 from pipeline.encoders.loading import Checkpoint
 from pipeline.encoders.pooling import Moments
-from pipeline.encoders.running import moments_by_clip, placed, recorded
 
 
 class PerClip(nn.Module):

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from pipeline.encoders.base import BLOCK_ROWS, Encoder, Outline
+from pipeline.encoders.layer_moments import moments_by_clip, placed, recorded
 from pipeline.encoders.loading import WHISPER, fetched, load_model, tensors_digest
 from pipeline.encoders.pooling import Moments
-from pipeline.encoders.running import moments_by_clip, placed, recorded
 from pipeline.errors import EncoderError
 
 # The window of every released checkpoint; a preprocessor that says another is refused.

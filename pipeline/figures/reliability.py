@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.evaluation.reliability import expected_calibration_error, reliability, risk_coverage
 from pipeline.figures.canvas import COLOURS, INK, MUTED, new_figure, save_figure
-from pipeline.reliability import expected_calibration_error, reliability, risk_coverage
 
 PIXELS = (1152, 576)
 

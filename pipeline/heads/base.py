@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pipeline.diffusion.sampler import SamplerConfig
 from pipeline.errors import FeatureStoreError
-from pipeline.sampler import SamplerConfig
 from pipeline.store.recipe import Recipe
 
 

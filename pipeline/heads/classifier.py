@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.diffusion.sampler import SamplerConfig
 from pipeline.errors import ParamsError
 from pipeline.heads.base import Batch, FeatureShape, Head, Phase
 from pipeline.heads.condition import LayerSum, drop_layers, require_layer_weights
-from pipeline.sampler import SamplerConfig
 
 INPUTS = ("last", "layer", "sum", "all")
 

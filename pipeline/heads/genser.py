@@ -1,6 +1,7 @@
 """The Gen-SER head: classification as transport to a class code (arXiv 2601.20573).
 
-Time as in `pipeline.schedule`: x0, a class's code, at t = 0; x1, the clip's embedding, at t = 1.
+Time as in `pipeline.diffusion.path`: x0, a class's code, at t = 0; x1, the clip's embedding,
+at t = 1.
 """
 
 from collections.abc import Mapping
@@ -9,13 +10,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from pipeline.diffusion.codes import CODES, similarities
+from pipeline.diffusion.path import Schedule
+from pipeline.diffusion.sampler import SamplerConfig, integrate
 from pipeline.errors import ParamsError
 from pipeline.heads.base import Batch, FeatureShape, Head, Phase
 from pipeline.heads.condition import Condition, ConditionConfig, beside
-from pipeline.heads.network import Trunk, TrunkConfig
-from pipeline.sampler import SamplerConfig, integrate
-from pipeline.schedule import Schedule
-from pipeline.taxonomy import CODES, similarities
+from pipeline.heads.trunk import Trunk, TrunkConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,11 +15,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
+from pipeline.diffusion.sampler import SamplerConfig
 from pipeline.errors import ParamsError
+from pipeline.evaluation.metrics import unweighted_accuracy
 from pipeline.heads.base import Batch, FeatureShape, Head, Phase
 from pipeline.heads.classifier import input_rows, require_input, reweighted_logits
-from pipeline.metrics import unweighted_accuracy
-from pipeline.sampler import SamplerConfig
 
 STRENGTHS = tuple(10.0**power for power in range(-5, 2))  # the grid of C
 INNER_FOLDS = 3

@@ -13,7 +13,7 @@ from pipeline.errors import ParamsError
 from pipeline.heads.base import FeatureShape
 from pipeline.heads.classifier import LogitHead
 from pipeline.heads.condition import Condition, ConditionConfig, beside
-from pipeline.heads.network import Trunk, TrunkConfig
+from pipeline.heads.trunk import Trunk, TrunkConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline.audio.outcomes import LENGTH_MISMATCH, OK
 from pipeline.store.format import Shard
-from pipeline.store.views import LENGTH_MISMATCH, OK, SEGMENT_COLUMNS
+from pipeline.store.views import SEGMENT_COLUMNS
 from pipeline.store.writer import ViewWriter
 
 # What a plan knows of a clip: columns of the table of requests. `num_samples` and `sample_rate` are

@@ -18,13 +18,13 @@ import pandas as pd
 
 from pipeline.errors import FeatureStoreError
 from pipeline.files import fingerprint
-from pipeline.store.catalogue import (
+from pipeline.parquet import read_table_bytes
+from pipeline.store.commit import (
     INDEX,
     Catalogue,
     checked_bytes,
     outcomes_name,
     read_catalogue,
-    read_table_bytes,
     recipe_name,
     shard_name,
     split_index,

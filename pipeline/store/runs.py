@@ -19,7 +19,7 @@ from pipeline.files import (
     unseal_json,
     writing,
 )
-from pipeline.store.catalogue import finish_commit
+from pipeline.store.commit import finish_commit
 from pipeline.store.locks import FileLock, hold, is_held
 
 RUN_LOCK = ".run.lock"

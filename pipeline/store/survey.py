@@ -15,7 +15,8 @@ import pandas as pd
 
 from pipeline.errors import FeatureStoreError
 from pipeline.files import sha256_file
-from pipeline.store.catalogue import (
+from pipeline.parquet import read_table_bytes
+from pipeline.store.commit import (
     CATALOGUE,
     FILE_NAME,
     INDEX,
@@ -23,7 +24,6 @@ from pipeline.store.catalogue import (
     Catalogue,
     outcomes_name,
     read_catalogue,
-    read_table_bytes,
     shards_in,
 )
 from pipeline.store.format import Shard, read_shard_bytes

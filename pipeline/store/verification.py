@@ -7,7 +7,8 @@ import pandas as pd
 
 from pipeline.errors import FeatureStoreError
 from pipeline.files import sha256_bytes, writing
-from pipeline.store.catalogue import (
+from pipeline.parquet import table_bytes
+from pipeline.store.commit import (
     CATALOGUE,
     INDEX,
     NEXT,
@@ -21,7 +22,6 @@ from pipeline.store.catalogue import (
     shard_name,
     shards_in,
     split_index,
-    table_bytes,
 )
 from pipeline.store.format import read_shard_bytes
 from pipeline.store.locks import FileLock, hold, is_held

@@ -6,25 +6,6 @@ the normalised last output, each averaged over the valid frames of one clip.
 
 LAYERS = "layers"
 
-OK = "ok"
-SILENT = "silent"  # every sample is the same
-DECODE_ERROR = "decode_error"  # not audio, a channel or a segment that is not there
-TOO_SHORT = "too_short"  # not one frame for the encoder
-TRUNCATED = "truncated"  # the header promises more than the file holds
-NONFINITE = "nonfinite"  # NaN or infinity in the samples or the features
-LENGTH_MISMATCH = "length_mismatch"  # the manifest's num_samples or sample_rate is another
-MISSING = "missing"  # no such file
-OUTCOMES = (
-    OK,
-    SILENT,
-    DECODE_ERROR,
-    TOO_SHORT,
-    TRUNCATED,
-    NONFINITE,
-    LENGTH_MISMATCH,
-    MISSING,
-)
-
 # What identifies a clip's audio, in every table that names clips; channel -1 means mixed down, an
 # absent start or end is NaN.
 SEGMENT_COLUMNS = ("start", "end", "channel")

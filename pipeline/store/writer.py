@@ -15,7 +15,8 @@ import pandas as pd
 
 from pipeline.errors import FeatureStoreError
 from pipeline.files import fingerprint, publish_bytes, sha256_bytes, writing
-from pipeline.store.catalogue import (
+from pipeline.parquet import table_bytes
+from pipeline.store.commit import (
     INDEX,
     OUTCOME_COLUMNS,
     Catalogue,
@@ -26,7 +27,6 @@ from pipeline.store.catalogue import (
     recipe_name,
     shard_name,
     shards_in,
-    table_bytes,
 )
 from pipeline.store.format import Shard, read_shard_bytes, shard_bytes
 from pipeline.store.reader import FeatureStore

@@ -1,0 +1,1 @@
+"""Recordings: found whole, decoded, cut, resampled; what can become of a clip."""

@@ -1,0 +1,244 @@
+"""A stretch of a recording as a mono waveform at the encoder's rate, or the reason why not.
+
+libsndfile decodes (and torchcodec what it cannot), soxr resamples; both are read in blocks, so an
+hour takes no more memory than a second. `CONTRACT` is part of every recipe and rises whenever these
+samples would change.
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import soundfile
+import soxr
+
+from pipeline.audio import containers, outcomes
+from pipeline.audio.segments import Segment
+from pipeline.audio.truncation import require_whole
+from pipeline.errors import AudioError
+
+CONTRACT = 1
+BLOCK_S = 10.0
+TIME_STAMP_TOLERANCE_S = 0.001  # time stamps are written in milliseconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """A decoded segment.
+
+    Attributes:
+        audio_digest: SHA-256 of the sample rate and the decoded float32 samples.
+        num_samples: Samples at the file's own rate.
+        sample_rate: The file's own rate, hertz.
+        mean: Mean of the resampled samples.
+        variance: Variance of the resampled samples.
+        num_resampled: Samples at the wanted rate.
+        waveform: The samples at the wanted rate, shape (N,); None if longer than asked to keep.
+    """
+
+    audio_digest: str
+    num_samples: int
+    sample_rate: int
+    mean: float
+    variance: float
+    num_resampled: int
+    waveform: np.ndarray | None
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return self.num_samples / self.sample_rate
+
+
+def read_clip(segment: Segment, *, sample_rate: int, max_kept_s: float) -> Clip:
+    """Decode a segment once; keep its waveform if it is at most `max_kept_s` long.
+
+    Raises:
+        AudioError: If it cannot be used, with the outcome that says why.
+    """
+    with _opened(segment) as file:
+        kept: list[np.ndarray] | None = []
+        native = _NativeStatistics(file.samplerate)
+        total, squares, count = 0.0, 0.0, 0
+        for block in _resampled(native.watch(_mono_blocks(file, segment)), file, sample_rate):
+            total += float(block.sum(dtype=np.float64))
+            squares += float(np.square(block, dtype=np.float64).sum())
+            count += len(block)
+            if kept is not None:
+                kept.append(block)
+                if count > max_kept_s * sample_rate:
+                    kept = None
+        native.check()
+        _check_promises(segment, native.num_samples, file.samplerate)
+    mean = total / max(count, 1)
+    return Clip(
+        audio_digest=native.digest.hexdigest(),
+        num_samples=native.num_samples,
+        sample_rate=file.samplerate,
+        mean=mean,
+        variance=max(squares / max(count, 1) - mean**2, 0.0),
+        num_resampled=count,
+        waveform=None if kept is None else np.concatenate([*kept, np.zeros(0, np.float32)]),
+    )
+
+
+def read_windows(
+    segment: Segment, *, sample_rate: int, lengths: Iterable[int]
+) -> Iterator[np.ndarray]:
+    """Decode a segment again, as windows of these lengths, samples at the wanted rate."""
+    with _opened(segment) as file:
+        blocks = _resampled(_mono_blocks(file, segment), file, sample_rate)
+        held = np.zeros(0, np.float32)
+        for length in lengths:
+            while len(held) < length:
+                block = next(blocks, None)
+                if block is None:
+                    raise AudioError(
+                        outcomes.TRUNCATED, "the file became shorter while it was read; restore it."
+                    )
+                held = np.concatenate([held, block])
+            yield held[:length]
+            held = held[length:]
+
+
+class _NativeStatistics:
+    """Digest, count and range of the samples as they were decoded; refuses NaN and silence."""
+
+    def __init__(self, rate: int) -> None:
+        self.digest = hashlib.sha256(struct.pack("<I", rate))
+        self.num_samples = 0
+        self._low, self._high = np.inf, -np.inf
+
+    def watch(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        for block in blocks:
+            if not np.isfinite(block).all():
+                raise AudioError(
+                    outcomes.NONFINITE, "the samples hold NaN or infinity; mend the file."
+                )
+            self.digest.update(block.astype("<f4", copy=False).tobytes())
+            self.num_samples += len(block)
+            if len(block):
+                self._low = min(self._low, float(block.min()))
+                self._high = max(self._high, float(block.max()))
+            yield block
+
+    def check(self) -> None:
+        if self.num_samples > 1 and self._low == self._high:
+            raise AudioError(
+                outcomes.SILENT,
+                f"all {self.num_samples} samples are {self._low:g}; record it again.",
+            )
+
+
+def _opened(segment: Segment) -> soundfile.SoundFile | containers.ContainerTrack:
+    try:
+        if not segment.path.is_file():
+            raise AudioError(outcomes.MISSING, "no such file under the audio root; restore it.")
+        if segment.path.suffix.lower() == ".raw":
+            raise AudioError(
+                outcomes.DECODE_ERROR,
+                "a .raw file does not say its rate; convert it to WAV or FLAC.",
+            )
+        require_whole(segment.path)
+        if segment.path.suffix.lower() in containers.SUFFIXES:
+            return containers.ContainerTrack(segment.path)
+        return soundfile.SoundFile(segment.path)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(
+            outcomes.DECODE_ERROR, f"not decodable ({error.error_string}); replace the file."
+        ) from error
+    except OSError as error:
+        raise AudioError(
+            outcomes.DECODE_ERROR,
+            f"cannot be read ({error.strerror}); mend its name or permissions.",
+        ) from error
+
+
+def _mono_blocks(
+    file: soundfile.SoundFile | containers.ContainerTrack, segment: Segment
+) -> Iterator[np.ndarray]:
+    """Yield float32 blocks of the segment, one channel or the mean of all."""
+    if segment.channel is not None and segment.channel > file.channels:
+        raise AudioError(
+            outcomes.DECODE_ERROR,
+            f"channel {segment.channel} is wanted, the file has {file.channels}; "
+            "mend the manifest's channel.",
+        )
+    start, wanted = _sample_range(file, segment)
+    try:
+        file.seek(start)
+        left = wanted
+        while left > 0:
+            block = file.read(
+                min(left, int(BLOCK_S * file.samplerate)), dtype="float32", always_2d=True
+            )
+            if not len(block):
+                raise AudioError(
+                    outcomes.TRUNCATED,
+                    f"{wanted - left} samples decoded, the header promises {wanted}; "
+                    "replace the file.",
+                )
+            left -= len(block)
+            yield _mono(block, segment.channel)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(
+            outcomes.DECODE_ERROR, f"decoding stopped ({error.error_string}); replace the file."
+        ) from error
+
+
+def _mono(block: np.ndarray, channel: int | None) -> np.ndarray:
+    if channel is not None:
+        return np.ascontiguousarray(block[:, channel - 1])
+    if block.shape[1] == 1:
+        return block[:, 0]
+    # What overflows here becomes infinite, and is refused for that.
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean: np.ndarray = block.mean(axis=1, dtype=np.float32)
+    return mean
+
+
+def _sample_range(
+    file: soundfile.SoundFile | containers.ContainerTrack, segment: Segment
+) -> tuple[int, int]:
+    rate, frames = file.samplerate, file.frames
+    start = round((segment.start or 0.0) * rate)
+    end = frames if segment.end is None else round(segment.end * rate)
+    if start > frames or end > frames + TIME_STAMP_TOLERANCE_S * rate:
+        raise AudioError(
+            outcomes.DECODE_ERROR,
+            f"the segment {segment.start or 0:g} to {end / rate:g} s reaches beyond the file's "
+            f"{frames / rate:g} s; mend start and end in the manifest.",
+        )
+    return start, min(end, frames) - start
+
+
+def _resampled(
+    blocks: Iterator[np.ndarray],
+    file: soundfile.SoundFile | containers.ContainerTrack,
+    sample_rate: int,
+) -> Iterator[np.ndarray]:
+    if file.samplerate == sample_rate:
+        yield from blocks
+        return
+    # The stream gives the samples of the one-shot resampler, so block length does not matter.
+    stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _check_promises(segment: Segment, num_samples: int, sample_rate: int) -> None:
+    if segment.sample_rate is not None and segment.sample_rate != sample_rate:
+        raise AudioError(
+            outcomes.LENGTH_MISMATCH,
+            f"the file has {sample_rate} Hz, the manifest says {segment.sample_rate}; "
+            "mend one of them.",
+        )
+    if segment.num_samples is not None and segment.num_samples != num_samples:
+        raise AudioError(
+            outcomes.LENGTH_MISMATCH,
+            f"{num_samples} samples decoded, the manifest says {segment.num_samples}; "
+            "mend one of them.",
+        )

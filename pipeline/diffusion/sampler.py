@@ -1,0 +1,185 @@
+"""From a clip's embedding back to an estimate of its class code, in a few steps.
+
+Time runs as `pipeline.diffusion.path` says: from t = 1 (or `t_start`) down to 0. No noise is drawn.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from pipeline.diffusion.path import Schedule, per_item
+from pipeline.errors import ParamsError, ShapeError
+
+SOLVERS = ("printed", "euler", "exponential")
+READOUTS = ("estimate", "literal", "state")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerConfig:
+    """How the path is walked, and what is taken as its result."""
+
+    num_steps: int = 4  # N, at least 1; the network is asked once per step
+    solver: str = "exponential"  # printed: Eq. 9 and 10 as they stand; euler: Eq. 5; exponential
+    # estimate: the last x0_hat; literal: asked once more, as Algorithm 2 reads; state: the last xt
+    readout: str = "estimate"
+
+    def __post_init__(self) -> None:
+        if self.num_steps < 1:
+            raise ParamsError(
+                f"num_steps: found {self.num_steps!r}, wanted 1 or more; "
+                "the paper tries 1, 2, 4, 10 and 20."
+            )
+        for name, value, allowed in (
+            ("solver", self.solver, SOLVERS),
+            ("readout", self.readout, READOUTS),
+        ):
+            if value not in allowed:
+                raise ParamsError(
+                    f"{name}: found {value!r}, wanted one of {', '.join(allowed)}; pick one."
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """What a walk along the path leaves.
+
+    Attributes:
+        readout: The final estimate of each clip's class code, shape (B, D).
+        states: xt at t_0 = t_start, ..., t_N = 0, shape (N + 1, B, D), where it was asked for.
+    """
+
+    readout: Tensor
+    states: Tensor | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Leg:
+    """One step of the walk: where it starts, where it ends, what the network said at its start."""
+
+    schedule: Schedule
+    t: Tensor  # (B,)
+    t_next: Tensor  # (B,), smaller
+    xt: Tensor  # (B, D)
+    x0_hat: Tensor  # (B, D)
+    x1: Tensor  # (B, D)
+
+
+def integrate(
+    estimate: Callable[[Tensor, Tensor], Tensor],
+    x1: Tensor,
+    schedule: Schedule,
+    config: SamplerConfig,
+    *,
+    t_start: float = 1.0,
+    keep_states: bool = False,
+) -> Sample:
+    """Walk from the sources to the class codes.
+
+    Gen-SER, section 2.6 and Algorithm 2, on the grid
+        t_n = T - n T / N,  n = 0 .. N
+
+    Args:
+        estimate: The network, conditions bound: xt (B, D) and t (B,) to x0_hat (B, D).
+        x1: Sources, shape (B, D); half precision is raised to float32.
+        schedule: The path.
+        config: Steps, solver and readout.
+        t_start: T in (0, 1], where the walk starts from x1.
+        keep_states: Whether to keep every xt.
+
+    Returns:
+        The readout, and the states where they were asked for.
+
+    Raises:
+        ParamsError: If `t_start` lies outside (0, 1].
+        ShapeError: If the estimate is not shaped like `x1`.
+    """
+    if not 0 < t_start <= 1:
+        raise ParamsError(
+            f"t_start: found {t_start!r}, wanted above 0 and at most 1; 1 is the paper's start."
+        )
+    x1 = x1.to(torch.promote_types(x1.dtype, torch.float32))
+    times = _grid(x1, config.num_steps, t_start)
+    xt = x1
+    states = [xt]
+    for t, t_next in pairwise(times):
+        x0_hat = _ask(estimate, xt, t)
+        leg = _Leg(schedule=schedule, t=t, t_next=t_next, xt=xt, x0_hat=x0_hat, x1=x1)
+        xt = _SOLVERS[config.solver](leg)
+        if keep_states:
+            states.append(xt)
+    # Algorithm 2 ends on "estimate x_theta(x_t, X_c, t)". Taken as the last x0_hat it costs N
+    # calls; read literally it is one more call, of the updated state at the time not yet updated.
+    if config.readout == "literal":
+        readout = _ask(estimate, xt, times[-2])
+    else:
+        readout = x0_hat if config.readout == "estimate" else xt
+    return Sample(readout=readout, states=torch.stack(states) if keep_states else None)
+
+
+def _grid(x1: Tensor, num_steps: int, t_start: float) -> list[Tensor]:
+    """List the times of the walk, each (B,), the first exactly `t_start`, the last exactly 0."""
+    # The paper steps by 1/N from T, which ends at T - 1; T/N ends at 0 for every T.
+    fractions = [(num_steps - n) / num_steps for n in range(num_steps + 1)]
+    return [x1.new_full(x1.shape[:1], t_start * fraction) for fraction in fractions]
+
+
+def _ask(estimate: Callable[[Tensor, Tensor], Tensor], xt: Tensor, t: Tensor) -> Tensor:
+    x0_hat = estimate(xt, t)
+    if x0_hat.shape != xt.shape:
+        raise ShapeError(
+            f"estimate: found shape {tuple(x0_hat.shape)}, wanted {tuple(xt.shape)}; "
+            "return one code per clip."
+        )
+    return x0_hat.to(xt.dtype)
+
+
+def _mean_rate(leg: _Leg) -> Tensor:
+    """Give mu'_t, first part of the drift of Gen-SER, Eq. 5."""
+    return per_item(leg.schedule.d_mean_coefficient(leg.t), leg.xt) * (leg.x1 - leg.x0_hat)
+
+
+def _spread_rate(leg: _Leg) -> Tensor:
+    """Give (sigma'_t / sigma_t) (xt - mu_t), second part of Eq. 5; 0 where sigma_t is 0."""
+    # At T = 1 the first step stands on the singularity, with xt = mu_t: 0 times infinity. The
+    # paper overlooks it. The ratio vanishes at t = 1/2, so that time stands in for "no spread".
+    inside = (leg.t > 0) & (leg.t < 1)
+    ratio = leg.schedule.spread_ratio(leg.t.masked_fill(~inside, 0.5))
+    return per_item(ratio, leg.xt) * (leg.xt - leg.schedule.mean(leg.x0_hat, leg.x1, leg.t))
+
+
+def _printed_step(leg: _Leg) -> Tensor:
+    """Take Gen-SER, Eq. 9 and 10, as they are printed."""
+    # Eq. 9 swaps the arguments of mu', which turns its sign, and Eq. 10 adds where time going
+    # down wants a minus. Together the mean moves rightly and the spread term has the wrong sign:
+    # it ends at a constant estimate, and drifts off from one that changes on the way.
+    step = per_item(leg.t - leg.t_next, leg.xt)
+    return leg.xt + step * (_spread_rate(leg) - _mean_rate(leg))
+
+
+def _euler_step(leg: _Leg) -> Tensor:
+    """Take Euler's step of Gen-SER, Eq. 5: x_s = x_t - (t - s) (mu' + (sigma'/sigma)(x - mu))."""
+    step = per_item(leg.t - leg.t_next, leg.xt)
+    return leg.xt - step * (_mean_rate(leg) + _spread_rate(leg))
+
+
+def _exponential_step(leg: _Leg) -> Tensor:
+    """Solve Gen-SER, Eq. 5, exactly for the estimate held constant over the step.
+
+    From Eq. 5 to 7:
+        x_s = mu_s + (sigma_s / sigma_t) (x_t - mu_t)
+    """
+    # Without the singularity of Eq. 5; and at s = 0 it returns the estimate itself.
+    quotient = leg.schedule.spread_quotient(t_to=leg.t_next, t_from=leg.t)
+    offset = leg.xt - leg.schedule.mean(leg.x0_hat, leg.x1, leg.t)
+    mean_next = leg.schedule.mean(leg.x0_hat, leg.x1, leg.t_next)
+    return mean_next + per_item(quotient, leg.xt) * offset
+
+
+_SOLVERS: dict[str, Callable[[_Leg], Tensor]] = {
+    "printed": _printed_step,
+    "euler": _euler_step,
+    "exponential": _exponential_step,
+}

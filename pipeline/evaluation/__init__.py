@@ -1,0 +1,1 @@
+"""What came of it, and how sure that is: pure mathematics of labels and predictions."""

@@ -1,0 +1,239 @@
+"""Cross-validation of several systems from one store, resumed by (system, fold, seed).
+
+A system is a head with its parameters. Every run is a predictions file of the rows that its fold
+tests (or, in a sweep, selects by), in `runs/<system>/`. It is kept when
+what it was made with is unchanged, else made again.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.dataset import StoredFeatures
+from pipeline.errors import ManifestError, PredictionsError
+from pipeline.files import fingerprint, sha256_bytes
+from pipeline.heads.saved import TrainedHead
+from pipeline.manifests.labels import LabelMap
+from pipeline.manifests.manifest import SPLITS, VOTES, Manifest
+from pipeline.progress import Reporter, Silence
+from pipeline.scoring.predictions import Predictions, read_predictions, write_predictions
+from pipeline.scoring.score import ScoreConfig, score_stored
+from pipeline.training.config import TrainConfig
+from pipeline.training.fit import fit_rows
+from pipeline.training.rows import choose_rows
+
+RUNS = "runs"
+BINDING = "binding"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training of a cross-validation.
+
+    Attributes:
+        system: Its name.
+        fold: Name of the fold.
+        seed: Training seed.
+        predictions: Of the rows that the fold tests.
+    """
+
+    system: str
+    fold: str
+    seed: int
+    predictions: Predictions
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """What is compared.
+
+    Attributes:
+        train: Parameters of training; the seed is replaced.
+        score: Parameters of scoring.
+    """
+
+    train: TrainConfig
+    score: ScoreConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is run.
+
+    Attributes:
+        systems: By name.
+        seeds: Training seeds.
+        task: Label column.
+        label_map: Of the task.
+        allow_overlap: Accept folds that share speakers.
+        device: A torch device.
+        part: The split of each fold that is scored; a sweep never looks at test.
+    """
+
+    systems: Mapping[str, System]
+    seeds: Sequence[int]
+    task: str
+    label_map: LabelMap | None
+    allow_overlap: bool
+    device: str
+    part: str = "test"
+
+
+def cross_validate(
+    folds: Mapping[str, Manifest],
+    stores: Mapping[str, Path],
+    plan: Plan,
+    out: Path,
+    *,
+    reporter: Reporter,
+) -> list[Run]:
+    """Train and score every system on every fold with every seed.
+
+    Args:
+        folds: The same rows with the split of each fold.
+        stores: Of their features.
+        plan: What to run.
+        out: Folder of the runs.
+        reporter: Hears of progress.
+
+    Raises:
+        ManifestError: If a fold cannot be trained on.
+        FeatureStoreError: If a store is damaged.
+        OutputError: If a run cannot be written.
+    """
+    features = StoredFeatures(next(iter(folds.values())), stores)
+    digest = sha256_bytes(features.read(np.flatnonzero(features.has_features)).data)
+    todo = [(name, fold, seed) for fold in folds for seed in plan.seeds for name in plan.systems]
+    reporter.begin(len(todo))
+    runs = []
+    latest: tuple[object, TrainedHead] | None = None
+    for name, fold, seed in todo:
+        path = _run_path(out, name, fold, seed)
+        system = plan.systems[name]
+        system = replace(system, train=replace(system.train, seed=seed))
+        of_fold = features.of(folds[fold])
+        binding = _binding(of_fold, digest, plan, system)
+        predictions = _kept(path, binding)
+        if predictions is None:
+            # Systems that differ in scoring only stand side by side: one training serves them.
+            if latest is None or latest[0] != (fold, system.train):
+                latest = ((fold, system.train), _trained(of_fold, plan, system.train))
+            predictions = _scored(of_fold, plan, latest[1], system.score, binding)
+            write_predictions(path, predictions)
+        runs.append(Run(system=name, fold=fold, seed=seed, predictions=predictions))
+        reporter.advance(1)
+    return runs
+
+
+def corpus_pairs(
+    manifest: Manifest, names: pd.Series, splits: pd.Series, *, task: str
+) -> Iterator[tuple[str, str, Manifest]]:
+    """Yield every pair of corpora with the manifest that trains on one and tests on the other.
+
+    Only classes that both have are used. The training corpus gives `train` and `dev` by its own
+    split; all of the tested one is `test`.
+
+    Args:
+        manifest: Of all corpora.
+        names: Class of each row, "" where it has none.
+        splits: The split of each row within its corpus.
+        task: Label column; it is emptied where a row plays no part.
+
+    Raises:
+        ManifestError: If there is one corpus only, or two share fewer than two classes.
+    """
+    corpora = sorted(set(manifest.table["corpus"]))
+    if len(corpora) < 2:
+        raise ManifestError(f"{manifest.path}: has the corpora {corpora}, wanted at least two.")
+    of_corpus = {c: set(names[manifest.table["corpus"] == c]) - {""} for c in corpora}
+    for source in corpora:
+        for target in corpora:
+            shared = of_corpus[source] & of_corpus[target]
+            if source == target:
+                continue
+            if len(shared) < 2:
+                raise ManifestError(
+                    f"{manifest.path}: {source} and {target} share the classes {sorted(shared)}, "
+                    "wanted at least two; mend the label map."
+                )
+            corpus = manifest.table["corpus"]
+            split = splits.where((corpus == source) & splits.isin(SPLITS[:2]), "")
+            split = split.mask(corpus == target, "test").where(names.isin(shared), "")
+            labels = manifest.table[task].where(split != "", "")
+            table = manifest.table.assign(**{"split": split, task: labels})
+            yield source, target, replace(manifest, table=table)
+
+
+def forget_other_runs(out: Path, runs: Sequence[Run]) -> None:
+    """Remove the runs of a folder that are none of these."""
+    mine = {_run_path(out, run.system, run.fold, run.seed) for run in runs}
+    for path in sorted((out / RUNS).rglob("*.parquet")):
+        if path not in mine:
+            path.unlink()
+
+
+def _run_path(out: Path, system: str, fold: str, seed: int) -> Path:
+    return out / RUNS / system / f"{fold}-{seed}.parquet"
+
+
+def _trained(features: StoredFeatures, plan: Plan, config: TrainConfig) -> TrainedHead:
+    rows = choose_rows(
+        features.manifest,
+        features,
+        task=plan.task,
+        label_map=plan.label_map,
+        allow_overlap=plan.allow_overlap,
+    )
+    trained, _ = fit_rows(
+        features,
+        rows,
+        task=plan.task,
+        label_map=plan.label_map,
+        config=config,
+        state_folder=None,
+        device=plan.device,
+        reporter=Silence(),
+    )
+    return trained
+
+
+def _scored(
+    features: StoredFeatures, plan: Plan, trained: TrainedHead, config: ScoreConfig, binding: str
+) -> Predictions:
+    scored = np.flatnonzero((features.manifest.table["split"] == plan.part).to_numpy())
+    found = score_stored(features, trained, config, device=plan.device, rows=scored)
+    return replace(found, metadata={**found.metadata, BINDING: binding})
+
+
+def _binding(features: StoredFeatures, digest: str, plan: Plan, system: System) -> str:
+    """Return the fingerprint of everything that a run's predictions depend on."""
+    table = features.manifest.table
+    voted = [name for name in table.columns if name.startswith(VOTES)]
+    label_map = None if plan.label_map is None else asdict(plan.label_map)
+    return fingerprint(
+        [
+            asdict(system.train),
+            asdict(system.score),
+            label_map,
+            plan.device,
+            plan.task,
+            plan.part,
+            features.fingerprint,
+            digest,
+            table[["utterance_id", "corpus", "speaker", "split", plan.task, *voted]].to_csv(),
+        ]
+    )
+
+
+def _kept(path: Path, binding: str) -> Predictions | None:
+    """Return a finished run of this very kind; a damaged or another one is made again."""
+    if not path.exists():
+        return None
+    try:
+        found = read_predictions(path)
+    except PredictionsError:
+        return None
+    return found if found.metadata.get(BINDING) == binding else None

@@ -1,0 +1,1 @@
+"""From recordings, or from another program's table, to the views of a store."""

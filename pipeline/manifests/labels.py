@@ -1,0 +1,93 @@
+"""From raw labels to classes: the label map of a task and the order of its classes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import ManifestError
+from pipeline.manifests.faults import Problems
+from pipeline.manifests.manifest import Manifest
+
+UNLABELLED = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelMap:
+    """How the raw labels of one task become classes.
+
+    Attributes:
+        classes: All classes, in the order that heads and predictions use.
+        mapping: Raw label to class; a class's own name needs no entry.
+        drop: Raw labels whose rows count as unlabelled.
+    """
+
+    classes: tuple[str, ...]
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    drop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        repeated = sorted({c for c in self.classes if self.classes.count(c) > 1})
+        if repeated:
+            raise ManifestError(f"label map: class {repeated[0]!r} is named twice; name it once.")
+        strange = sorted(set(self.mapping.values()) - set(self.classes))
+        if strange:
+            raise ManifestError(
+                f"label map: {strange[0]!r} is mapped to but not one of {list(self.classes)}; "
+                "add it to classes."
+            )
+        both = sorted(set(self.drop) & ({*self.mapping} | set(self.classes)))
+        if both:
+            raise ManifestError(f"label map: {both[0]!r} is both dropped and used; choose one.")
+
+
+def class_names(manifest: Manifest, task: str, label_map: LabelMap | None) -> pd.Series:
+    """Return each row's class, "" where it is unlabelled or its label is dropped.
+
+    Raises:
+        ManifestError: If the manifest has no such column, or a row's label is not in the map.
+    """
+    if task not in manifest.table.columns:
+        raise ManifestError(
+            f"{manifest.path}: has no label column {task!r}, only {manifest.tasks}; "
+            "choose one of them with --task."
+        )
+    raw = manifest.table[task]
+    if label_map is None:
+        return raw
+    table = {c: c for c in label_map.classes} | dict(label_map.mapping)
+    table |= {label: "" for label in label_map.drop} | {"": ""}
+    named = raw.map(table)
+    problems = Problems(manifest.path, manifest.first_row)
+    wanted = sorted(set(table) - {""})
+    problems.add(named.isna(), lambda i: f"{task} {raw[i]!r} is not one of {wanted}")
+    problems.raise_if_any("mend the label, or map or drop it in the label map")
+    return named.astype("str")
+
+
+def train_classes(names: pd.Series, label_map: LabelMap | None) -> tuple[str, ...]:
+    """Return the classes that occur among the training rows, in the map's order or sorted."""
+    present = set(names) - {""}
+    if label_map is None:
+        return tuple(sorted(present))
+    return tuple(c for c in label_map.classes if c in present)
+
+
+def class_indices(
+    manifest: Manifest, names: pd.Series, classes: Sequence[str], task: str
+) -> np.ndarray:
+    """Return each row's class index, `UNLABELLED` where it has none, int64 of shape (N,).
+
+    Raises:
+        ManifestError: If a row's class is not among `classes`.
+    """
+    positions = {name: i for i, name in enumerate(classes)} | {"": UNLABELLED}
+    indices = names.map(positions)
+    problems = Problems(manifest.path, manifest.first_row)
+    problems.add(
+        indices.isna(), lambda i: f"{task} {names[i]!r} is not a class of the head: {list(classes)}"
+    )
+    problems.raise_if_any("mend the label, or drop it in the label map and train again")
+    result: np.ndarray = indices.to_numpy(dtype=np.int64)
+    return result

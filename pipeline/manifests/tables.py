@@ -1,0 +1,144 @@
+"""A table of texts, read from CSV, JSONL or Parquet by suffix, and written to it."""
+
+import csv
+import json
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import ManifestError
+from pipeline.files import publish, publish_bytes
+from pipeline.parquet import table_bytes
+
+ROWS_AT_A_TIME = 50_000  # of a JSONL file: what is held as Python objects
+
+
+def read_table(path: Path) -> tuple[pd.DataFrame, int]:
+    """Return every cell as text, "" where there is none, and the number of the first row.
+
+    Raises:
+        ManifestError: If it is absent, not readable, or names a column twice.
+    """
+    _require_known_suffix(path)
+    try:
+        readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
+        table = readers[path.suffix](path)
+    except FileNotFoundError as error:
+        raise ManifestError(f"{path}: no such manifest; make one with 'genser prepare'.") from error
+    except ManifestError:
+        raise
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = f"cannot be read as {path.suffix} in UTF-8 ({str(error).splitlines()[0]})"
+        raise ManifestError(f"{path}: {reason}; mend the file.") from error
+    require_distinct_columns(path, table)
+    return table, 2 if path.suffix == ".csv" else 1
+
+
+def require_distinct_columns(path: Path, table: pd.DataFrame) -> None:
+    """Refuse a table with a nameless column or two of one name.
+
+    Raises:
+        ManifestError: Naming it.
+    """
+    repeated = table.columns[table.columns.duplicated() | (table.columns == "")]
+    if len(repeated):
+        fault = (
+            f"names the column {repeated[0]!r} twice"
+            if repeated[0]
+            else "has a column without name"
+        )
+        raise ManifestError(f"{path}: {fault}; name each once.")
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    # The header is read as a row: pandas would rename a column that is there twice.
+    # Blank lines count, else the row numbers after one are wrong.
+    frame = pd.read_csv(
+        path,
+        header=None,
+        dtype="str",
+        keep_default_na=False,
+        skip_blank_lines=False,
+        encoding="utf-8",
+    ).fillna("")
+    filled = np.flatnonzero((frame != "").any(axis=1))
+    rows = frame.iloc[1 : filled[-1] + 1 if len(filled) else 1]
+    return rows.reset_index(drop=True).set_axis(frame.iloc[0].tolist(), axis=1)
+
+
+def _read_jsonl(path: Path) -> pd.DataFrame:
+    # Not by pyarrow or pandas: they turn an id that looks like a date into another text.
+    parts = []
+    with path.open(encoding="utf-8", newline="\n") as file:
+        numbered = enumerate(file, start=1)
+        while records := [_record(path, i, line) for i, line in islice(numbered, ROWS_AT_A_TIME)]:
+            names = {name: None for record in records for name in record}
+            columns = {name: [record.get(name, "") for record in records] for name in names}
+            parts.append(pd.DataFrame(columns, dtype="str"))
+    return pd.concat(parts, ignore_index=True).fillna("") if parts else pd.DataFrame(dtype="str")
+
+
+def _record(path: Path, number: int, line: str) -> dict[str, str]:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise ManifestError(f"{path}:{number}: is no JSON ({error}); mend the line.") from error
+    if not isinstance(record, dict):
+        raise ManifestError(f"{path}:{number}: is no JSON object; write one per line.")
+    for name, value in record.items():
+        if isinstance(value, dict | list):
+            raise ManifestError(f"{path}:{number}: {name} {value!r} is no text or number; drop it.")
+        if not isinstance(value, str):
+            record[name] = "" if value is None else repr(value)
+    return record
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    table = pq.read_table(path)
+    texts = {name: table[name].cast(pa.string()).to_pandas() for name in table.column_names}
+    return pd.DataFrame({name: column.astype("str").fillna("") for name, column in texts.items()})
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table in the format of its suffix.
+
+    Raises:
+        ManifestError: If the suffix is unknown.
+        OutputError: If it cannot be written.
+    """
+    _require_known_suffix(path)
+    with publish(path) as temporary:
+        if path.suffix == ".csv":
+            table.to_csv(temporary, index=False, lineterminator="\n", quoting=_quoting(table))
+        elif path.suffix == ".jsonl":
+            records = table.astype(object).where(table.notna(), None).to_dict("records")
+            lines = (json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+            temporary.write_bytes("".join(lines).encode())
+        else:
+            temporary.write_bytes(table_bytes(table))
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table of results as CSV, numbers with six decimals.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    text = table.to_csv(index=False, lineterminator="\n", float_format="%.6f")
+    publish_bytes(path, text.encode())
+
+
+def _require_known_suffix(path: Path) -> None:
+    if path.suffix not in (".csv", ".jsonl", ".parquet"):
+        raise ManifestError(f"{path}: suffix {path.suffix!r} is not .csv, .jsonl or .parquet.")
+
+
+def _quoting(table: pd.DataFrame) -> int:
+    """Quote all texts where one holds a carriage return, which is else taken for a row's end."""
+    texts = table.select_dtypes(exclude="number").astype("str")
+    returns = any(texts[name].str.contains("\r", regex=False).any() for name in texts)
+    return csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL

@@ -1,0 +1,32 @@
+"""An audit on the disk: its table and its picture."""
+
+from pathlib import Path
+
+from pipeline.figures.audit import draw_audit
+from pipeline.manifests.audit import Audit
+from pipeline.manifests.tables import write_csv
+
+TABLE, PICTURE = "audit.csv", "audit.png"
+
+
+def write_audit(folder: Path, audit: Audit, *, title: str) -> None:
+    """Write the table as `audit.csv` and draw it as `audit.png`.
+
+    Raises:
+        OutputError: If they cannot be written.
+    """
+    write_csv(folder / TABLE, audit.table)
+    draw_audit(folder / PICTURE, audit.table, audit.classes, title=title, verdict=_verdict(audit))
+
+
+def _verdict(audit: Audit) -> str:
+    """Return one line on what the parts share."""
+    known = f" ({audit.num_nameless} clips have no known speaker.)" * bool(audit.num_nameless)
+    leaking = [fold for fold, leaks in audit.leaks.items() if leaks.speakers]
+    if not leaking:
+        return f"No speaker is known to be in two parts.{known}"
+    if audit.leaks.keys() == {""}:
+        return f"{len(audit.leaks[''].speakers)} speakers are in more than one part.{known}"
+    return (
+        f"{len(leaking)} of {len(audit.leaks)} splits have speakers in more than one part.{known}"
+    )

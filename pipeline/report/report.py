@@ -1,0 +1,291 @@
+"""A report on predictions: metrics.json, tables, pictures, and one page that shows them all."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import ParamsError
+from pipeline.evaluation.metrics import confusion_matrix, summarise
+from pipeline.evaluation.standings import (
+    CLUSTERS,
+    Standing,
+    class_order,
+    comparison,
+    probabilities_of,
+    standing,
+    standings_by_corpus,
+)
+from pipeline.figures.confusion import draw_confusion
+from pipeline.figures.reliability import draw_reliability
+from pipeline.files import publish_bytes
+from pipeline.manifests.labels import LabelMap
+from pipeline.manifests.manifest import SPLITS, Manifest
+from pipeline.manifests.tables import write_csv
+from pipeline.report.page import Page, Picture, Section, write_page
+from pipeline.report.tables import (
+    NO_SPLIT,
+    comparison_table,
+    corpora_table,
+    interval_text,
+    prediction_table,
+    published_tables,
+    recall_table,
+    systems_table,
+    with_others,
+)
+from pipeline.scoring.predictions import Predictions
+
+METRICS, STANDINGS = "metrics.json", "standings.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportConfig:
+    """What a report shows."""
+
+    split: str = "test"  # what is measured: train, dev, test, or unsplit
+    cluster: str = "speaker"  # what intervals resample: speaker, dialogue (MELD), or clip
+    margin: float = 0.02  # how much less UA still counts as not inferior
+
+    def __post_init__(self) -> None:
+        if self.cluster not in CLUSTERS:
+            raise ParamsError(f"report.cluster: {self.cluster!r} is not one of {list(CLUSTERS)}.")
+        if not 0 <= self.margin < 1:
+            raise ParamsError(f"report.margin: {self.margin} is not from 0 to below 1.")
+        if self.split not in (*SPLITS, NO_SPLIT):
+            raise ParamsError(f"report.split: {self.split!r} is not one of {[*SPLITS, NO_SPLIT]}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """What a report is made of; all but the predictions may be absent.
+
+    Attributes:
+        predictions: By name, the first is compared with the others.
+        manifest: That was scored: its speakers are resampled.
+        label_map: Of the task, for the votes that the manifest has.
+        baselines: What they are compared with, by name; in the tables, without pictures.
+        others: Foreign predictions, by name.
+        data: What was trained and scored on, for the table beside published numbers.
+        encoder: What it was heard with, for the same.
+        sections: Made elsewhere.
+    """
+
+    predictions: Mapping[str, Predictions]
+    manifest: Manifest | None = None
+    label_map: LabelMap | None = None
+    baselines: Mapping[str, Predictions] = field(default_factory=dict)
+    others: Mapping[str, Path] = field(default_factory=dict)
+    data: str = "?"
+    encoder: str = "?"
+    sections: list[Section] = field(default_factory=list)
+
+
+def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[str, Any]:
+    """Write `metrics.json`, `standings.csv`, confusions, reliability, and the page.
+
+    Returns:
+        The content of `metrics.json`: by name, then by split.
+
+    Raises:
+        PredictionsError: If predictions have no labelled, scored row in the split to be shown, or
+            systems were not scored on the same rows.
+        OutputError: If something cannot be written.
+    """
+    cluster = config.cluster if sources.manifest is not None else "clip"
+    every = {**sources.predictions, **sources.baselines}
+    own = prediction_table(every, config.split, sources.manifest, sources.label_map)
+    table = with_others(own, sources.others)
+    classes = class_order(table)
+    systems = list(dict.fromkeys(table["system"]))
+    shown = [name for name in systems if name not in sources.baselines]
+    standings = [
+        standing(table[table["system"] == system], classes, cluster=cluster) for system in systems
+    ]
+    metrics = {name: measure(one) for name, one in every.items()}
+    for one in standings:
+        if one.system in metrics:
+            metrics[one.system][config.split] |= _intervals(one)
+    by_corpus = standings_by_corpus(table, classes, cluster=cluster)
+    rows = [one.row(classes) for one in (*standings, *by_corpus)]
+    write_csv(folder / STANDINGS, pd.DataFrame(rows))
+    text = json.dumps(metrics, indent=1, sort_keys=True, ensure_ascii=False)
+    publish_bytes(folder / METRICS, f"{text}\n".encode())
+    scores = Section(
+        title="Systems",
+        texts=[
+            "WA is accuracy (each clip counts as much), UA the mean recall of the classes (each "
+            "class counts as much), F1 their usual sense. ECE, Brier score and NLL say how far "
+            "the probabilities can be believed; lower is better."
+        ],
+        tables=[
+            systems_table(standings, cluster=cluster),
+            *_comparisons(table, systems, classes, cluster, config.margin),
+            *([corpora_table(by_corpus)] if by_corpus else []),
+        ],
+    )
+    by_class = Section(
+        title="Classes",
+        tables=[recall_table(standings, classes)],
+        pictures=[_confusion(folder, table, name, classes, config.split) for name in shown],
+    )
+    page = Page(
+        title=f"{', '.join(sources.predictions)} on {config.split}",
+        lead=_lead(sources, standings[0]),
+        figures=_figures(standings[0]),
+        sections=[
+            scores,
+            by_class,
+            *_reliability(folder, table, shown, classes),
+            *sources.sections,
+            Section(
+                title="Beside published numbers",
+                texts=[
+                    "Others are on their data with their encoders, and ours on ours: only rows "
+                    "with the same encoder, data and split can be compared."
+                ],
+                tables=published_tables(standings, data=sources.data, encoder=sources.encoder),
+            ),
+            Section(title="What was run", texts=_provenance(sources)),
+        ],
+    )
+    write_page(folder, page)
+    return metrics
+
+
+def measure(predictions: Predictions) -> dict[str, Any]:
+    """Return the metrics of each split that occurs, and what is stamped on the predictions.
+
+    A split without labelled, scored rows has its counts only.
+    """
+    columns = ["split", "label", "predicted", "error"]
+    frame: pd.DataFrame = predictions.table.select(columns).to_pandas()
+    frame = frame.assign(split=frame["split"].fillna(NO_SPLIT))
+    result: dict[str, Any] = {}
+    for split in (*SPLITS, NO_SPLIT):
+        rows = frame[frame["split"] == split]
+        if rows.empty:
+            continue
+        usable = rows[rows["label"].notna() & rows["predicted"].notna()]
+        counts: dict[str, Any] = {
+            "num_rows": len(rows),
+            "num_failed": int(rows["error"].notna().sum()),
+            "num_unlabelled": int(rows["label"].isna().sum()),
+            "num_clips": len(usable),
+        }
+        if len(usable):
+            labels, predicted = (
+                _indices(usable[c], predictions.classes) for c in ("label", "predicted")
+            )
+            counts = {**summarise(labels, predicted, predictions.classes), **counts}
+        result[split] = counts
+    result["transductive"] = bool(predictions.metadata.get("transductive", False))
+    for stamp in ("leaks", "head_leaks"):
+        result[stamp] = predictions.metadata.get(stamp, {})
+    return result
+
+
+def _intervals(one: Standing) -> dict[str, Any]:
+    scores = {
+        name: [found.low, found.high]
+        for name, found in one.scores.items()
+        if not name.startswith("recall")
+    }
+    return {"interval": scores, "num_clusters": one.scores["ua"].num_clusters, **one.calibration}
+
+
+def _comparisons(
+    table: pd.DataFrame, systems: list[str], classes: list[str], cluster: str, margin: float
+) -> list[Any]:
+    if len(systems) < 2:
+        return []
+    found = {
+        other: comparison(table, systems[0], other, classes, cluster=cluster, margin=margin)
+        for other in systems[1:]
+    }
+    return [comparison_table(systems[0], found)]
+
+
+def _confusion(
+    folder: Path, table: pd.DataFrame, name: str, classes: list[str], split: str
+) -> Picture:
+    rows = table[table["system"] == name]
+    matrix = confusion_matrix(
+        _indices(rows["label"], classes),
+        _indices(rows["predicted"], classes),
+        num_classes=len(classes),
+    )
+    path = folder / f"confusion_{name}.png"
+    draw_confusion(path, matrix, classes, title=f"{name} on {split}")
+    shown = rows[["label", "predicted"]].rename(columns={"label": "actual"})
+    write_csv(folder / f"confusion_{name}.csv", shown)
+    return Picture(caption=f"{name}: what each class was taken for.", path=path)
+
+
+def _reliability(
+    folder: Path, table: pd.DataFrame, systems: list[str], classes: list[str]
+) -> list[Section]:
+    pictures = []
+    for name in systems:
+        found = probabilities_of(table[table["system"] == name], classes)
+        if found is None:
+            continue
+        path = folder / f"reliability_{name}.png"
+        draw_reliability(path, *found, title=f"{name}: how far to believe it")
+        pictures.append(
+            Picture(
+                caption=f"{name}. Left: of the clips that got a probability, how many were right. "
+                "Right: how the error rate falls when the least sure clips are left to a person.",
+                path=path,
+            )
+        )
+    return [Section(title="How far to believe it", pictures=pictures)] if pictures else []
+
+
+def _figures(one: Standing) -> list[tuple[str, str, str]]:
+    def note(name: str) -> str:
+        return f"95 %: {one.scores[name].low:.3f} to {one.scores[name].high:.3f}"
+
+    return [
+        ("UA, mean recall", f"{one.scores['ua'].value:.3f}", note("ua")),
+        ("WA, accuracy", f"{one.scores['wa'].value:.3f}", note("wa")),
+        ("Chance (UA)", f"{1 / one.num_classes:.3f}", f"{one.num_classes} classes"),
+        ("Commonest class (WA)", f"{one.majority_rate:.3f}", f"{one.num_clips} clips"),
+    ]
+
+
+def _lead(sources: Sources, first: Standing) -> str:
+    metadata = next(iter(sources.predictions.values())).metadata
+    leaks = metadata.get("head_leaks") or {}
+    shared = leaks.get("shared_speakers", 0) if isinstance(leaks, dict) else 0
+    stamp = (
+        f"{shared} speakers were in more than one split when it was trained."
+        if shared
+        else "No speaker was in two splits when it was trained."
+    )
+    transductive = (
+        " It is transductive: each speaker or new corpus was standardised by its own scored clips."
+        * bool(metadata.get("transductive"))
+    )
+    return (
+        f"{first.system}, task {metadata.get('task', 'unknown')}: UA "
+        f"{interval_text(first.scores['ua'])}. {stamp}{transductive}"
+    )
+
+
+def _provenance(sources: Sources) -> list[str]:
+    texts = []
+    for name, one in sources.predictions.items():
+        told = "; ".join(f"{key} {value}" for key, value in sorted(one.metadata.items()))
+        texts.append(f"{name}: classes {', '.join(one.classes)}; {told}.")
+    return texts
+
+
+def _indices(names: pd.Series, classes: list[str] | tuple[str, ...]) -> np.ndarray:
+    positions = {name: i for i, name in enumerate(classes)}
+    indices: np.ndarray = names.map(positions).to_numpy(dtype=np.int64)
+    return indices

@@ -1,0 +1,280 @@
+"""Predictions of several systems on one split as one table, and tables of it for a page."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.errors import PredictionsError
+from pipeline.evaluation.bootstrap import FEW_CLUSTERS, SCORES, Comparison, Interval
+from pipeline.evaluation.standings import PROBABILITY, Standing
+from pipeline.manifests.labels import LabelMap
+from pipeline.manifests.manifest import Manifest
+from pipeline.report.page import Table
+from pipeline.report.published import PUBLISHED
+from pipeline.scoring.predictions import Predictions, read_predictions
+from pipeline.training.targets import about_rows
+
+NAMES = {"wa": "WA", "ua": "UA", "wf1": "WF1", "macro_f1": "macro F1"}
+CALIBRATION = {"ece": "ECE", "brier": "Brier", "nll": "NLL", "js": "JS to votes"}
+ABOUT = ("corpus", "speaker", "dialogue")
+NO_SPLIT = "unsplit"  # how rows without a split are called in a report
+
+
+def prediction_table(
+    predictions: Mapping[str, Predictions],
+    split: str,
+    manifest: Manifest | None,
+    label_map: LabelMap | None,
+) -> pd.DataFrame:
+    """Return the labelled, scored rows of a split of all systems, one below the other.
+
+    Without a manifest nobody's speaker is known, and nobody's votes.
+
+    Raises:
+        PredictionsError: If a system has no such row, or rows that the manifest has not.
+    """
+    parts = []
+    for name, one in predictions.items():
+        frame = one.table.to_pandas()
+        frame = frame[frame["split"].fillna(NO_SPLIT) == split]
+        frame = frame[frame["label"].notna() & frame["predicted"].notna()]
+        if frame.empty:
+            raise PredictionsError(
+                f"{name}: no row of split {split!r} has both a label and a prediction; "
+                "set report.split to another one."
+            )
+        told = [c for c in frame.columns if c.startswith(PROBABILITY)]
+        frame = frame[["utterance_id", "label", "predicted", *told]]
+        parts.append(frame.assign(system=name, fold="", seed=one.metadata.get("seed", 0)))
+    table = pd.concat(parts, ignore_index=True)
+    if manifest is None:
+        return table.assign(**dict.fromkeys(ABOUT, ""))
+    about = about_rows(manifest, next(iter(predictions.values())).classes, label_map)
+    strange = table[~table["utterance_id"].isin(about.index)]
+    if len(strange):
+        raise PredictionsError(
+            f"{manifest.path}: lacks {len(strange)} of the predicted utterances, e.g. "
+            f"{strange['utterance_id'].iloc[0]!r}; give the manifest that was scored."
+        )
+    return table.join(about, on="utterance_id")
+
+
+def with_others(table: pd.DataFrame, others: Mapping[str, Path]) -> pd.DataFrame:
+    """Return the table with other systems' predictions of the first system's rows.
+
+    Args:
+        table: From `prediction_table`.
+        others: For each name a Parquet or CSV file with utterance_id and predicted.
+
+    Raises:
+        PredictionsError: If a file is not readable, or does not say what it predicts for a row.
+    """
+    first = table[table["system"] == table["system"].iloc[0]]
+    known = {*table["label"], *table["predicted"]}
+    known |= {c.removeprefix(PROBABILITY) for c in table.columns if c.startswith(PROBABILITY)}
+    parts = [table]
+    for name, path in others.items():
+        if name in set(table["system"]):
+            raise PredictionsError(
+                f"--with {name}: there is a system of that name; choose another."
+            )
+        told = _read_other(path)
+        lacking = first[~first["utterance_id"].isin(told.index)]
+        if len(lacking):
+            raise PredictionsError(
+                f"{path}: has no prediction for {len(lacking)} of {len(first)} clips, e.g. "
+                f"{lacking['utterance_id'].iloc[0]!r}; predict all of them."
+            )
+        strange = sorted(set(told.reindex(first["utterance_id"])) - known)
+        if strange:
+            raise PredictionsError(
+                f"{path}: predicts {strange[0]!r}, wanted one of {sorted(known)}; rename it."
+            )
+        unknown = ["predicted", *(c for c in first.columns if c.startswith(PROBABILITY))]
+        mine = first.drop(columns=unknown).assign(system=name)
+        parts.append(mine.assign(predicted=mine["utterance_id"].map(told)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _read_other(path: Path) -> pd.Series:
+    """Return a foreign system's predictions by utterance id."""
+    try:
+        if path.suffix == ".csv":
+            frame = pd.read_csv(path, dtype="str", keep_default_na=False)
+        else:
+            try:
+                frame = read_predictions(path).table.to_pandas()
+            except PredictionsError:
+                frame = pd.read_parquet(path)
+        told = frame.set_index("utterance_id")["predicted"].dropna()
+    except (OSError, ValueError, KeyError) as error:
+        raise PredictionsError(
+            f"{path}: is no Parquet or CSV with the columns utterance_id and predicted ({error})."
+        ) from error
+    if told.index.has_duplicates:
+        again = told.index[told.index.duplicated()][0]
+        raise PredictionsError(f"{path}: predicts {again!r} twice; keep one row for each clip.")
+    return told.astype("str")
+
+
+def few_note(num_clusters: int) -> str:
+    """Return what to say beside intervals of too few clusters, else nothing."""
+    if num_clusters >= FEW_CLUSTERS:
+        return ""
+    return f" There are fewer than {FEW_CLUSTERS}: the ends say little."
+
+
+def interval_text(found: Interval) -> str:
+    """Return e.g. `.553 [.507, .596]`."""
+    return f"{_short(found.value)} [{_short(found.low)}, {_short(found.high)}]"
+
+
+def systems_table(standings: Sequence[Standing], *, cluster: str) -> Table:
+    """Return the systems with their scores, and what guessing gives."""
+    rows = []
+    for one in standings:
+        calibration = {
+            label: _short(one.calibration[name]) if name in one.calibration else ""
+            for name, label in CALIBRATION.items()
+            if any(name in other.calibration for other in standings)
+        }
+        scores = {NAMES[name]: interval_text(one.scores[name]) for name in SCORES}
+        folds = {
+            f"{NAMES[name]} over folds": f"{_short(mean)} ± {_short(deviation)}"
+            for name, (mean, deviation) in one.fold_scores.items()
+        }
+        seeds = {"UA sd over seeds": _short(one.seed_sd)} if one.num_seeds > 1 else {}
+        rows.append({"system": one.system, **scores, **folds, **seeds, **calibration})
+    first = standings[0]
+    rows.append({"system": "always the commonest class", "WA": _short(first.majority_rate)})
+    rows.append({"system": "chance", "UA": _short(1 / first.num_classes)})
+    num = first.scores["ua"].num_clusters
+    return Table(
+        caption=f"{first.num_clips} clips. In brackets 95 % intervals, from a bootstrap that "
+        f"resamples {num} {cluster}s.{few_note(num)}",
+        frame=pd.DataFrame(rows).fillna(""),
+        strong=[first.system],
+    )
+
+
+def corpora_table(standings: Sequence[Standing]) -> Table:
+    """Return the systems' scores on each corpus."""
+    rows = [
+        {
+            "corpus": one.corpus,
+            "system": one.system,
+            **{NAMES[name]: interval_text(one.scores[name]) for name in SCORES},
+            "commonest class": _short(one.majority_rate),
+            "clips": str(one.num_clips),
+            "resampled": str(one.scores["ua"].num_clusters),
+        }
+        for one in standings
+    ]
+    return Table(caption="Each corpus alone.", frame=pd.DataFrame(rows))
+
+
+def comparison_table(first: str, found: Mapping[str, Comparison]) -> Table:
+    """Return what the first system gains over each other one."""
+    rows = [
+        {
+            f"{first} against": other,
+            "UA difference": f"{one.difference.value:+.3f} "
+            f"[{one.difference.low:+.3f}, {one.difference.high:+.3f}]",
+            "verdict": one.verdict,
+            "McNemar p": f"{one.mcnemar_p:.3f}",
+            "only one right": f"{one.only_first} : {one.only_second}",
+        }
+        for other, one in found.items()
+    ]
+    one = next(iter(found.values()))
+    margin, num = one.margin, one.difference.num_clusters
+    return Table(
+        caption="Paired on the same clips, the same clusters resampled for both. Better: the "
+        f"interval lies above 0. Not inferior: above {-margin:+.3f}.{few_note(num)}",
+        frame=pd.DataFrame(rows),
+    )
+
+
+def recall_table(standings: Sequence[Standing], classes: Sequence[str]) -> Table:
+    """Return each class's recall for each system."""
+    rows = []
+    for index, label in enumerate(classes):
+        cells = {
+            one.system: interval_text(one.scores[f"recall.{index}"])
+            for one in standings
+            if f"recall.{index}" in one.scores
+        }
+        if cells:
+            rows.append({"class": label, **cells})
+    note = few_note(standings[0].scores["ua"].num_clusters)
+    return Table(caption=f"Recall of each class.{note}", frame=pd.DataFrame(rows).fillna(""))
+
+
+def sampling_tables(found: pd.DataFrame) -> list[Table]:
+    """Return WA and UA over the number of steps, for each solver and readout."""
+    tables = []
+    note = few_note(int(found["num_clusters"].iloc[0]))
+    for name in ("wa", "ua"):
+        rows = []
+        for (solver, readout), part in found.groupby(["solver", "readout"], sort=False):
+            cells = {
+                f"N = {row.num_steps}": f"{_short(getattr(row, name))} "
+                f"[{_short(getattr(row, f'{name}_low'))}, {_short(getattr(row, f'{name}_high'))}]"
+                for row in part.itertuples(index=False)
+            }
+            rows.append({"solver": solver, "readout": readout, **cells})
+        tables.append(
+            Table(
+                caption=f"{NAMES[name]} over the number of steps.{note}", frame=pd.DataFrame(rows)
+            )
+        )
+    return tables
+
+
+def published_tables(standings: Sequence[Standing], *, data: str, encoder: str) -> list[Table]:
+    """Return what others have published, and ours under it, with what differs.
+
+    Args:
+        standings: Ours.
+        data: What they were trained and scored on.
+        encoder: What they hear with.
+    """
+    tables = []
+    for name in dict.fromkeys(row.table for row in PUBLISHED):
+        rows = [
+            {
+                "system": row.system,
+                "WA": _told(row.wa),
+                "UA": _told(row.ua),
+                "WF1": _told(row.wf1),
+                "encoder": row.encoder,
+                "trained on": row.trained_on,
+                "source": row.source,
+            }
+            for row in PUBLISHED
+            if row.table == name
+        ]
+        for one in standings:
+            rows.append(
+                {
+                    "system": f"{one.system} (ours)",
+                    "WA": _told(one.scores["wa"].value),
+                    "UA": _told(one.scores["ua"].value),
+                    "WF1": _told(one.scores["wf1"].value),
+                    "encoder": encoder,
+                    "trained on": data,
+                    "source": f"this report; scored on {data}, not on what the others were",
+                }
+            )
+        ours = [f"{one.system} (ours)" for one in standings]
+        tables.append(Table(caption=name, frame=pd.DataFrame(rows), strong=ours))
+    return tables
+
+
+def _told(value: float | None) -> str:
+    return "" if value is None else _short(value)
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}"

@@ -1,0 +1,97 @@
+"""Which rows of a manifest a head is trained on and selected by."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.dataset import StoredFeatures
+from pipeline.errors import ManifestError
+from pipeline.manifests.labels import LabelMap, class_indices, class_names, train_classes
+from pipeline.manifests.leaks import Leaks, find_leaks, require_no_leaks
+from pipeline.manifests.manifest import Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRows:
+    """Which rows of a manifest a head is trained on and selected by.
+
+    Attributes:
+        classes: In score order.
+        labels: Class index of every row, `UNLABELLED` where it has none.
+        train: Rows of the training split with label and features.
+        dev: The same of dev.
+        num_skipped: Labelled rows of both splits without features.
+        leaks: What the splits share.
+    """
+
+    classes: tuple[str, ...]
+    labels: np.ndarray
+    train: np.ndarray
+    dev: np.ndarray
+    num_skipped: int
+    leaks: Leaks
+
+
+def choose_rows(
+    manifest: Manifest,
+    features: StoredFeatures,
+    *,
+    task: str,
+    label_map: LabelMap | None,
+    allow_overlap: bool,
+) -> TrainingRows:
+    """Decide which rows are trained on.
+
+    Raises:
+        ManifestError: If a split is empty, there are fewer than two classes, a label is unknown,
+            or splits share speakers or audio.
+    """
+    leaks = find_leaks(manifest.table, features.audio_digests)
+    require_no_leaks(manifest.path, leaks, allowed=allow_overlap)
+    names = class_names(manifest, task, label_map)
+    split = manifest.table["split"]
+    labelled = (names != "").to_numpy()
+    parts = {part: labelled & (split == part).to_numpy() for part in ("train", "dev")}
+    usable = {part: np.flatnonzero(rows & features.has_features) for part, rows in parts.items()}
+    for part, rows in usable.items():
+        if not len(rows):
+            raise ManifestError(
+                f"{manifest.path}: no row of split {part!r} has a label of {task!r} and features, "
+                f"wanted some (of {int((split == part).sum())} rows {int(parts[part].sum())} are "
+                f"labelled); {_cure(manifest)}."
+            )
+    classes = train_classes(names.iloc[usable["train"]], label_map)
+    if len(classes) < 2:
+        raise ManifestError(
+            f"{manifest.path}: the training rows have only the class {classes[0]!r} of {task!r}, "
+            "wanted at least two; add rows of another."
+        )
+    # Only rows that are used must have a class of the head; scoring looks at the others.
+    used = names.where(split.isin(list(parts)), "")
+    labels = class_indices(manifest, used, classes, task)
+    return TrainingRows(
+        classes=classes,
+        labels=labels,
+        train=usable["train"],
+        dev=usable["dev"],
+        num_skipped=int(sum(rows.sum() for rows in parts.values()))
+        - sum(len(rows) for rows in usable.values()),
+        leaks=leaks,
+    )
+
+
+def describe_rows(rows: TrainingRows, features: StoredFeatures) -> str:
+    """Return one line that says what is trained on, and what is left out and why."""
+    counts = features.outcomes[~features.has_features].value_counts().sort_index()
+    why = ", ".join(f"{n} {outcome}" for outcome, n in counts.items())
+    skipped = f"; {rows.num_skipped} without features are skipped ({why})" * bool(rows.num_skipped)
+    return (
+        f"{len(rows.train)} training and {len(rows.dev)} dev clips, {len(rows.classes)} classes: "
+        f"{', '.join(rows.classes)}{skipped}"
+    )
+
+
+def _cure(manifest: Manifest) -> str:
+    if manifest.folds:
+        return f"choose one of the folds {manifest.folds} with --fold"
+    return "mend the split column or extract"
