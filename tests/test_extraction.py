@@ -355,7 +355,9 @@ def test_what_was_finished_with_another_recipe_is_refused_and_not_overwritten(
 ) -> None:
     stop_after(2, table(files), tmp_path / "store")
     before = tree(tmp_path / "store")
-    with pytest.raises(FeatureStoreError, match=r"pooling is 'mean', wanted 'mean_std'; write to"):
+    with pytest.raises(
+        FeatureStoreError, match=r"pooling is 'mean', wanted 'mean_std'; give --replace to"
+    ):
         run(table(files), tmp_path / "store", config={"pooling": "mean_std"})
     assert tree(tmp_path / "store") == before
 
