@@ -46,6 +46,10 @@ class PredictionsError(GenserError, ValueError):
     """A predictions file is damaged or is not one."""
 
 
+class PluginError(GenserError, ImportError):
+    """What another package adds to genser cannot be used."""
+
+
 class OutputError(GenserError, OSError):
     """A result cannot be written: a full disk, a folder without permission, a file in the way."""
 

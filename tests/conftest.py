@@ -1,10 +1,11 @@
 import os
+import sys
 
 # Read once, when torch and transformers are first imported.
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from pipeline.manifests.manifest import write_manifest
 torch.set_num_threads(1)
 
 MakeWav = Callable[..., Path]
+Install = Callable[[str, str, dict[str, str]], None]
 
 
 class SmallCorpus(NamedTuple):
@@ -92,3 +94,29 @@ def corpus(tmp_path: Path) -> SmallCorpus:
     manifest = tmp_path / "manifest.csv"
     write_manifest(manifest, pd.DataFrame(rows))
     return SmallCorpus(manifest, audio)
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Install a package of one module, as pip leaves it on the disk, until the test is over.
+
+    Called with the module's name, its text, and for each group of entry points its lines.
+    """
+    names = []
+
+    def installed(name: str, module: str, groups: dict[str, str]) -> None:
+        site = tmp_path / "site" / name
+        about = site / f"{name}-1.0.dist-info"
+        about.mkdir(parents=True)
+        (site / f"{name}.py").write_text(module)
+        title = name.replace("_", "-")
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {title}\nVersion: 1.0\n")
+        (about / "entry_points.txt").write_text(
+            "".join(f"[{group}]\n{lines}\n" for group, lines in groups.items())
+        )
+        monkeypatch.syspath_prepend(site)
+        names.append(name)
+
+    yield installed
+    for name in names:
+        sys.modules.pop(name, None)
