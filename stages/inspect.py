@@ -8,11 +8,10 @@ from typing import Any
 
 import click
 
+from pipeline.errors import first_ten
 from stages.kinds import kind_of
 from stages.options import params_of
 from stages.params import Params
-
-SHOWN_FAILURES = 10
 
 
 @click.command("inspect")
@@ -171,12 +170,8 @@ def _show(facts: Mapping[str, Any], indent: str = "") -> None:
                 click.echo(f"{indent}{name}")
                 _show(value, indent + "  ")
         elif name == "failures":
-            for line in value[:SHOWN_FAILURES]:
+            for line in first_ten(value):
                 click.echo(f"{indent}failed       {line}")
-            if len(value) > SHOWN_FAILURES:
-                click.echo(
-                    f"{indent}and {len(value) - SHOWN_FAILURES} more failed (--json has all)"
-                )
         else:
             click.echo(f"{indent}{name:<12} {_plain(value)}")
 

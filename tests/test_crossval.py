@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ManifestError
-from pipeline.evaluation.standings import class_order, comparison, standing
+from pipeline.evaluation.columns import class_order
+from pipeline.evaluation.standings import comparison, standing
 from pipeline.experiments import crossval
 from pipeline.experiments.crossval import Plan, System, corpus_pairs, cross_validate
 from pipeline.experiments.tables import out_of_fold, write_tables

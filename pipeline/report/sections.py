@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import PredictionsError
-from pipeline.evaluation.standings import clusters_of
+from pipeline.evaluation.columns import clusters_of
 from pipeline.experiments.path_study import STEPS, sampling_table, trace_clip
 from pipeline.experiments.probing import probe_layers
 from pipeline.experiments.tables import COMPARISONS, MATRIX, STANDINGS

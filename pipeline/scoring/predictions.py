@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import PredictionsError, ShapeError
+from pipeline.evaluation.columns import PROBABILITY, SCORE
 from pipeline.files import canonical_json, publish_bytes
 from pipeline.parquet import sealed_bytes, sealed_table_bytes
 from pipeline.scoring.prediction_rows import CLASS_PREFIXES, check_ids, check_rows
@@ -174,8 +175,8 @@ def _schema(classes: Sequence[str], extras: Iterable[pa.Field]) -> pa.Schema:
         [
             pa.field("utterance_id", pa.string(), nullable=False),
             *(pa.field(name, pa.string()) for name in _HEADING[1:]),
-            *(pa.field(f"score.{name}", pa.float32()) for name in classes),
-            *(pa.field(f"probability.{name}", pa.float32()) for name in classes),
+            *(pa.field(f"{SCORE}{name}", pa.float32()) for name in classes),
+            *(pa.field(f"{PROBABILITY}{name}", pa.float32()) for name in classes),
             *(pa.field(extra.name, extra.type) for extra in extras),
             pa.field("error", pa.string()),
         ]
