@@ -207,9 +207,9 @@ def _of_head(
     if not stores or rows is None:
         return sections
     features = StoredFeatures(rows, stores)
-    trained.require_recipe(", ".join(map(str, stores.values())), features.recipe)
+    trained.require_recipes(", ".join(map(str, stores.values())), features.recipes)
     chosen = choose_rows(
-        rows, features, task=trained.task, label_map=trained.label_map, allow_overlap=True
+        rows, features, task=trained.task, label_map=trained.record.label_map, allow_overlap=True
     )
     with Progress("layers") as progress:
         sections.append(layer_section(out, features, chosen, progress))
@@ -220,7 +220,7 @@ def _of_head(
         label_indices(rows, trained),
         split=config.split,
         cluster=config.cluster,
-        solver=sampler.solver,
+        options=sampler.options(trained.record.kind),
         device=device,
     )
     return sections
@@ -235,11 +235,11 @@ def _of_manifest(out: Path, rows: "Manifest", task: str, label_map: "LabelMap | 
 
 
 def _encoder(head: Path | None) -> str:
-    from pipeline.heads.saved import read_description
+    from pipeline.heads.saved import read_head_record
 
     if head is None:
         return "?"
-    return str(read_description(head).get("encoder") or "ingested features")
+    return read_head_record(head).encoder or "ingested features"
 
 
 def _named(values: Sequence[str], option: str) -> dict[str, Path]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from pipeline.figures.curves import draw_learning_curve
 from pipeline.figures.lines import draw_scores
 from pipeline.figures.transport import draw_transport
 from pipeline.heads.genser import GenSER
+from pipeline.heads.phase import LAST
 from pipeline.heads.saved import TrainedHead
 from pipeline.manifests.audit import Audit
 from pipeline.manifests.labels import UNLABELLED
@@ -27,10 +29,9 @@ from pipeline.report.page import Picture, Section, Table
 from pipeline.report.probe import PICTURE as PROBE_PICTURE
 from pipeline.report.probe import write_probe
 from pipeline.report.tables import NAMES, few_note, sampling_tables
-from pipeline.scoring.score import ScoreConfig, read_clips, score_clips
-from pipeline.training.config import LAST
-from pipeline.training.fit import CURVES
+from pipeline.scoring.score import ScoreConfig, open_clips, score_clips
 from pipeline.training.rows import TrainingRows
+from pipeline.training.train import CURVES
 
 
 def learning_section(folder: Path, head: Path, trained: TrainedHead) -> Section:
@@ -44,15 +45,15 @@ def learning_section(folder: Path, head: Path, trained: TrainedHead) -> Section:
     except (OSError, ValueError) as error:
         raise PredictionsError(f"{head / CURVES}: not readable ({error}); train again.") from error
     path = folder / "learning.png"
-    draw_learning_curve(path, curves, title=f"{trained.description['kind']} on {trained.task}")
-    best = trained.description["best_step"]
-    by = trained.description["train"]["select_by"]
+    draw_learning_curve(path, curves, title=f"{trained.record.kind} on {trained.task}")
+    best = trained.record.best_step
+    by = trained.record.train["select_by"]
     chosen = "the last one" if by == LAST else f"the best on dev by {NAMES[by]}"
     return Section(
         title="Learning",
         texts=[
-            f"{trained.description['num_train']} clips were trained on; step {best} is kept and "
-            f"scored ({chosen}). Dev has {trained.description['num_dev']} clips."
+            f"{trained.record.num_train} clips were trained on; step {best} is kept and "
+            f"scored ({chosen}). Dev has {trained.record.num_dev} clips."
         ],
         pictures=[Picture(caption="Training loss, and scores on dev.", path=path)],
     )
@@ -85,7 +86,7 @@ def sampling_sections(
     *,
     split: str,
     cluster: str,
-    solver: str,
+    options: Any,
     device: str,
 ) -> list[Section]:
     """Return Gen-SER's Table 3 and Fig. 1 for a head that transports; nothing for others.
@@ -97,11 +98,12 @@ def sampling_sections(
         labels: Class index of every row, `UNLABELLED` where it has none.
         split: Whose rows are scored.
         cluster: What intervals resample.
-        solver: Of the figure.
+        options: The head's own section of `score`; its solver is the figure's.
         device: A torch device.
     """
     if not isinstance(trained.head, GenSER):
         return []
+    solver = options.solver
     table = features.manifest.table
     usable = (table["split"] == split).to_numpy() & features.has_features
     rows = np.flatnonzero(usable & (labels != UNLABELLED))
@@ -176,7 +178,7 @@ def _clip_to_show(
     """Return the first of some rows of class 0 that is recognised, else the first; None of none."""
     if not len(rows):
         return None
-    clips = read_clips(features, rows, trained)
+    clips = open_clips(features, rows, trained, device=device)
     scored = score_clips(clips, trained, ScoreConfig(), device=device)
     right = rows[scored.scores.argmax(1) == 0]
     return (int(right[0]), True) if len(right) else (int(rows[0]), False)
