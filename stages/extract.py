@@ -46,8 +46,22 @@ from stages.progress import Progress
     type=click.FloatRange(1),
     help="Audio per batch, padding included; a GPU likes more.",
 )
-@click.option("--num-shards", default=1, show_default=True, help="Jobs that share the work.")
-@click.option("--shard-index", default=0, show_default=True, help="Which of them this is, from 0.")
+@click.option(
+    "--num-jobs",
+    "--num-shards",
+    "num_jobs",
+    default=1,
+    show_default=True,
+    help="Jobs that share the work.",
+)
+@click.option(
+    "--job-index",
+    "--shard-index",
+    "job_index",
+    default=0,
+    show_default=True,
+    help="Which of them this is, from 0.",
+)
 @dry_run_option
 @click.pass_context
 def command(
@@ -60,8 +74,8 @@ def command(
     device: str,
     workers: int,
     batch_seconds: float,
-    num_shards: int,
-    shard_index: int,
+    num_jobs: int,
+    job_index: int,
     dry_run: bool,
 ) -> None:
     """Run the frozen encoder over a manifest's clips and keep every layer in a store.
@@ -76,10 +90,10 @@ def command(
     from pipeline.extraction.encoding import ExtractConfig, bytes_per_clip, check_settings
     from pipeline.extraction.extract import extract
     from pipeline.manifests.manifest import read_manifest, requests
-    from pipeline.store.runs import Job
+    from pipeline.store.turns import Job
 
     config = params_of(context).section("extract", ExtractConfig)
-    job = Job(num_shards=num_shards, shard_index=shard_index)
+    job = Job(num_jobs=num_jobs, index=job_index)
     rows = requests(read_manifest(manifest), by_corpus(audio_roots, "--audio-root"))
     outline = outline_of(config.encoder)
     check_settings(outline, config)
@@ -102,7 +116,7 @@ def command(
             prune=prune,
         )
     if not summary.is_committed:
-        click.echo(f"{store}: this job is done; the last of {num_shards} writes the index.")
+        click.echo(f"{store}: this job is done; the last of {num_jobs} writes the index.")
         return
     counts = ", ".join(f"{n} {outcome}" for outcome, n in summary.outcomes.items())
     click.echo(f"{store}: {counts}")

@@ -95,7 +95,7 @@ def _look_at_audio(
         return f"{read.path}:{read.row_number(row)}: {ids[row]!r}: {what}"
 
     if not decode:
-        paths = requests(read, roots)["path"]
+        paths = requests(read, roots)["source"]
         return [line(i, f"no file {p}") for i, p in enumerate(paths) if not Path(p).is_file()]
     with Progress("clips") as progress:
         found = decode_all(read, roots, workers=workers, reporter=progress)

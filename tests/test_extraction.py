@@ -25,7 +25,7 @@ from pipeline.extraction.extract import Summary, extract
 from pipeline.progress import Silence
 from pipeline.store.planning import Group, plan_groups
 from pipeline.store.reader import FeatureStore
-from pipeline.store.runs import Job
+from pipeline.store.turns import Job
 from pipeline.store.verification import verify_store
 from pipeline.store.writer import ViewWriter
 
@@ -64,7 +64,7 @@ class PlainEncoder(Encoder):
 def table(files: dict[str, Path], **columns: Any) -> pd.DataFrame:
     """Return the requests for these files, one clip each."""
     values = {"start": np.nan, "end": np.nan, "channel": -1, "num_samples": -1, "sample_rate": -1}
-    names = {"utterance_id": list(files), "path": [str(path) for path in files.values()]}
+    names = {"utterance_id": list(files), "source": [str(path) for path in files.values()]}
     return pd.DataFrame({**names, **values, **columns})
 
 
@@ -634,8 +634,7 @@ def test_jobs_one_after_another_in_any_order_give_the_bytes_of_one_run(
     order: tuple[int, ...],
 ) -> None:
     done = [
-        run(table(files), tmp_path / "store", job=Job(num_shards=3, shard_index=index))
-        for index in order
+        run(table(files), tmp_path / "store", job=Job(num_jobs=3, index=index)) for index in order
     ]
     assert [summary.is_committed for summary in done] == [False, False, True]
     assert sum(summary.num_computed for summary in done) == NUM_CLIPS
@@ -648,7 +647,7 @@ def test_jobs_side_by_side_give_the_bytes_of_one_run(
 ) -> None:
     for attempt in range(3):
         root = tmp_path / f"store{attempt}"
-        jobs = [Job(num_shards=3, shard_index=index) for index in range(3)]
+        jobs = [Job(num_jobs=3, index=index) for index in range(3)]
         children = [
             forked(lambda root=root, job=job: run(table(files), root, job=job))  # type: ignore[misc]
             for job in jobs
@@ -663,7 +662,7 @@ def test_a_job_killed_beside_the_others_is_resumed(
     def work(root: Path, index: int, event: int | None) -> None:
         if event is not None:
             kill_at(event)
-        run(table(files), root, job=Job(num_shards=3, shard_index=index))
+        run(table(files), root, job=Job(num_jobs=3, index=index))
 
     for event in range(0, 15, 3):
         root = tmp_path / f"store{event}"
@@ -675,7 +674,7 @@ def test_a_job_killed_beside_the_others_is_resumed(
         codes = [outcome(child) for child in children]
         assert codes[0] == codes[2] == 0
         assert codes[1] in (0, KILLED)
-        run(table(files), root, job=Job(num_shards=3, shard_index=1))
+        run(table(files), root, job=Job(num_jobs=3, index=1))
         assert tree(root) == undisturbed, event
 
 
@@ -683,8 +682,8 @@ def test_a_job_resumed_while_another_is_at_work_goes_on(
     tmp_path: Path, files: dict[str, Path], undisturbed: dict[str, bytes]
 ) -> None:
     root = tmp_path / "store"
-    with halted(table(files), root, job=Job(num_shards=2, shard_index=0)) as child:
-        resumed = Job(num_shards=2, shard_index=1)
+    with halted(table(files), root, job=Job(num_jobs=2, index=0)) as child:
+        resumed = Job(num_jobs=2, index=1)
         assert not run(table(files), root, job=resumed).is_committed
         again = run(table(files), root, job=resumed)
         assert (again.num_computed, again.is_committed) == (0, False)
@@ -701,14 +700,14 @@ def test_a_job_that_another_one_commits_for_tells_the_outcomes_too(
     gate = Gate()
 
     def work() -> None:
-        job = Job(num_shards=2, shard_index=0)
+        job = Job(num_jobs=2, index=0)
         summary = run(requests, root, reporter=gate, job=job)
         assert summary.is_committed
         assert summary.outcomes == {"ok": 4}
 
     child = forked(work)
     os.read(gate.arrived, 1)
-    other = run(requests, root, job=Job(num_shards=2, shard_index=1))
+    other = run(requests, root, job=Job(num_jobs=2, index=1))
     assert other.is_committed
     os.write(gate.pass_on, b"x")
     assert outcome(child) == 0
@@ -722,7 +721,7 @@ def test_a_job_resumed_just_before_another_commits_computes_nothing_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     root = tmp_path / "store"
-    jobs = [Job(num_shards=2, shard_index=index) for index in range(2)]
+    jobs = [Job(num_jobs=2, index=index) for index in range(2)]
     run(table(files), root, job=jobs[1])
     gate = Gate()
     child = forked(lambda: run(table(files), root, reporter=gate, job=jobs[0]))
@@ -756,7 +755,7 @@ def test_a_job_killed_in_its_commit_hinders_no_other(
     tmp_path: Path, files: dict[str, Path], undisturbed: dict[str, bytes]
 ) -> None:
     root = tmp_path / "store"
-    jobs = [Job(num_shards=3, shard_index=index) for index in range(3)]
+    jobs = [Job(num_jobs=3, index=index) for index in range(3)]
     for job in jobs[1:]:
         run(table(files), root, job=job)
 
@@ -786,24 +785,24 @@ def test_jobs_of_another_manifest_are_refused_meanwhile(
     tmp_path: Path, files: dict[str, Path], undisturbed: dict[str, bytes]
 ) -> None:
     root = tmp_path / "store"
-    with halted(table(files), root, job=Job(num_shards=2, shard_index=0)) as child:
+    with halted(table(files), root, job=Job(num_jobs=2, index=0)) as child:
         for requests, job in (
-            (table(files).iloc[:3], Job(num_shards=2, shard_index=1)),
-            (table(files), Job(num_shards=3, shard_index=1)),
+            (table(files).iloc[:3], Job(num_jobs=2, index=1)),
+            (table(files), Job(num_jobs=3, index=1)),
             (table(files), Job()),
         ):
             with pytest.raises(FeatureStoreError, match="manifest, parameters and --num-shards"):
                 run(requests, root, job=job)
         with pytest.raises(FeatureStoreError, match="another run is writing this store"):
-            run(table(files), root, job=Job(num_shards=2, shard_index=0))
+            run(table(files), root, job=Job(num_jobs=2, index=0))
     assert outcome(child) == 0
-    run(table(files), root, job=Job(num_shards=2, shard_index=1))
+    run(table(files), root, job=Job(num_jobs=2, index=1))
     assert tree(root) == undisturbed
 
 
 def test_a_job_index_beyond_the_jobs_is_refused() -> None:
     with pytest.raises(ParamsError, match="--shard-index: 3 is not one of 0 to 2"):
-        Job(num_shards=3, shard_index=3)
+        Job(num_jobs=3, index=3)
 
 
 # Disks

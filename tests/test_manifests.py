@@ -349,7 +349,7 @@ def manifest_of(tmp_path: Path) -> Manifest:
 def test_requests_find_each_corpus_under_its_own_root(tmp_path: Path) -> None:
     manifest = manifest_of(tmp_path)
     found = requests(manifest, {"two": Path("/second"), "": Path("/first")})
-    assert found["path"].tolist() == ["/first/x/a.wav", "/first/x/b.wav", "/second/x/ç.wav"]
+    assert found["source"].tolist() == ["/first/x/a.wav", "/first/x/b.wav", "/second/x/ç.wav"]
     assert found["utterance_id"].tolist() == manifest.store_ids
     assert found["channel"].tolist() == [1, -1, 2]
 

@@ -239,8 +239,8 @@ def test_a_shard_that_points_out_of_itself_is_refused(
     [
         (lambda file: file.attrs.pop("format"), "not a shard of a feature store"),
         (
-            lambda file: file.attrs.__setitem__("format_version", 2),
-            "shard format 2, this genser reads 1; install the version that wrote it",
+            lambda file: file.attrs.__setitem__("format_version", 3),
+            "shard format 3, this genser reads 1 and 2; install the version that wrote it",
         ),
         (lambda file: file.__delitem__("clips/row"), "cannot be read as HDF5 .*no 'clips/row'"),
         (lambda file: file.__delitem__("clips"), "cannot be read as HDF5"),

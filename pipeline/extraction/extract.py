@@ -29,7 +29,7 @@ from pipeline.provenance import package_versions
 from pipeline.store.format import Shard
 from pipeline.store.planning import Group, plan_groups
 from pipeline.store.recipe import Recipe
-from pipeline.store.runs import Job, Run, enter_run
+from pipeline.store.turns import Job, Turn, enter_turn
 from pipeline.store.views import CLIP_COLUMNS, LAYERS
 from pipeline.store.writer import ViewWriter
 
@@ -95,9 +95,9 @@ def extract(
     recipe = make_recipe(encoder, config)
     provenance = {"encoder": config.encoder, "versions": package_versions()}
     job = job or Job()
-    plan_key = [requests.drop(columns="path").to_json(orient="values"), dict(recipe)]
-    with enter_run(root, job=job, plan_key=plan_key) as run, _pool(workers) as executor:
-        with run.settled():
+    plan_key = [requests.drop(columns="source").to_json(orient="values"), dict(recipe)]
+    with enter_turn(root, job=job, plan_key=plan_key) as turn, _pool(workers) as executor:
+        with turn.settled():
             writer = ViewWriter(root, LAYERS, recipe, provenance)
 
         def plan() -> list[Group]:
@@ -105,13 +105,13 @@ def extract(
                 writer,
                 requests,
                 rows_per_shard=config.rows_per_shard,
-                digests_of=lambda paths: list(executor.map(file_digest, paths)),
-                may_adopt=run.alone,
+                digests_of=lambda sources: list(executor.map(file_digest, map(Path, sources))),
+                may_adopt=turn.alone,
             )
 
         groups = plan()
-        run.share()
-        with run.settled():
+        turn.share()
+        with turn.settled():
             if writer.refresh():  # the other jobs have committed while this one planned
                 groups = plan()
         mine = [g for g in groups if job.owns(g.number) and not g.is_finished]
@@ -130,7 +130,7 @@ def extract(
             seconds = float(shard.clips["duration"].sum())
             audio_s += seconds
             reporter.advance(len(group.requests), seconds)
-        is_committed = _commit(run, writer, groups, requests, prune=prune)
+        is_committed = _commit(turn, writer, groups, requests, prune=prune)
     return Summary(
         outcomes=_count_outcomes(writer, requests) if is_committed else {},
         num_computed=num_todo,
@@ -239,16 +239,16 @@ def _clip_table(
 
 
 def _commit(
-    run: Run, writer: ViewWriter, groups: Sequence[Group], requests: pd.DataFrame, *, prune: bool
+    turn: Turn, writer: ViewWriter, groups: Sequence[Group], requests: pd.DataFrame, *, prune: bool
 ) -> bool:
     """Commit if every shard of the plan is there; return whether the store now holds it."""
-    with run.settled():
+    with turn.settled():
         # Another job may have found the plan complete before this one.
         numbers = [] if writer.refresh() else [group.number for group in groups]
         if set(numbers) - set(writer.published()):
             return False
         writer.commit(numbers, keep=frozenset(requests["utterance_id"]) if prune else None)
-        run.close_plan()
+        turn.close_plan()
         return True
 
 

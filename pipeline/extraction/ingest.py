@@ -21,7 +21,7 @@ from pipeline.provenance import package_versions
 from pipeline.store.format import Shard
 from pipeline.store.planning import REQUEST_COLUMNS, plan_groups
 from pipeline.store.recipe import Recipe
-from pipeline.store.runs import Job, enter_run
+from pipeline.store.turns import Job, enter_turn
 from pipeline.store.views import CLIP_COLUMNS, LAYERS
 from pipeline.store.writer import ViewWriter
 
@@ -107,11 +107,11 @@ def ingest(table: FeatureTable, root: Path, config: IngestConfig, reporter: Repo
     recipe = make_recipe(table, config)
     digests = [sha256_bytes(row.tobytes()) for row in table.features]
     places = dict(zip(table.utterance_ids, range(len(digests)), strict=True))
-    # The planner knows clips by a path; here it is the row's number in the table.
+    # The source of a clip is its row in the table, by number.
     requests = pd.DataFrame(
         {
             "utterance_id": table.utterance_ids,
-            "path": [str(i) for i in range(len(digests))],
+            "source": [str(i) for i in range(len(digests))],
             "start": np.nan,
             "end": np.nan,
             "channel": -1,
@@ -120,14 +120,14 @@ def ingest(table: FeatureTable, root: Path, config: IngestConfig, reporter: Repo
         }
     )[list(REQUEST_COLUMNS)]
     key = [fingerprint(digests), table.utterance_ids, dict(recipe)]
-    with enter_run(root, job=Job(), plan_key=key):
+    with enter_turn(root, job=Job(), plan_key=key):
         provenance = {"versions": package_versions()}
         writer = ViewWriter(root, LAYERS, recipe, provenance)
         groups = plan_groups(
             writer,
             requests,
             rows_per_shard=config.rows_per_shard,
-            digests_of=lambda paths: [digests[int(str(path))] for path in paths],
+            digests_of=lambda sources: [digests[int(source)] for source in sources],
             may_adopt=True,
         )
         todo = [group for group in groups if not group.is_finished]

@@ -187,7 +187,7 @@ def requests(manifest: Manifest, audio_roots: Mapping[str, Path]) -> pd.DataFram
         )
     paths = table["corpus"].map({c: f"{root}/" for c, root in roots.items()}) + table["path"]
     columns = table[["start", "end", "channel", "num_samples", "sample_rate"]]
-    return pd.DataFrame({"utterance_id": manifest.store_ids, "path": paths}).join(columns)
+    return pd.DataFrame({"utterance_id": manifest.store_ids, "source": paths}).join(columns)
 
 
 def _typed(raw: pd.DataFrame, problems: Problems) -> pd.DataFrame:

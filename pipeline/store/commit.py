@@ -24,7 +24,7 @@ from pipeline.files import (
     writing,
 )
 from pipeline.parquet import table_bytes
-from pipeline.store.views import CLIP_COLUMNS
+from pipeline.store.views import CLIP_COLUMNS, LAYERS
 
 FORMAT = "genser-store"
 FORMAT_VERSION = 1
@@ -77,6 +77,11 @@ class Catalogue:
     def shard_numbers(self, view: str) -> list[int]:
         """Return the numbers of a view's committed shards, ascending."""
         return sorted(shards_in(self.digests, view))
+
+    def files_of(self, view: str) -> dict[str, str]:
+        """Return the digests of a view's files, by their names within its folder."""
+        prefix = f"views/{view}/"
+        return {n.removeprefix(prefix): d for n, d in self.digests.items() if n.startswith(prefix)}
 
 
 def shards_in(names: Iterable[str], view: str) -> dict[int, str]:
@@ -202,26 +207,35 @@ def checked_bytes(root: Path, name: str, catalogue: Catalogue) -> bytes:
 def join_index(records: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the index of a store: one row per clip, with shard and row of each view.
 
+    What the views share of a clip is what `layers` says of it, and without that the first view by
+    name: a view that lags behind the audio is told by its own table, see `outcomes_of`.
+
     Args:
         records: For each view its clips: `CLIP_COLUMNS` and `shard`, unique in utterance_id.
     """
     kinds: dict[Any, Any] = {c: CLIP_COLUMNS[c] for c in SHARED_COLUMNS}
-    if not records:
+    views = sorted(records, key=lambda view: (view != LAYERS, view))
+    if not views:
         return pd.DataFrame({c: pd.Series(dtype=kind) for c, kind in kinds.items()})
-    index = pd.DataFrame({"utterance_id": pd.Series(dtype="str")}).set_index("utterance_id")
-    for frame in records.values():
-        index = frame[SHARED_COLUMNS].set_index("utterance_id").combine_first(index)
-    for view, frame in records.items():
-        keyed = frame.set_index("utterance_id")
+    shared = pd.concat([records[view][SHARED_COLUMNS] for view in views], ignore_index=True)
+    index = shared.drop_duplicates("utterance_id").set_index("utterance_id").sort_index()
+    for view in sorted(views):
+        keyed = records[view].set_index("utterance_id")
         index[f"{view}.shard"] = keyed["shard"].astype("Int32")
         rows = keyed["row"].astype("Int32")
         index[f"{view}.row"] = rows.mask(rows < 0)
-    index = index.sort_index().reset_index()
-    return index[[*SHARED_COLUMNS, *(c for c in index if c not in SHARED_COLUMNS)]].astype(kinds)
+    return index.reset_index().astype(kinds)
+
+
+def outcomes_of(records: pd.DataFrame, view: str) -> pd.DataFrame:
+    """Return a view's outcomes table: of `layers` what the index has not, of others everything."""
+    return records[OUTCOME_COLUMNS] if view == LAYERS else records
 
 
 def split_index(index: pd.DataFrame, outcomes: pd.DataFrame, view: str) -> pd.DataFrame:
-    """Return the records of one view, the inverse of `join_index`."""
+    """Return the records of one view from its outcomes table, and the index where that needs it."""
+    if "file_digest" in outcomes:  # it stands on its own
+        return outcomes
     records = index[index[f"{view}.shard"].notna()].merge(outcomes, on="utterance_id")
     records["row"] = records[f"{view}.row"].fillna(-1).astype("int32")
     return records[[*CLIP_COLUMNS, "shard"]]

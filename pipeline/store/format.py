@@ -2,12 +2,13 @@
 
 A shard is one unit of finished work: the clips it was made from, failed ones too, and the features
 of those that have any. Written in memory, it meets the disk as plain bytes under one digest; read
-in memory, what was hashed is what HDF5 sees.
+in memory, what was hashed is what HDF5 sees. Dense features are format 1, ragged ones format 2.
 """
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +19,11 @@ import pandas as pd
 from pipeline.errors import FeatureStoreError
 from pipeline.files import canonical_json
 from pipeline.store.recipe import Recipe
-from pipeline.store.views import CLIP_COLUMNS
+from pipeline.store.views import CLIP_COLUMNS, NUM_FRAMES
 
 FORMAT = "genser-shard"
-FORMAT_VERSION = 1
+DENSE, RAGGED = 1, 2  # the versions of the format
+FRAMES_PER_CHUNK = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,33 +31,49 @@ class Shard:
     """A finished piece of a view.
 
     Attributes:
-        clips: One row per clip, columns `CLIP_COLUMNS`, in manifest order.
-        features: The features of the clips whose `row` is not -1, shape (N, ...).
+        clips: One row per clip, columns `CLIP_COLUMNS`, in manifest order; as read, a ragged
+            shard's have `num_frames` beside.
+        features: The features of the clips whose `row` is not -1, shape (N, ...); ragged, the
+            frames of one clip after another, shape (sum T, R, D).
         recipe: What the features were made with.
         provenance: Versions and names that are recorded and not compared.
+        offsets: Of a ragged shard, shape (N + 1,): the clip in `row` p has the frames
+            `offsets[p]` to `offsets[p + 1]`. None: dense.
     """
 
     clips: pd.DataFrame
     features: np.ndarray
     recipe: Recipe
     provenance: Mapping[str, Any]
+    offsets: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.offsets is not None:
+            _require_offsets(self.offsets, len(self.features), "a shard")
 
 
 def shard_bytes(shard: Shard) -> bytes:
     """Return the shard as the bytes of an HDF5 file; equal shards give equal bytes."""
     with h5py.File("shard.h5", "w", driver="core", backing_store=False) as file:
         file.attrs["format"] = FORMAT
-        file.attrs["format_version"] = FORMAT_VERSION
+        file.attrs["format_version"] = DENSE if shard.offsets is None else RAGGED
         file.attrs["recipe"] = canonical_json(shard.recipe)
         file.attrs["provenance"] = canonical_json(shard.provenance)
-        # One row a chunk: a random clip is one read; Fletcher-32 guards each.
-        chunks = (1, *shard.features.shape[1:]) if shard.features.size else None
+        # Dense, a random clip is one read; Fletcher-32 guards each chunk.
+        length = 1 if shard.offsets is None else min(FRAMES_PER_CHUNK, len(shard.features))
+        chunks = (length, *shard.features.shape[1:]) if shard.features.size else None
         file.create_dataset(
             "features", data=shard.features, chunks=chunks, fletcher32=chunks is not None
         )
+        table = shard.clips
+        columns = dict(CLIP_COLUMNS)
+        if shard.offsets is not None:
+            file.create_dataset("offsets", data=shard.offsets.astype(np.int64))
+            table = table.assign(num_frames=_num_frames(table, shard.offsets))
+            columns |= NUM_FRAMES
         clips = file.create_group("clips")
-        for name, kind in CLIP_COLUMNS.items():
-            values = shard.clips[name]
+        for name, kind in columns.items():
+            values = table[name]
             if kind == "str":
                 clips.create_dataset(name, data=values.tolist(), dtype=h5py.string_dtype())
             else:
@@ -64,38 +82,132 @@ def shard_bytes(shard: Shard) -> bytes:
         return bytes(file.id.get_file_image())
 
 
-def read_shard_bytes(data: bytes, where: object) -> Shard:
-    """Read what `shard_bytes` wrote; call it only on bytes whose digest has been checked.
+class OpenShard:
+    """A shard in memory, of which only what is asked for is read.
+
+    Attributes:
+        recipe: What the features were made with.
+        provenance: What was recorded beside.
+        offsets: As in `Shard`; None where it is dense.
+    """
+
+    def __init__(self, file: h5py.File, where: object) -> None:
+        self._file = file
+        self._where = where
+        if file.attrs.get("format") != FORMAT:
+            raise FeatureStoreError(
+                f"{where}: not a shard of a feature store; extract into another --store."
+            )
+        version = int(file.attrs["format_version"])
+        if version not in (DENSE, RAGGED):
+            raise FeatureStoreError(
+                f"{where}: shard format {version}, this genser reads {DENSE} and {RAGGED}; "
+                "install the version that wrote it, or extract again."
+            )
+        self.recipe: Recipe = json.loads(file.attrs["recipe"])
+        self.provenance: dict[str, Any] = json.loads(file.attrs["provenance"])
+        self._features = _own_dataset(file, "features", where)
+        self.offsets: np.ndarray | None = None
+        if version == RAGGED:
+            self.offsets = _own_dataset(file, "offsets", where)[()]
+            _require_offsets(self.offsets, len(self._features), where)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one clip's features, or of one frame's."""
+        return tuple(self._features.shape[1:])
+
+    def whole(self) -> Shard:
+        """Return everything."""
+        columns = dict(CLIP_COLUMNS) | (NUM_FRAMES if self.offsets is not None else {})
+        clips = {
+            name: _column(_own_dataset(self._file, f"clips/{name}", self._where), kind)
+            for name, kind in columns.items()
+        }
+        return Shard(
+            clips=pd.DataFrame(clips),
+            features=self._features[()],
+            recipe=self.recipe,
+            provenance=self.provenance,
+            offsets=self.offsets,
+        )
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Return the features of clips of a dense shard, shape (len(rows), ...)."""
+        unique, inverse = np.unique(rows, return_inverse=True)
+        self._require_within(unique, len(self._features))
+        found = np.empty((len(unique), *self.shape), self._features.dtype)
+        # Neighbours in one read: h5py is slow where it is given a list of rows.
+        for run in np.split(np.arange(len(unique)), np.flatnonzero(np.diff(unique) > 1) + 1):
+            if len(run):
+                found[run] = self._features[unique[run[0]] : unique[run[-1]] + 1]
+        return found[inverse]
+
+    def read_frames(self, row: int) -> np.ndarray:
+        """Return the frames of one clip of a ragged shard, shape (T, R, D)."""
+        assert self.offsets is not None
+        self._require_within(np.array([row]), len(self.offsets) - 1)
+        frames: np.ndarray = self._features[self.offsets[row] : self.offsets[row + 1]]
+        return frames
+
+    def _require_within(self, rows: np.ndarray, number: int) -> None:
+        outside = rows[(rows < 0) | (rows >= number)]
+        if len(outside):
+            raise FeatureStoreError(
+                f"{self._where}: has no row {outside[0]}, only {number}; run 'genser verify "
+                "--repair' on the store, then extract."
+            )
+
+
+@contextmanager
+def open_shard(data: bytes, where: object) -> Iterator[OpenShard]:
+    """Open what `shard_bytes` wrote; call it only on bytes whose digest has been checked.
 
     Raises:
         FeatureStoreError: If it is not a shard, of another version, or points outside itself.
     """
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            if file.attrs.get("format") != FORMAT:
-                raise FeatureStoreError(f"{where}: not a shard of a feature store.")
-            version = int(file.attrs["format_version"])
-            if version != FORMAT_VERSION:
-                raise FeatureStoreError(
-                    f"{where}: shard format {version}, this genser reads {FORMAT_VERSION}; "
-                    "install the version that wrote it, or extract again."
-                )
-            features = _own_dataset(file, "features", where)[()]
-            columns = {
-                name: _column(_own_dataset(file, f"clips/{name}", where), kind)
-                for name, kind in CLIP_COLUMNS.items()
-            }
-            return Shard(
-                clips=pd.DataFrame(columns),
-                features=features,
-                recipe=json.loads(file.attrs["recipe"]),
-                provenance=json.loads(file.attrs["provenance"]),
-            )
+            yield OpenShard(file, where)
     except (OSError, KeyError, RuntimeError) as error:
         raise FeatureStoreError(
             f"{where}: cannot be read as HDF5 ({error}); run 'genser verify --repair' on the "
             "store, then extract."
         ) from error
+
+
+def read_shard_bytes(data: bytes, where: object) -> Shard:
+    """Read a shard whole.
+
+    Raises:
+        FeatureStoreError: As `open_shard`.
+    """
+    with open_shard(data, where) as shard:
+        return shard.whole()
+
+
+def _require_offsets(offsets: np.ndarray, num_frames: int, where: object) -> None:
+    is_sound = (
+        offsets.ndim == 1
+        and offsets.dtype == np.int64
+        and len(offsets) > 0
+        and offsets[0] == 0
+        and offsets[-1] == num_frames
+        and bool((np.diff(offsets) >= 0).all())
+    )
+    if not is_sound:
+        raise FeatureStoreError(
+            f"{where}: its offsets do not run from 0 to its {num_frames} frames as int64; "
+            "extract it again."
+        )
+
+
+def _num_frames(clips: pd.DataFrame, offsets: np.ndarray) -> np.ndarray:
+    """Return the number of frames of each clip, 0 for those without."""
+    rows = clips["row"].to_numpy()
+    lengths = np.append(np.diff(offsets), 0)  # row -1 takes the last
+    result: np.ndarray = lengths[rows]
+    return result
 
 
 def _own_dataset(file: h5py.File, name: str, where: object) -> h5py.Dataset:

@@ -7,7 +7,6 @@ reached: that is what makes a resumed run end with the bytes of an undisturbed o
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
-from pathlib import Path
 
 import pandas as pd
 
@@ -16,11 +15,20 @@ from pipeline.store.format import Shard
 from pipeline.store.views import SEGMENT_COLUMNS
 from pipeline.store.writer import ViewWriter
 
-# What a plan knows of a clip: columns of the table of requests. `num_samples` and `sample_rate` are
+# What a plan knows of a clip: columns of the table of requests. `source` is what its features are
+# made from, a file or whatever `digests_of` knows by that text; `num_samples` and `sample_rate` are
 # what the manifest promises, -1 where it does not.
-REQUEST_COLUMNS = ("utterance_id", "path", "start", "end", "channel", "num_samples", "sample_rate")
+REQUEST_COLUMNS = (
+    "utterance_id",
+    "source",
+    "start",
+    "end",
+    "channel",
+    "num_samples",
+    "sample_rate",
+)
 
-Digests = Callable[[Sequence[Path]], list[str]]
+Digests = Callable[[Sequence[str]], list[str]]
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ def plan_groups(
         writer: The view to add to.
         requests: The manifest's clips, unique in utterance_id.
         rows_per_shard: Clips per shard.
-        digests_of: Gives the SHA-256 of files, "" for one that cannot be read.
+        digests_of: Gives the digests of sources, "" for one that cannot be read.
         may_adopt: Whether shards of an earlier, different plan are committed first.
     """
     groups = _match(writer, requests, rows_per_shard, digests_of)
@@ -123,6 +131,6 @@ def _same_clips(requests: pd.DataFrame, recorded: pd.DataFrame, digests_of: Dige
     same &= kept_promise | (recorded["outcome"] != OK)
     same &= same_promise | (recorded["outcome"] != LENGTH_MISMATCH)
     if same.any():
-        digests = digests_of([Path(p) for p in requests["path"][same]])
+        digests = digests_of(requests["source"][same].tolist())
         same[same] = recorded["file_digest"][same].to_numpy() == digests
     return same

@@ -9,9 +9,11 @@ wrong number.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +31,7 @@ from pipeline.store.commit import (
     shard_name,
     split_index,
 )
-from pipeline.store.format import Shard, read_shard_bytes
+from pipeline.store.format import OpenShard, Shard, open_shard
 from pipeline.store.recipe import Recipe
 
 
@@ -45,7 +47,7 @@ class View:
     def __init__(self, root: Path, name: str, catalogue: Catalogue, index: pd.DataFrame) -> None:
         self.root = root
         self.name = name
-        self._catalogue = catalogue
+        self._contents = catalogue
         description = json.loads(checked_bytes(root, recipe_name(name), catalogue))
         self.recipe: Recipe = description["recipe"]
         self.provenance: dict[str, object] = description["provenance"]
@@ -58,12 +60,13 @@ class View:
         return fingerprint(self.recipe)
 
     @cached_property
-    def _places(self) -> pd.DataFrame:
-        return self.records.set_index("utterance_id")[["shard", "row", "outcome", "message"]]
+    def _keyed(self) -> pd.DataFrame:
+        return self.records.set_index("utterance_id")
 
     def lookup(self, utterance_ids: Sequence[str]) -> pd.DataFrame:
         """Return shard, row, outcome and message of each id; all missing where it is unknown."""
-        return self._places.reindex(list(utterance_ids))
+        columns = ["shard", "row", "outcome", "message"]
+        return self._keyed[columns].reindex(list(utterance_ids))
 
     def shard(self, number: int) -> Shard:
         """Read one shard whole.
@@ -71,21 +74,97 @@ class View:
         Raises:
             FeatureStoreError: If it is damaged or was made with another recipe.
         """
-        name = shard_name(self.name, number)
-        shard = read_shard_bytes(checked_bytes(self.root, name, self._catalogue), self.root / name)
-        if fingerprint(shard.recipe) != self.fingerprint:
-            raise FeatureStoreError(f"{self.root / name}: made with another recipe than the view.")
-        return shard
+        with self._open(number) as shard:
+            return shard.whole()
+
+    @property
+    def is_ragged(self) -> bool:
+        """Whether a clip's features are frames, of another number for each clip."""
+        return "num_frames" in self.records
+
+    @cached_property
+    def digest(self) -> str:
+        """One digest of everything the view says: recipe, outcomes and shards; reads no shard."""
+        files = self._contents.files_of(self.name)
+        return fingerprint([self.fingerprint, files])
+
+    @property
+    def fit_ids(self) -> frozenset[str]:
+        """The ids of the clips that a derived view was fitted on; none where nothing was."""
+        ids: Any = self.provenance.get("fit_ids", [])
+        return frozenset(ids)
+
+    @cached_property
+    def feature_shape(self) -> tuple[int, ...]:
+        """The shape (L, D) of a clip's features, or (R, D) of a frame's; opens one shard at most.
+
+        Raises:
+            FeatureStoreError: If no clip has features, or the shard is damaged.
+        """
+        usable = self.records[self.records["row"] >= 0]
+        if usable.empty:
+            raise FeatureStoreError(
+                f"{self.root}: no clip of view {self.name!r} has features; 'genser inspect' says "
+                "why."
+            )
+        with self._open(int(usable["shard"].iloc[0])) as shard:
+            return shard.shape
+
+    def num_frames(self, utterance_ids: Sequence[str]) -> np.ndarray:
+        """Return how many frames each clip of a ragged view has, shape (N,); opens no shard.
+
+        Raises:
+            FeatureStoreError: If the view is dense, or an id has no features.
+        """
+        self._require_kind(ragged=True)
+        lengths: np.ndarray = self._locate(utterance_ids)["num_frames"].to_numpy(dtype=np.int64)
+        return lengths
 
     def read(self, utterance_ids: Sequence[str]) -> np.ndarray:
         """Return the features of clips, in the order asked, shape (N, L, D).
 
-        Each shard is read once, so memory is the result and one shard.
+        Each shard is hashed whole and read where its clips are, so memory is the result and one
+        shard.
 
         Raises:
-            FeatureStoreError: If an id has no features, or a shard is damaged.
+            FeatureStoreError: If the view is ragged, an id has no features, or a shard is damaged.
         """
-        places = self.lookup(utterance_ids).reset_index(drop=True)
+        self._require_kind(ragged=False)
+        places = self._locate(utterance_ids)
+        result: np.ndarray | None = None
+        for number, group in places.groupby("shard"):
+            with self._open(int(number)) as shard:
+                features = shard.read(group["row"].to_numpy(dtype=np.int64))
+            if result is None:
+                result = np.empty((len(places), *features.shape[1:]), features.dtype)
+            result[group.index.to_numpy()] = features
+        return np.empty((0, 0, 0), np.float32) if result is None else result
+
+    def read_ragged(
+        self, utterance_ids: Sequence[str], layers: Sequence[int] | None = None
+    ) -> list[np.ndarray]:
+        """Return the frames of clips, in the order asked, each of shape (T, R, D).
+
+        Args:
+            utterance_ids: The clips.
+            layers: Positions along R to keep, in this order; None keeps all.
+
+        Raises:
+            FeatureStoreError: If the view is dense, an id has no features, or a shard is damaged.
+        """
+        self._require_kind(ragged=True)
+        places = self._locate(utterance_ids)
+        result: list[np.ndarray] = [np.empty(0)] * len(places)
+        for number, group in places.groupby("shard"):
+            with self._open(int(number)) as shard:
+                for i, row in zip(group.index, group["row"], strict=True):
+                    frames = shard.read_frames(int(row))
+                    result[i] = frames if layers is None else frames[:, list(layers)]
+        return result
+
+    def _locate(self, utterance_ids: Sequence[str]) -> pd.DataFrame:
+        """Return the records of clips, in the order asked, all of which have features."""
+        places = self._keyed.reindex(list(utterance_ids)).reset_index(drop=True)
         absent = places["row"].isna() | (places["row"] < 0)
         if absent.any():
             first = int(np.argmax(absent.to_numpy()))
@@ -95,13 +174,27 @@ class View:
                 f"{self.root}: {int(absent.sum())} of {len(places)} clips have no features; the "
                 f"first, {utterance_ids[first]!r}, {what}; leave them out or extract them."
             )
-        result: np.ndarray | None = None
-        for number, group in places.groupby("shard"):
-            features = self.shard(int(number)).features
-            if result is None:
-                result = np.empty((len(places), *features.shape[1:]), features.dtype)
-            result[group.index.to_numpy()] = features[group["row"].to_numpy(dtype=np.int64)]
-        return np.empty((0, 0, 0), np.float32) if result is None else result
+        return places
+
+    def _require_kind(self, *, ragged: bool) -> None:
+        if self.is_ragged != ragged:
+            kinds = ("dense", "ragged")
+            raise FeatureStoreError(
+                f"{self.root}: view {self.name!r} is {kinds[self.is_ragged]}, wanted a "
+                f"{kinds[ragged]} one; name another view."
+            )
+
+    @contextmanager
+    def _open(self, number: int) -> Iterator[OpenShard]:
+        name = shard_name(self.name, number)
+        data = checked_bytes(self.root, name, self._contents)
+        with open_shard(data, self.root / name) as shard:
+            if fingerprint(shard.recipe) != self.fingerprint:
+                raise FeatureStoreError(
+                    f"{self.root / name}: made with another recipe than the view; run 'genser "
+                    f"verify {self.root} --repair', then extract."
+                )
+            yield shard
 
 
 class FeatureStore:

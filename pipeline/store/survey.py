@@ -28,7 +28,7 @@ from pipeline.store.commit import (
 )
 from pipeline.store.format import Shard, read_shard_bytes
 from pipeline.store.locks import is_held
-from pipeline.store.runs import RUN_LOCK, left_overs
+from pipeline.store.turns import RUN_LOCK, left_overs
 
 CLAIM = re.compile(rb'"([\w./-]+)": ?"([0-9a-f]{64})"')
 

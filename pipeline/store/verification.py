@@ -12,12 +12,12 @@ from pipeline.store.commit import (
     CATALOGUE,
     INDEX,
     NEXT,
-    OUTCOME_COLUMNS,
     Catalogue,
     commit,
     finish_commit,
     index_bytes,
     outcomes_name,
+    outcomes_of,
     recipe_name,
     shard_name,
     shards_in,
@@ -25,8 +25,8 @@ from pipeline.store.commit import (
 )
 from pipeline.store.format import read_shard_bytes
 from pipeline.store.locks import FileLock, hold, is_held
-from pipeline.store.runs import RUN_LOCK
 from pipeline.store.survey import Survey, survey_store
+from pipeline.store.turns import RUN_LOCK
 from pipeline.store.writer import merged, recipe_bytes
 
 
@@ -135,7 +135,7 @@ def _recovered(survey: Survey) -> tuple[Catalogue, dict[str, bytes]]:
         fingerprints[view] = json.loads(recipe)["fingerprint"]
         records[view] = _records(survey, view)
         tables[recipe_name(view)] = recipe
-        tables[outcomes_name(view)] = table_bytes(records[view][OUTCOME_COLUMNS])
+        tables[outcomes_name(view)] = table_bytes(outcomes_of(records[view], view))
     digests = shards | {name: sha256_bytes(data) for name, data in tables.items()}
     if fingerprints or survey.faults:
         tables[INDEX] = index_bytes(records, digests)

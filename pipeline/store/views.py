@@ -1,10 +1,12 @@
-"""What a store can hold: the views, the table of clips, and what can become of a clip.
+"""What a store can hold: the views, and the table of clips.
 
 The `layers` view is (N, L, D): row 0 is the encoder's input, row k the output of block k, row L-1
-the normalised last output, each averaged over the valid frames of one clip.
+the normalised last output, each averaged over the valid frames of one clip. The `frames` view is
+ragged, (T, R, D) for each clip: the frames themselves, of chosen layers.
 """
 
 LAYERS = "layers"
+FRAMES = "frames"
 
 # What identifies a clip's audio, in every table that names clips; channel -1 means mixed down, an
 # absent start or end is NaN.
@@ -25,3 +27,6 @@ CLIP_COLUMNS: dict[str, str] = {
     "message": "str",
     "row": "int32",  # row of the shard's features, -1 without features
 }
+
+# Of ragged views, beside those.
+NUM_FRAMES = {"num_frames": "int64"}  # 0 without features

@@ -18,11 +18,11 @@ from pipeline.files import fingerprint, publish_bytes, sha256_bytes, writing
 from pipeline.parquet import table_bytes
 from pipeline.store.commit import (
     INDEX,
-    OUTCOME_COLUMNS,
     Catalogue,
     commit,
     index_bytes,
     outcomes_name,
+    outcomes_of,
     read_catalogue,
     recipe_name,
     shard_name,
@@ -35,7 +35,7 @@ from pipeline.store.views import CLIP_COLUMNS
 
 
 class ViewWriter:
-    """The writing side of one view; only within `pipeline.store.runs.enter_run`.
+    """The writing side of one view; only within `pipeline.store.turns.enter_turn`.
 
     Raises:
         FeatureStoreError: If the view was made with another recipe, or is damaged.
@@ -162,7 +162,7 @@ class ViewWriter:
         for name in shards_in(digests, self.view).values():
             if name not in live:
                 del digests[name]
-        tables = {outcomes_name(self.view): table_bytes(records[OUTCOME_COLUMNS])}
+        tables = {outcomes_name(self.view): table_bytes(outcomes_of(records, self.view))}
         if self.view not in self.catalogue.fingerprints:
             tables[recipe_name(self.view)] = recipe_bytes(self.recipe, self.provenance)
         digests |= {name: sha256_bytes(data) for name, data in tables.items()}

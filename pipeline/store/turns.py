@@ -30,30 +30,30 @@ JOIN_WAIT_S = 600.0  # the first job hashes the files of known clips before it l
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One of the `num_shards` jobs that share a plan; job `shard_index` counts from 0."""
+    """One of the `num_jobs` jobs that share a plan; job `index` counts from 0."""
 
-    num_shards: int = 1
-    shard_index: int = 0
+    num_jobs: int = 1
+    index: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.shard_index < self.num_shards:
+        if not 0 <= self.index < self.num_jobs:
             raise ParamsError(
-                f"--shard-index: {self.shard_index} is not one of 0 to {self.num_shards - 1}, the "
-                f"jobs that --num-shards {self.num_shards} makes."
+                f"--shard-index: {self.index} is not one of 0 to {self.num_jobs - 1}, the "
+                f"jobs that --num-shards {self.num_jobs} makes."
             )
 
     @property
     def is_whole(self) -> bool:
         """Whether this job does the whole plan."""
-        return self.num_shards == 1
+        return self.num_jobs == 1
 
     def owns(self, number: int) -> bool:
         """Say whether the shard is this job's to make."""
-        return number % self.num_shards == self.shard_index
+        return number % self.num_jobs == self.index
 
 
-class Run:
-    """A right to write, as long as `enter_run` lasts.
+class Turn:
+    """A right to write, as long as `enter_turn` lasts.
 
     Attributes:
         alone: Whether no other process may write now.
@@ -94,7 +94,7 @@ class Run:
 
 
 @contextmanager
-def enter_run(root: Path, *, job: Job, plan_key: object) -> Iterator[Run]:
+def enter_turn(root: Path, *, job: Job, plan_key: object) -> Iterator[Turn]:
     """Take the right to write a store and hold it for the length of a block.
 
     Args:
@@ -106,7 +106,7 @@ def enter_run(root: Path, *, job: Job, plan_key: object) -> Iterator[Run]:
         FeatureStoreError: If another run holds the store.
         OutputError: If the folder cannot be written.
     """
-    plan = fingerprint([plan_key, job.num_shards])
+    plan = fingerprint([plan_key, job.num_jobs])
     lock = FileLock(root / RUN_LOCK)
     with ExitStack() as stack:
         alone = _enter(lock, plan, job)
@@ -114,8 +114,8 @@ def enter_run(root: Path, *, job: Job, plan_key: object) -> Iterator[Run]:
         if alone:
             tidy(root)
         if not job.is_whole:
-            stack.enter_context(hold(FileLock(root / f".job-{job.shard_index}.lock")))
-        yield Run(lock, job, plan, alone=alone)
+            stack.enter_context(hold(FileLock(root / f".job-{job.index}.lock")))
+        yield Turn(lock, job, plan, alone=alone)
 
 
 def _enter(lock: FileLock, plan: str, job: Job) -> bool:

@@ -1,0 +1,162 @@
+"""Ragged views: frames of each clip, read where they are and nowhere else."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import FeatureStoreError
+from pipeline.store.format import Shard, read_shard_bytes, shard_bytes
+from pipeline.store.reader import FeatureStore
+from pipeline.store.turns import Job, enter_turn
+from pipeline.store.views import CLIP_COLUMNS, FRAMES
+from pipeline.store.writer import ViewWriter
+
+LENGTHS = {"b": 70, "a": 1, "silent": None, "c": 0, "d": 130, "e": 64}
+RECIPE = {"view": FRAMES, "encoder": {"weights": "w"}, "rows": [1, 3]}
+
+
+def clips(lengths: dict[str, int | None]) -> pd.DataFrame:
+    """Return a table of clips, those of length None without features."""
+    has = np.array([length is not None for length in lengths.values()], dtype=bool)
+    values = {
+        "utterance_id": list(lengths),
+        "start": np.nan,
+        "end": np.nan,
+        "channel": -1,
+        "file_digest": [f"file of {name}" for name in lengths],
+        "audio_digest": "",
+        "num_samples": 16000,
+        "sample_rate": 16000,
+        "duration": 1.0,
+        "outcome": np.where(has, "ok", "silent"),
+        "message": "",
+        "row": np.where(has, np.cumsum(has) - 1, -1),
+    }
+    kinds: dict[Any, Any] = dict(CLIP_COLUMNS)
+    return pd.DataFrame(values).astype(kinds)
+
+
+def frames_of(name: str, length: int) -> np.ndarray:
+    return np.random.default_rng(list(name.encode())).normal(size=(length, 2, 3)).astype("f4")
+
+
+def known(lengths: dict[str, int | None]) -> dict[str, int]:
+    return {name: length for name, length in lengths.items() if length is not None}
+
+
+def shard_of(lengths: dict[str, int | None]) -> Shard:
+    parts = [frames_of(name, length) for name, length in known(lengths).items()]
+    return Shard(
+        clips=clips(lengths),
+        features=np.concatenate([np.empty((0, 2, 3), "f4"), *parts]),
+        recipe=RECIPE,
+        provenance={},
+        offsets=np.cumsum([0, *known(lengths).values()], dtype=np.int64),
+    )
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of one ragged view: six clips in two shards, one of them without features."""
+    folder = tmp_path_factory.mktemp("ragged") / "store"
+    names = list(LENGTHS)
+    with enter_turn(folder, job=Job(), plan_key=0):
+        writer = ViewWriter(folder, FRAMES, RECIPE, {})
+        for number, part in enumerate((names[:4], names[4:])):
+            writer.publish(number, shard_of({name: LENGTHS[name] for name in part}))
+        writer.commit([0, 1], keep=None)
+    return folder
+
+
+lengths = st.dictionaries(st.sampled_from("abcdef"), st.none() | st.integers(0, 150), max_size=6)
+
+
+@settings(deadline=None, max_examples=40)
+@given(lengths)
+def test_a_ragged_shard_reads_back_as_it_was(wanted: dict[str, int | None]) -> None:
+    shard = shard_of(wanted)
+    found = read_shard_bytes(shard_bytes(shard), "here")
+    assert found.clips["num_frames"].tolist() == [n or 0 for n in wanted.values()]
+    pd.testing.assert_frame_equal(found.clips.drop(columns="num_frames"), shard.clips)
+    np.testing.assert_array_equal(found.features, shard.features)
+    assert found.offsets is not None
+    np.testing.assert_array_equal(found.offsets, shard.offsets)
+    assert shard_bytes(found) == shard_bytes(shard)
+
+
+def test_frames_stand_in_chunks_of_64_with_a_checksum(tmp_path: Path) -> None:
+    (tmp_path / "shard.h5").write_bytes(shard_bytes(shard_of({"a": 70, "b": 3})))
+    with h5py.File(tmp_path / "shard.h5") as file:
+        assert file.attrs["format_version"] == 2
+        assert file["features"].chunks == (64, 2, 3)
+        assert file["features"].fletcher32
+        assert file["offsets"].dtype == np.int64
+
+
+@pytest.mark.parametrize("offsets", [[0, 1], [1, 3], [0, 2, 1, 3], [], [0.0, 3.0]])
+def test_offsets_that_do_not_cover_the_frames_are_refused(offsets: list[float]) -> None:
+    with pytest.raises(FeatureStoreError, match="its offsets do not run from 0 to its 3 frames"):
+        Shard(
+            clips=clips({"a": 3}),
+            features=frames_of("a", 3),
+            recipe=RECIPE,
+            provenance={},
+            offsets=np.array(offsets),
+        )
+
+
+@settings(deadline=None, max_examples=30)
+@given(order=st.lists(st.sampled_from(list(known(LENGTHS)))))
+def test_the_order_asked_is_the_order_given(root: Path, order: list[str]) -> None:
+    view = FeatureStore.open(root).view(FRAMES)
+    found = view.read_ragged(order)
+    assert view.num_frames(order).tolist() == [LENGTHS[name] for name in order]
+    for name, frames in zip(order, found, strict=True):
+        np.testing.assert_array_equal(frames, frames_of(name, known(LENGTHS)[name]))
+
+
+def test_chosen_layers_come_in_the_order_asked(root: Path) -> None:
+    view = FeatureStore.open(root).view(FRAMES)
+    (found,) = view.read_ragged(["d"], layers=[1, 0])
+    np.testing.assert_array_equal(found, frames_of("d", 130)[:, [1, 0]])
+    assert view.feature_shape == (2, 3)
+
+
+def test_only_the_frames_asked_for_are_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    getitem = h5py.Dataset.__getitem__
+
+    def watched(dataset: h5py.Dataset, place: Any) -> Any:
+        if dataset.name == "/features":
+            read.append(place)
+        return getitem(dataset, place)
+
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", watched)
+    FeatureStore.open(root).view(FRAMES).read_ragged(["e", "a"])
+    assert read == [slice(70, 71), slice(130, 194)]
+
+
+def test_lengths_are_known_without_a_shard(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = FeatureStore.open(root).view(FRAMES)
+    monkeypatch.setattr(h5py, "File", None)
+    assert view.is_ragged
+    assert view.num_frames(["d", "a"]).tolist() == [130, 1]
+    assert len(view.digest) == 64
+
+
+def test_a_clip_without_frames_is_refused_with_its_outcome(root: Path) -> None:
+    view = FeatureStore.open(root).view(FRAMES)
+    for ask in (view.num_frames, view.read_ragged):
+        with pytest.raises(FeatureStoreError, match="'silent', has outcome 'silent'"):
+            ask(["a", "silent"])  # type: ignore[operator]
+
+
+def test_a_ragged_view_is_not_read_as_a_dense_one(root: Path) -> None:
+    with pytest.raises(FeatureStoreError, match="view 'frames' is ragged, wanted a dense one"):
+        FeatureStore.open(root).view(FRAMES).read(["a"])
