@@ -18,6 +18,7 @@ from pipeline.files import publish_bytes
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import SPLITS, Manifest
 from pipeline.manifests.tables import write_csv
+from pipeline.report.besides import besides_sections
 from pipeline.report.page import Page, Picture, Section, write_page
 from pipeline.report.tables import (
     NO_SPLIT,
@@ -128,6 +129,7 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
             scores,
             by_class,
             *_reliability(folder, table, shown, found.classes),
+            *besides_sections(sources.predictions, config.split),
             *sources.sections,
             Section(
                 title="Beside published numbers",

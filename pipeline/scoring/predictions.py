@@ -52,6 +52,12 @@ class Predictions:
     classes: tuple[str, ...]
     metadata: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def extras(self) -> list[str]:
+        """Names of the head's own columns, between the probabilities and the error."""
+        names: list[str] = self.table.schema.names[len(_HEADING) + 2 * len(self.classes) : -1]
+        return names
+
 
 def assemble_predictions(
     *,
