@@ -16,6 +16,7 @@ import soundfile
 import torch
 
 from pipeline.encoders.seeded import save_seeded_encoder
+from pipeline.heads.catalogue import head_kinds
 from pipeline.heads.needs import LAYERS_OF_A_CLIP
 from pipeline.heads.standardiser import Standardiser
 from pipeline.manifests.manifest import write_manifest
@@ -155,7 +156,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         )
         monkeypatch.syspath_prepend(site)
         names.append(name)
+        head_kinds.cache_clear()
 
     yield installed
+    head_kinds.cache_clear()
     for name in names:
         sys.modules.pop(name, None)

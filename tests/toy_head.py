@@ -67,7 +67,7 @@ class Toy(Head):
             name="listen",
             num_steps=self.config.listen_steps,
             batch_size=6,
-            optimiser=replace(default.optimiser, learning_rate=0.1),
+            optimiser=replace(default.optimiser, learning_rate=0.3),
             select_by="gap",
             patience=self.config.listen_patience,
         )
