@@ -74,8 +74,7 @@ class StoredFeatures:
     @property
     def has_features(self) -> np.ndarray:
         """Whether each row has features in every view, shape (N,)."""
-        result: np.ndarray = (self.outcomes == OK).to_numpy()
-        return result
+        return (self.outcomes == OK).to_numpy()
 
     def groups(self, over: str) -> np.ndarray:
         """Return the corpus or the speaker of each row, or "" for all alike, shape (N,).

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import soundfile
 import torch
+from hypothesis import settings
 
 from pipeline.encoders.seeded import save_seeded_encoder
 from pipeline.heads.catalogue import head_kinds
@@ -24,6 +25,9 @@ from pipeline.sources.in_memory import InMemory
 
 # A second thread gains nothing at these sizes, and beside another busy process it stalls.
 torch.set_num_threads(1)
+# No test is timed: a busy machine fails none.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 MakeWav = Callable[..., Path]
 Install = Callable[[str, str, dict[str, str]], None]

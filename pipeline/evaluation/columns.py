@@ -45,8 +45,7 @@ def class_order(frame: pd.DataFrame) -> list[str]:
 def class_indices(names: pd.Series, classes: Sequence[str]) -> np.ndarray:
     """Return class names (B,) as positions in `classes`, int64."""
     positions = {name: i for i, name in enumerate(classes)}
-    indices: np.ndarray = names.map(positions).to_numpy(dtype=np.int64)
-    return indices
+    return names.map(positions).to_numpy(dtype=np.int64)
 
 
 def probabilities_of(

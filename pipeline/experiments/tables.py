@@ -31,7 +31,7 @@ def out_of_fold(
     about = about_rows(manifest, classes, label_map)
     parts = []
     for run in runs:
-        frame = labelled_rows(run.predictions.table.to_pandas()).join(about, on="utterance_id")
+        frame = labelled_rows(run.predictions.frame).join(about, on="utterance_id")
         parts.append(frame.assign(system=run.system, fold=run.fold, seed=run.seed))
     table = pd.concat(parts, ignore_index=True)
     first = ["system", "fold", "seed", "utterance_id", *about.columns]
@@ -105,7 +105,7 @@ def _write_matrix(folder: Path, table: pd.DataFrame, cluster: str) -> list[str]:
     for (system, fold), part in table.groupby(["system", "fold"], sort=False):
         one = standing(part, class_order(part), cluster=cluster)
         target = part["corpus"].iloc[0]
-        source = fold.removesuffix(f"-{target}")
+        source = str(fold).removesuffix(f"-{target}")
         ua = one.scores["ua"]
         rows.append(
             {

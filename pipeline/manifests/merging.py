@@ -46,8 +46,9 @@ def _require_known_labels(table: pd.DataFrame, task: str, label_map: LabelMap) -
     strange = table[~table[task].isin(known)]
     if strange.empty:
         return
-    counts = strange.groupby([task, "corpus"]).size()
-    lines = [f"{label!r} of {corpus}: {n} rows" for (label, corpus), n in counts.items()]
+    counts = strange.groupby([task, "corpus"], as_index=False).size()
+    rows = zip(counts[task], counts["corpus"], counts["size"], strict=True)
+    lines = [f"{label!r} of {corpus}: {n} rows" for label, corpus, n in rows]
     head = f"{len(lines)} labels of {task!r} are not in the label map; map or drop them:"
     raise ManifestError("\n  ".join([head, *first_ten(lines)]))
 

@@ -25,7 +25,7 @@ def besides_sections(predictions: Mapping[str, Predictions], split: str) -> list
     """
     tables = []
     for name, one in predictions.items():
-        frame = one.table.to_pandas()
+        frame = one.frame
         frame = frame[frame["split"].fillna(NO_SPLIT) == split]
         frame = frame[frame["label"].notna() & frame["predicted"].notna()]
         for column in one.extras:

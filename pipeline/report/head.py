@@ -124,7 +124,7 @@ def layer_section(
     """Probe every layer on dev, and show which know the task."""
     table = probe_layers(features, rows, reporter=reporter)
     write_probe(folder, table, len(rows.classes), title="Each layer alone")
-    best = table.loc[table["dev_ua"].idxmax()]
+    best = table.iloc[table["dev_ua"].argmax()]
     return Section(
         title="Layers",
         texts=[

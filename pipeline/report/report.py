@@ -151,8 +151,7 @@ def measure(predictions: Predictions) -> dict[str, Any]:
 
     A split without labelled, scored rows has its counts only.
     """
-    columns = ["split", "label", "predicted", "error"]
-    frame: pd.DataFrame = predictions.table.select(columns).to_pandas()
+    frame = predictions.frame[["split", "label", "predicted", "error"]]
     frame = frame.assign(split=frame["split"].fillna(NO_SPLIT))
     result: dict[str, Any] = {}
     for split in (*SPLITS, NO_SPLIT):

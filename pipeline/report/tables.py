@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from pipeline.errors import PredictionsError
@@ -37,14 +38,18 @@ def prediction_table(
     """
     parts = []
     for name, one in predictions.items():
-        frame = one.table.to_pandas()
+        frame = one.frame
         frame = labelled_rows(frame[frame["split"].fillna(NO_SPLIT) == split])
         if frame.empty:
             raise PredictionsError(
                 f"{name}: no row of split {split!r} has both a label and a prediction; "
                 "set report.split to another one."
             )
-        parts.append(frame.assign(system=name, fold="", seed=one.metadata.get("seed", 0)))
+        parts.append(
+            frame.assign(
+                system=name, fold="", seed=np.full(len(frame), one.metadata.get("seed", 0))
+            )
+        )
     table = pd.concat(parts, ignore_index=True)
     if manifest is None:
         return table.assign(**dict.fromkeys(ABOUT, ""))
@@ -102,7 +107,7 @@ def _read_other(path: Path) -> pd.Series:
             frame = pd.read_csv(path, dtype="str", keep_default_na=False)
         else:
             try:
-                frame = read_predictions(path).table.to_pandas()
+                frame = read_predictions(path).frame
             except PredictionsError:
                 frame = pd.read_parquet(path)
         told = frame.set_index("utterance_id")["predicted"].dropna()

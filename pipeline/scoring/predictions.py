@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -51,6 +52,12 @@ class Predictions:
     table: pa.Table
     classes: tuple[str, ...]
     metadata: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The table for pandas."""
+        frame: pd.DataFrame = self.table.to_pandas()
+        return frame
 
     @property
     def extras(self) -> list[str]:

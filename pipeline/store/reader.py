@@ -20,7 +20,7 @@ import pandas as pd
 
 from pipeline.errors import FeatureStoreError
 from pipeline.files import fingerprint, sha256_bytes
-from pipeline.parquet import read_table_bytes
+from pipeline.parquet import read_frame_bytes
 from pipeline.store.commit import (
     INDEX,
     Catalogue,
@@ -51,8 +51,8 @@ class View:
         description = json.loads(checked_bytes(root, recipe_name(name), catalogue))
         self.recipe: Recipe = description["recipe"]
         self.provenance: dict[str, object] = description["provenance"]
-        outcomes = read_table_bytes(checked_bytes(root, outcomes_name(name), catalogue))
-        self.records = split_index(index, outcomes.to_pandas(), name)
+        outcomes = read_frame_bytes(checked_bytes(root, outcomes_name(name), catalogue))
+        self.records = split_index(index, outcomes, name)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -144,8 +144,8 @@ class View:
         self._require_kind(ragged=False)
         places = self._locate(utterance_ids)
         result: np.ndarray | None = None
-        for number, group in places.groupby("shard"):
-            with self._open(int(number)) as shard:
+        for _, group in places.groupby("shard"):
+            with self._open(int(group["shard"].iloc[0])) as shard:
                 features = shard.read(group["row"].to_numpy(dtype=np.int64))
             if result is None:
                 result = np.empty((len(places), *features.shape[1:]), features.dtype)
@@ -167,8 +167,8 @@ class View:
         self._require_kind(ragged=True)
         places = self._locate(utterance_ids)
         result: list[np.ndarray] = [np.empty(0)] * len(places)
-        for number, group in places.groupby("shard"):
-            with self._open(int(number)) as shard:
+        for _, group in places.groupby("shard"):
+            with self._open(int(group["shard"].iloc[0])) as shard:
                 for i, row in zip(group.index, group["row"], strict=True):
                     frames = shard.read_frames(int(row))
                     result[i] = frames if layers is None else frames[:, list(layers)]
@@ -240,7 +240,7 @@ class FeatureStore:
     def index(self) -> pd.DataFrame:
         """One row per clip: digests, length, and shard and row of each view."""
         data = checked_bytes(self.root, INDEX, self.catalogue)
-        return read_table_bytes(data).to_pandas()
+        return read_frame_bytes(data)
 
     def view(self, name: str) -> View:
         """Open one view.
