@@ -29,7 +29,24 @@ from stages.progress import Progress
     help="Folder that the manifest's paths start from; repeat as CORPUS=DIR for several corpora.",
 )
 @one_store_option
-@click.option("--prune", is_flag=True, help="Forget clips that the manifest does not name.")
+@click.option(
+    "--prune",
+    is_flag=True,
+    help="Forget clips that the manifest does not name; without --replace also kept editions.",
+)
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Where the store was made with other parameters, make the features anew beside the old "
+    "ones, put them in place when all are done, and keep the old ones for a change back.",
+)
+@click.option(
+    "--keep-gb",
+    default=20.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="With --replace: disk for kept editions of a view; the one kept longest goes first.",
+)
 @click.option(
     "--max-failed",
     default=0.0,
@@ -70,6 +87,8 @@ def command(
     audio_roots: Sequence[str],
     store: Path,
     prune: bool,
+    replace: bool,
+    keep_gb: float,
     max_failed: float,
     device: str,
     workers: int,
@@ -114,6 +133,8 @@ def command(
             workers=workers,
             batch_seconds=batch_seconds,
             prune=prune,
+            replace=replace,
+            kept_bytes=keep_gb * 1e9 if replace else 0 if prune else None,
         )
     if not summary.is_committed:
         click.echo(f"{store}: this job is done; the last of {num_jobs} writes the index.")
@@ -130,11 +151,11 @@ def command(
 
 
 def _say_cost(store: Path, utterance_ids: Sequence[str], each: int) -> None:
-    from pipeline.store.commit import CATALOGUE
+    from pipeline.store.contents import CONTENTS
     from pipeline.store.reader import FeatureStore
 
     known: set[str] = set()
-    if (store / CATALOGUE).exists():
+    if (store / CONTENTS).exists():
         known = set(FeatureStore.open(store).index["utterance_id"])
     new = len(set(utterance_ids) - known)
     click.echo(

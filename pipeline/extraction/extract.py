@@ -67,6 +67,8 @@ def extract(
     workers: int = 2,
     batch_seconds: float = 32.0,
     prune: bool = False,
+    replace: bool = False,
+    kept_bytes: float | None = None,
 ) -> Summary:
     """Bring a store's `layers` view up to date with a manifest's clips.
 
@@ -80,6 +82,9 @@ def extract(
         workers: Threads that decode; changes speed only.
         batch_seconds: Audio per batch, padding included; changes the last bits only.
         prune: Forget clips that `requests` does not name.
+        replace: Make the view anew where it was made with another recipe, put it in place of that
+            one when all is done, and keep that one beside it.
+        kept_bytes: Disk that kept editions of the view may take, None for any.
 
     Raises:
         ManifestError: If two rows have one id.
@@ -98,7 +103,7 @@ def extract(
     plan_key = [requests.drop(columns="source").to_json(orient="values"), dict(recipe)]
     with enter_turn(root, job=job, plan_key=plan_key) as turn, _pool(workers) as executor:
         with turn.settled():
-            writer = ViewWriter(root, LAYERS, recipe, provenance)
+            writer = ViewWriter(root, LAYERS, recipe, provenance, replace)
 
         def plan() -> list[Group]:
             return plan_groups(
@@ -130,7 +135,10 @@ def extract(
             seconds = float(shard.clips["duration"].sum())
             audio_s += seconds
             reporter.advance(len(group.requests), seconds)
-        is_committed = _commit(turn, writer, groups, requests, prune=prune)
+        keep = frozenset(requests["utterance_id"]) if prune else None
+        is_committed = _commit(turn, writer, groups, keep, kept_bytes)
+        if writer.kept_line:
+            reporter.say(writer.kept_line)
     return Summary(
         outcomes=_count_outcomes(writer, requests) if is_committed else {},
         num_computed=num_todo,
@@ -239,7 +247,11 @@ def _clip_table(
 
 
 def _commit(
-    turn: Turn, writer: ViewWriter, groups: Sequence[Group], requests: pd.DataFrame, *, prune: bool
+    turn: Turn,
+    writer: ViewWriter,
+    groups: Sequence[Group],
+    keep: frozenset[str] | None,
+    kept_bytes: float | None,
 ) -> bool:
     """Commit if every shard of the plan is there; return whether the store now holds it."""
     with turn.settled():
@@ -247,7 +259,7 @@ def _commit(
         numbers = [] if writer.refresh() else [group.number for group in groups]
         if set(numbers) - set(writer.published()):
             return False
-        writer.commit(numbers, keep=frozenset(requests["utterance_id"]) if prune else None)
+        writer.commit(numbers, keep, kept_bytes)
         turn.close_plan()
         return True
 
