@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline.encoders.base import Encoder, Outline
+from pipeline.encoders.base import Encoded, Encoder, Outline
 from pipeline.encoders.pooling import Moments
 from pipeline.extraction.encoding import ExtractConfig
 from pipeline.extraction.extract import Summary, extract
@@ -38,9 +38,11 @@ class PlainEncoder(Encoder):
     def num_frames(self, num_samples: int) -> int:
         return num_samples // 400
 
-    def encode(self, waveforms: Sequence[np.ndarray]) -> list[Moments]:
+    def encode(
+        self, waveforms: Sequence[np.ndarray], frames_of: Sequence[int] = ()
+    ) -> list[Encoded]:
         self.num_encoded += len(waveforms)
-        return [self._moments(waveform.astype(np.float64)) for waveform in waveforms]
+        return [Encoded(moments=self._moments(x.astype(np.float64))) for x in waveforms]
 
     def _moments(self, x: np.ndarray) -> Moments:
         rows = [[(x ** (2 * row + 2)).mean(), (x[1:] * x[:-1]).mean() + row] for row in range(3)]

@@ -7,13 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_extraction import (
-    NUM_CLIPS,
-    num_computed,
-    run,
-    table,
-    tree,
-)
 
 from pipeline.errors import FeatureStoreError
 from pipeline.files import sealed_json
@@ -21,6 +14,13 @@ from pipeline.progress import Silence
 from pipeline.store.contents import read_contents
 from pipeline.store.reader import FeatureStore
 from pipeline.store.verification import verify_store
+from small_extraction import (
+    NUM_CLIPS,
+    num_computed,
+    run,
+    table,
+    tree,
+)
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from transformers import AutoModel
 
 from pipeline.audio.segments import Segment
-from pipeline.encoders.base import Outline
+from pipeline.encoders.base import Encoded, Outline
 from pipeline.encoders.catalogue import open_encoder
 from pipeline.encoders.hubert import SpeechEncoder
 from pipeline.encoders.pooling import Moments
@@ -105,7 +105,7 @@ def test_windows_differ_by_a_sample_at_most(
     lengths: list[int] = []
     encode = encoder.encode
 
-    def watched(waveforms: list[np.ndarray]) -> list[Moments]:
+    def watched(waveforms: list[np.ndarray]) -> list[Encoded]:
         lengths.extend(len(waveform) for waveform in waveforms)
         return encode(waveforms)
 

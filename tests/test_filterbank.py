@@ -88,7 +88,7 @@ def encoder() -> Encoder:
 def test_rows_are_delta_deltas_deltas_and_log_mel(encoder: Encoder, num_samples: int) -> None:
     samples = waveform(num_samples)
     wanted = naive_rows(samples)
-    moments = encoder.encode([samples])[0]
+    moments = encoder.encode([samples])[0].moments
     assert moments.num_frames == wanted.shape[1] == (num_samples - 400) // 160 + 1
     found = pool(moments, "mean_std").numpy()
     assert (encoder.num_layers, encoder.dim) == (3, 80)
@@ -110,7 +110,10 @@ def test_a_rising_line_has_its_slope_as_delta() -> None:
 
 
 def test_a_louder_recording_moves_the_log_mel_alone(encoder: Encoder) -> None:
-    quiet, loud = (pool(m, "mean") for m in encoder.encode([waveform(8000), 2 * waveform(8000)]))
+    quiet, loud = (
+        pool(encoded.moments, "mean")
+        for encoded in encoder.encode([waveform(8000), 2 * waveform(8000)])
+    )
     torch.testing.assert_close(loud[:2], quiet[:2], rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(loud[2], quiet[2] + 2 * np.log(2), rtol=1e-4, atol=1e-4)
 
@@ -118,14 +121,15 @@ def test_a_louder_recording_moves_the_log_mel_alone(encoder: Encoder) -> None:
 def test_digital_silence_within_a_clip_gives_numbers(encoder: Encoder) -> None:
     samples = waveform(8000)
     samples[2000:6000] = 0
-    moments = encoder.encode([samples])[0]
+    moments = encoder.encode([samples])[0].moments
     assert torch.isfinite(pool(moments, "mean_std")).all()
 
 
 def test_a_clip_does_not_see_its_neighbours(encoder: Encoder) -> None:
     clips = [waveform(length, seed) for seed, length in enumerate(LENGTHS)]
-    for clip, found in zip(clips, encoder.encode(clips), strict=True):
-        alone = encoder.encode([clip])[0]
+    for clip, encoded in zip(clips, encoder.encode(clips), strict=True):
+        found = encoded.moments
+        alone = encoder.encode([clip])[0].moments
         assert torch.equal(found.mean, alone.mean)
         assert torch.equal(found.scatter, alone.scatter)
 

@@ -66,7 +66,7 @@ def wide(name: str, **settings: Any) -> ExtractConfig:
 def test_the_row_is_what_the_package_gives(encoder: Encoder, plain: Any, name: str) -> None:
     samples = waveform(16000)
     wanted = plain.process_signal(samples, 16000)
-    moments = encoder.encode([samples])[0]
+    moments = encoder.encode([samples])[0].moments
     assert (moments.num_frames, moments.mean.shape) == (1, (1, SETS[name]))
     assert (encoder.num_layers, encoder.dim) == (1, len(wanted.columns))
     np.testing.assert_array_equal(moments.mean[0].numpy(), wanted.to_numpy()[0])
@@ -75,18 +75,19 @@ def test_the_row_is_what_the_package_gives(encoder: Encoder, plain: Any, name: s
 
 def test_a_clip_does_not_see_its_neighbours(encoder: Encoder) -> None:
     clips = [waveform(length, seed) for seed, length in enumerate(LENGTHS)]
-    for clip, found in zip(clips, encoder.encode(clips), strict=True):
-        assert torch.equal(found.mean, encoder.encode([clip])[0].mean)
+    for clip, encoded in zip(clips, encoder.encode(clips), strict=True):
+        found = encoded.moments
+        assert torch.equal(found.mean, encoder.encode([clip])[0].moments.mean)
 
 
 def test_full_scale_does_not_wrap_around(encoder: Encoder, plain: Any) -> None:
     """A sample of 1.0 would become -32768."""
     loud = np.clip(4 * waveform(16000), -1, 1)
     assert (loud == 1).any()
-    found = encoder.encode([loud])[0].mean
+    found = encoder.encode([loud])[0].moments.mean
     wanted = plain(np.minimum(loud, 32767 / 32768), 16000)
     np.testing.assert_array_equal(found.numpy(), wanted.reshape(1, -1))
-    beyond = encoder.encode([4 * waveform(16000)])[0].mean
+    beyond = encoder.encode([4 * waveform(16000)])[0].moments.mean
     assert torch.equal(found, beyond)
     with np.errstate(invalid="ignore"):
         assert not np.allclose(plain(loud, 16000).reshape(1, -1), wanted.reshape(1, -1))
@@ -100,7 +101,7 @@ def test_a_clip_below_60_ms_is_too_short(
     error = decode(Segment(path=tmp_path / "a.wav"), encoder, wide(name)).error
     assert (error and error.outcome) == outcome
     if outcome is None:
-        assert torch.isfinite(encoder.encode([waveform(num_samples)])[0].mean).all()
+        assert torch.isfinite(encoder.encode([waveform(num_samples)])[0].moments.mean).all()
 
 
 @pytest.mark.filterwarnings("ignore:Segment too short")

@@ -15,8 +15,9 @@ from torch import Tensor
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperModel
 
 from pipeline.audio.segments import Segment
+from pipeline.encoders.base import Encoded
 from pipeline.encoders.catalogue import open_encoder, outline_of
-from pipeline.encoders.pooling import Moments, pool
+from pipeline.encoders.pooling import pool
 from pipeline.encoders.seeded import save_seeded_encoder
 from pipeline.encoders.whisper import WhisperEncoder
 from pipeline.errors import EncoderError
@@ -89,7 +90,7 @@ def test_rows_are_the_layers_over_the_frames_of_the_clip(
     encoder: WhisperEncoder, whisper_folder: Path, num_samples: int
 ) -> None:
     wanted, count = plain_rows(whisper_folder, waveform(num_samples))
-    moments = encoder.encode([waveform(num_samples)])[0]
+    moments = encoder.encode([waveform(num_samples)])[0].moments
     assert (encoder.num_layers, encoder.dim) == (len(wanted), 64) == (5, 64)
     assert moments.num_frames == count
     for k, frames in enumerate(wanted):
@@ -133,8 +134,9 @@ def test_frames_are_counted_as_transformers_masks_them(
 
 def test_a_clip_does_not_see_its_neighbours(encoder: WhisperEncoder) -> None:
     clips = [waveform(length, seed) for seed, length in enumerate(LENGTHS)]
-    for clip, found in zip(clips, encoder.encode(clips), strict=True):
-        alone = encoder.encode([clip])[0]
+    for clip, encoded in zip(clips, encoder.encode(clips), strict=True):
+        found = encoded.moments
+        alone = encoder.encode([clip])[0].moments
         assert found.num_frames == alone.num_frames
         # Other sizes of product round otherwise, a few units in the last place.
         torch.testing.assert_close(found.mean, alone.mean, rtol=1e-4, atol=1e-5)
@@ -142,14 +144,14 @@ def test_a_clip_does_not_see_its_neighbours(encoder: WhisperEncoder) -> None:
 
 
 def test_padding_is_not_pooled(encoder: WhisperEncoder) -> None:
-    num_frames = encoder.encode([waveform(16000)])[0].num_frames
-    padded = encoder.encode([np.pad(waveform(16000), (0, 160000))])[0]
+    num_frames = encoder.encode([waveform(16000)])[0].moments.num_frames
+    padded = encoder.encode([np.pad(waveform(16000), (0, 160000))])[0].moments
     assert (num_frames, padded.num_frames) == (50, 550)
 
 
 def test_bfloat16_is_near_float32(whisper_folder: Path, encoder: WhisperEncoder) -> None:
-    wide = encoder.encode([waveform(16000)])[0].mean
-    narrow = opened(whisper_folder, "bfloat16").encode([waveform(16000)])[0].mean
+    wide = encoder.encode([waveform(16000)])[0].moments.mean
+    narrow = opened(whisper_folder, "bfloat16").encode([waveform(16000)])[0].moments.mean
     assert narrow.dtype == torch.float32
     assert 0 < (narrow - wide).norm() / wide.norm() < 0.03
 
@@ -186,7 +188,7 @@ def test_batches_are_measured_with_their_padding(
     sizes: list[int] = []
     encode = encoder.encode
 
-    def watched(waveforms: list[np.ndarray]) -> list[Moments]:
+    def watched(waveforms: list[np.ndarray]) -> list[Encoded]:
         sizes.append(len(waveforms))
         return encode(waveforms)
 
@@ -263,7 +265,9 @@ def test_a_checkpoint_of_the_whole_recogniser_is_the_same_encoder(
     logging.getLogger("transformers").removeHandler(said)
     assert stream.getvalue() == ""
     assert after.identity == before.identity
-    assert torch.equal(after.encode([samples])[0].mean, before.encode([samples])[0].mean)
+    assert torch.equal(
+        after.encode([samples])[0].moments.mean, before.encode([samples])[0].moments.mean
+    )
 
 
 def test_a_checkpoint_without_a_decoder_will_do(folder: Path) -> None:

@@ -1,15 +1,17 @@
 """The contract between encoders and the commands that extract with them.
 
-An encoder makes L rows of width D from a waveform, as moments over its frames, and says what about
-it changes a number. Recipes, decoding, batches and windows know nothing else of it.
+An encoder makes L layers of width D from a waveform, as moments over its frames and, of the layers
+asked for, the frames themselves; and it says what about it changes a number. Recipes, decoding,
+batches and windows know nothing else of it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from torch import Tensor
 
 from pipeline.encoders.pooling import POOLINGS, Moments
 from pipeline.errors import EncoderError
@@ -30,6 +32,7 @@ class Outline:
         poolings: Values of `extract.pooling` that make sense for it.
         compute_dtypes: Values of `extract.compute_dtype` that it runs in.
         max_window_s: Seconds that it takes at once; None for any length.
+        frames_per_s: How many frames a second of audio makes; None if it gives no frames.
     """
 
     num_layers: int
@@ -37,10 +40,25 @@ class Outline:
     poolings: tuple[str, ...] = POOLINGS
     compute_dtypes: tuple[str, ...] = COMPUTE_DTYPES
     max_window_s: float | None = None
+    frames_per_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """What an encoder makes of one waveform.
+
+    Attributes:
+        moments: Of every layer over all frames.
+        frames: The frames of the R layers asked for, shape (T, R, D), float32, on the CPU; None if
+            none were.
+    """
+
+    moments: Moments
+    frames: Tensor | None = None
 
 
 class Encoder(ABC):
-    """A frozen encoder that turns waveforms into moments over time.
+    """A frozen encoder that turns waveforms into moments over time, and into frames.
 
     Attributes:
         outline: Its shape, and the settings that it takes.
@@ -72,15 +90,45 @@ class Encoder(ABC):
         return self.outline.dim
 
     @abstractmethod
-    def encode(self, waveforms: Sequence[np.ndarray]) -> list[Moments]:
-        """Return the moments of every row over each waveform's own frames.
+    def encode(
+        self, waveforms: Sequence[np.ndarray], frames_of: Sequence[int] = ()
+    ) -> list[Encoded]:
+        """Return the moments of every layer over each waveform's own frames, and some frames.
+
+        The moments are the same to the bit whichever frames are asked for.
 
         Args:
             waveforms: Normalised mono samples at `sample_rate`, each at least `min_samples`.
+            frames_of: The layers whose frames are wanted, ascending, each from 0 to L-1.
 
         Returns:
-            One `Moments` per waveform, with mean and scatter of shape (L, D), on the CPU.
+            One `Encoded` per waveform, its moments of shape (L, D), on the CPU.
+
+        Raises:
+            EncoderError: If frames are asked for, and it gives none.
         """
+
+
+class OpenEncoder(Protocol):
+    """How an encoder is loaded."""
+
+    def __call__(self, spelling: str, *, compute_dtype: str, device: str) -> Encoder:
+        """Return the encoder of a spelling, to run on a torch device in a compute dtype."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderKind:
+    """Encoders of one name, as another package adds them by the entry point `genser.encoders`.
+
+    `extract.encoder` spells one of them `name` or `name:rest`; both functions get the whole.
+
+    Attributes:
+        outline: Returns what is known of an encoder without its weights.
+        open: Loads it.
+    """
+
+    outline: Callable[[str], Outline]
+    open: OpenEncoder
 
 
 def normalised(waveform: np.ndarray, *, mean: float, variance: float, how: str) -> np.ndarray:

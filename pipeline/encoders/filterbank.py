@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from scipy.signal import savgol_filter
 
-from pipeline.encoders.base import Encoder, Outline
+from pipeline.encoders.base import Encoded, Encoder, Outline
 from pipeline.encoders.pooling import Moments, masked_moments
 
 SPELLING = "fbank"
@@ -34,7 +34,9 @@ SCALE = 32768.0  # Kaldi reads 16-bit integers as they are
 FLOOR = float(np.finfo(np.float32).eps)  # Kaldi's, below which no energy is taken the logarithm of
 DELTA_REACH = 2  # frames to either side
 
-OUTLINE = Outline(num_layers=3, dim=NUM_BANDS, compute_dtypes=("float32",))
+OUTLINE = Outline(
+    num_layers=3, dim=NUM_BANDS, compute_dtypes=("float32",), frames_per_s=SAMPLE_RATE / HOP
+)
 
 
 class FilterbankEncoder(Encoder):
@@ -76,15 +78,20 @@ class FilterbankEncoder(Encoder):
             triangularize_in_mel_space=True,
         )
 
-    def encode(self, waveforms: Sequence[np.ndarray]) -> list[Moments]:
-        """Return the moments of the three rows over each waveform's frames."""
-        return [self._moments(waveform) for waveform in waveforms]
+    def encode(
+        self, waveforms: Sequence[np.ndarray], frames_of: Sequence[int] = ()
+    ) -> list[Encoded]:
+        """Return the moments of the three layers over each waveform's frames, and some frames."""
+        return [self._encoded(waveform, frames_of) for waveform in waveforms]
 
-    def _moments(self, waveform: np.ndarray) -> Moments:
+    def _encoded(self, waveform: np.ndarray, frames_of: Sequence[int]) -> Encoded:
         frames = torch.from_numpy(self.frames(waveform))
         counts = torch.full((3,), frames.shape[1])
         mean, scatter = masked_moments(frames, counts)
-        return Moments(frames.shape[1], mean, scatter)
+        return Encoded(
+            moments=Moments(frames.shape[1], mean, scatter),
+            frames=frames[list(frames_of)].transpose(0, 1).contiguous() if frames_of else None,
+        )
 
     def frames(self, waveform: np.ndarray) -> np.ndarray:
         """Return delta-deltas, deltas and log-mel energies, float32, shape (3, T, 80)."""

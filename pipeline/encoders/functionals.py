@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.encoders.base import Encoder, Outline
+from pipeline.encoders.base import Encoded, Encoder, Outline
 from pipeline.encoders.pooling import MEAN, Moments
 from pipeline.errors import EncoderError
 
@@ -52,9 +52,20 @@ class FunctionalsEncoder(Encoder):
             feature_level=package.FeatureLevel.Functionals,
         )
 
-    def encode(self, waveforms: Sequence[np.ndarray]) -> list[Moments]:
-        """Return each waveform's functionals as the moments of a single frame."""
-        return [self._moments(waveform) for waveform in waveforms]
+    def encode(
+        self, waveforms: Sequence[np.ndarray], frames_of: Sequence[int] = ()
+    ) -> list[Encoded]:
+        """Return each waveform's functionals as the moments of a single frame.
+
+        Raises:
+            EncoderError: If frames are asked for: functionals are of a whole clip.
+        """
+        if frames_of:
+            raise EncoderError(
+                f"openSMILE's {self.identity['feature_set']} gives functionals of a whole clip, "
+                f"found frames of layers {list(frames_of)} wanted; take them of another encoder."
+            )
+        return [Encoded(moments=self._moments(waveform)) for waveform in waveforms]
 
     def _moments(self, waveform: np.ndarray) -> Moments:
         values = self._smile(np.clip(waveform, -1.0, LARGEST), SAMPLE_RATE)

@@ -11,6 +11,7 @@ They are taken by hooks on the blocks, because `hidden_states[-1]` is the normal
 transformers 4 and the output before the final norm under transformers 5 for HuBERT-large.
 """
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -19,10 +20,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.encoders.base import BLOCK_ROWS, Encoder, Outline
-from pipeline.encoders.layer_moments import moments_by_clip, placed, recorded
+from pipeline.encoders.base import BLOCK_ROWS, Encoded, Encoder, Outline
+from pipeline.encoders.layer_moments import placed, recorded
 from pipeline.encoders.loading import Checkpoint
-from pipeline.encoders.pooling import Moments
+
+SAMPLE_RATE = 16000  # of all these families, where only a configuration is known
 
 
 class PerClip(nn.Module):
@@ -96,8 +98,10 @@ class SpeechEncoder(Encoder):
         return max(length, 0)
 
     @torch.inference_mode()
-    def encode(self, waveforms: Sequence[np.ndarray]) -> list[Moments]:
-        """Return the moments of every layer over each waveform's own frames."""
+    def encode(
+        self, waveforms: Sequence[np.ndarray], frames_of: Sequence[int] = ()
+    ) -> list[Encoded]:
+        """Return the moments of every layer over each waveform's own frames, and some frames."""
         lengths = [len(waveform) for waveform in waveforms]
         frames = [self.num_frames(length) for length in lengths]
         batch = torch.zeros(len(waveforms), max(lengths))
@@ -111,7 +115,7 @@ class SpeechEncoder(Encoder):
         whole = min(lengths) == max(lengths)
         device, blocks = self.model.device, self.model.encoder.layers
         with (
-            recorded(blocks, self.model.encoder, torch.tensor(frames, device=device)) as rows,
+            recorded(blocks, self.model.encoder, frames, frames_of) as recording,
             warnings.catch_warnings(),
         ):
             # WavLM of transformers mixes the types of two masks, which torch will still add.
@@ -120,9 +124,13 @@ class SpeechEncoder(Encoder):
                 batch.to(device, self.model.dtype),
                 attention_mask=None if whole else mask.to(device),
             )
-        return moments_by_clip(rows, frames)
+        return recording.by_clip()
 
 
 def outline(config: Any) -> Outline:
     """Return the shape that a transformers configuration of these families promises."""
-    return Outline(num_layers=config.num_hidden_layers + 1, dim=config.hidden_size)
+    return Outline(
+        num_layers=config.num_hidden_layers + 1,
+        dim=config.hidden_size,
+        frames_per_s=SAMPLE_RATE / math.prod(config.conv_stride),
+    )

@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.encoders.base import BLOCK_ROWS, Encoder, Outline
-from pipeline.encoders.layer_moments import moments_by_clip, placed, recorded
+from pipeline.encoders.base import BLOCK_ROWS, Encoded, Encoder, Outline
+from pipeline.encoders.layer_moments import placed, recorded
 from pipeline.encoders.loading import WHISPER, fetched, load_model, tensors_digest
-from pipeline.encoders.pooling import Moments
 from pipeline.errors import EncoderError
 
 # The window of every released checkpoint; a preprocessor that says another is refused.
@@ -73,8 +72,10 @@ class WhisperEncoder(Encoder):
         return int(-(-num_mel // stride))
 
     @torch.inference_mode()
-    def encode(self, waveforms: Sequence[np.ndarray]) -> list[Moments]:
-        """Return the moments of every layer over each waveform's own frames.
+    def encode(
+        self, waveforms: Sequence[np.ndarray], frames_of: Sequence[int] = ()
+    ) -> list[Encoded]:
+        """Return the moments of every layer over each waveform's own frames, and some frames.
 
         Raises:
             EncoderError: If a waveform is longer than 30 s, which Whisper would cut short.
@@ -89,15 +90,19 @@ class WhisperEncoder(Encoder):
             list(waveforms), sampling_rate=self.sample_rate, return_tensors="pt"
         )["input_features"]
         frames = [self.num_frames(len(waveform)) for waveform in waveforms]
-        counts = torch.tensor(frames, device=self.model.device)
-        with recorded(self.model.layers, self.model, counts) as rows:
+        with recorded(self.model.layers, self.model, frames, frames_of) as recording:
             self.model(mel.to(self.model.device, self.model.dtype))
-        return moments_by_clip(rows, frames)
+        return recording.by_clip()
 
 
 def outline(config: Any) -> Outline:
     """Return the shape that a WhisperConfig promises."""
-    return Outline(num_layers=config.encoder_layers + 1, dim=config.d_model, max_window_s=WINDOW_S)
+    return Outline(
+        num_layers=config.encoder_layers + 1,
+        dim=config.d_model,
+        max_window_s=WINDOW_S,
+        frames_per_s=config.max_source_positions / WINDOW_S,
+    )
 
 
 def load_whisper(

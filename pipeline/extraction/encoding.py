@@ -171,7 +171,8 @@ def encode_all(
     lengths = [max(clips[i].num_resampled, encoder.padded_samples) for i in short]
     for batch in _batches(short, lengths, limit):
         waveforms = [_normalise(clips[i], clips[i].waveform, encoder) for i in batch]
-        result.update(zip(batch, encoder.encode(waveforms), strict=True))
+        encoded = encoder.encode(waveforms)
+        result.update(zip(batch, (one.moments for one in encoded), strict=True))
     for i in set(range(len(clips))) - set(short):
         result[i] = _encode_long(segments[i], clips[i], encoder, config)
     return [result[i] for i in range(len(clips))]
@@ -185,7 +186,7 @@ def _encode_long(
     ends = [clip.num_resampled * i // num_windows for i in range(num_windows + 1)]
     lengths = [end - start for start, end in pairwise(ends)]
     windows = audio.read_windows(segment, sample_rate=rate, lengths=lengths)
-    parts = [encoder.encode([_normalise(clip, window, encoder)])[0] for window in windows]
+    parts = [encoder.encode([_normalise(clip, window, encoder)])[0].moments for window in windows]
     return combine(parts)
 
 
