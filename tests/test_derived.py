@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_extraction import tree
-from small_view import bring_up, features_of, write_files
 
+from helpers.extraction import tree
+from helpers.views import bring_up, features_of, write_files
 from pipeline.errors import FeatureStoreError
 from pipeline.files import sha256_bytes
 from pipeline.store.reader import FeatureStore
