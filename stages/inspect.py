@@ -105,8 +105,8 @@ def _predictions(path: Path) -> dict[str, Any]:
 
 def _params(path: Path, given: Params) -> dict[str, Any]:
     from pipeline.corpora.preparation import PrepareConfig
-    from pipeline.extraction.encoding import ExtractConfig
     from pipeline.extraction.ingest import IngestConfig
+    from pipeline.extraction.settings import ExtractConfig
     from pipeline.heads.base import FeatureShape
     from pipeline.report.report import ReportConfig
     from pipeline.scoring.score import ScoreConfig

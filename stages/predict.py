@@ -47,8 +47,8 @@ def command(
     sampler = params_of(context).section("score", ScoreConfig)
     where = torch_device(device)
     trained = load_head(head_folder, where)
-    opened, config = encoder_of(trained, encoder, where)
-    results = predict_files(files, trained, opened, config, sampler, device=where)
+    view = encoder_of(trained, encoder, where)
+    results = predict_files(files, trained, view, sampler, device=where)
     if as_json:
         click.echo(json.dumps([_as_json(result) for result in results], ensure_ascii=False))
     else:

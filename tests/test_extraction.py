@@ -19,9 +19,10 @@ import torch
 from pipeline.encoders.base import Encoded, Encoder, Outline
 from pipeline.encoders.pooling import Moments
 from pipeline.errors import FeatureStoreError, ManifestError, OutputError, ParamsError
-from pipeline.extraction import extract as extraction
-from pipeline.extraction.encoding import ExtractConfig
+from pipeline.extraction import views as extraction_views
 from pipeline.extraction.extract import Summary, extract
+from pipeline.extraction.settings import ExtractConfig
+from pipeline.extraction.views import open_view
 from pipeline.progress import Silence
 from pipeline.store.planning import Group, plan_groups
 from pipeline.store.reader import FeatureStore
@@ -73,7 +74,9 @@ def run(
 ) -> Summary:
     config = ExtractConfig(rows_per_shard=ROWS_PER_SHARD, **options.pop("config", {}))
     options.setdefault("reporter", Silence())
-    return extract(requests, root, encoder or PlainEncoder(), config, **options)
+    encoder = encoder or PlainEncoder()
+    views = [open_view(encoder, settings) for settings in config.view_settings()]
+    return extract(requests, root, views, **options)["layers"]
 
 
 def num_computed(requests: pd.DataFrame, root: Path, **options: Any) -> int:
@@ -734,7 +737,7 @@ def test_a_job_resumed_just_before_another_commits_computes_nothing_again(
         return plan_groups(*args, **kwargs)
 
     committed: list[int] = []
-    monkeypatch.setattr(extraction, "plan_groups", plan_late)
+    monkeypatch.setattr(extraction_views, "plan_groups", plan_late)
     summary = run(table(files), root, job=jobs[1])
     assert committed == [0]
     assert (summary.num_computed, summary.outcomes) == (0, {"ok": NUM_CLIPS})

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.audio.segments import Segment
-from pipeline.encoders.base import Encoder
-from pipeline.encoders.catalogue import open_encoder
 from pipeline.errors import AudioError, HeadError
-from pipeline.extraction.encoding import ExtractConfig, encode_clip, make_recipe
+from pipeline.extraction.encoding import encode_clip
+from pipeline.extraction.settings import settings_of_recipe
+from pipeline.extraction.views import OpenView, open_views
 from pipeline.heads.inference import score_features
 from pipeline.heads.saved import TrainedHead
 from pipeline.scoring.score import ScoreConfig, with_prior
+from pipeline.store.views import LAYERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +39,8 @@ class FilePrediction:
         return max(self.probabilities, key=lambda name: self.probabilities[name])
 
 
-def encoder_of(
-    trained: TrainedHead, spelling: str | None, device: str
-) -> tuple[Encoder, ExtractConfig]:
-    """Open the encoder that a head's features were made with.
+def encoder_of(trained: TrainedHead, spelling: str | None, device: str) -> OpenView:
+    """Open the encoder that a head's features were made with, with their settings.
 
     Args:
         trained: The head.
@@ -63,23 +62,16 @@ def encoder_of(
             f"this head reads ingested features ({recipe.get('name')!r}), which genser cannot make "
             "from a recording; ingest features of the recordings and use 'genser score'."
         )
-    config = ExtractConfig(
-        encoder=spelling or str(trained.description["encoder"]),
-        compute_dtype=recipe["compute_dtype"],
-        stored_dtype=recipe["stored_dtype"],
-        pooling=recipe["pooling"],
-        max_duration_s=recipe["max_duration_s"],
-    )
-    encoder = open_encoder(config.encoder, compute_dtype=config.compute_dtype, device=device)
-    trained.require_recipe(config.encoder, make_recipe(encoder, config))
-    return encoder, config
+    name = spelling or str(trained.description["encoder"])
+    view = open_views([settings_of_recipe(LAYERS, recipe, name)], device)[0]
+    trained.require_recipe(name, view.recipe)
+    return view
 
 
 def predict_files(
     paths: Sequence[Path],
     trained: TrainedHead,
-    encoder: Encoder,
-    config: ExtractConfig,
+    view: OpenView,
     score: ScoreConfig,
     *,
     device: str,
@@ -88,7 +80,9 @@ def predict_files(
     results = []
     for path in paths:
         try:
-            features = encode_clip(Segment(path=path), encoder, config, batch_seconds=1.0)
+            features = encode_clip(
+                Segment(path=path), view.encoder, view.settings, batch_seconds=1.0
+            )
         except AudioError as error:
             message = f"{error.outcome}: {error}"
             results.append(FilePrediction(path=path, probabilities={}, error=message))
