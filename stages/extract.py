@@ -43,7 +43,24 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="A view of extract.views; repeat for several  [default: all].",
 )
-@click.option("--prune", is_flag=True, help="Forget clips that the manifest does not name.")
+@click.option(
+    "--prune",
+    is_flag=True,
+    help="Forget clips that the manifest does not name; without --replace also kept editions.",
+)
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Where the store was made with other parameters, make the features anew beside the old "
+    "ones, put them in place when all are done, and keep the old ones for a change back.",
+)
+@click.option(
+    "--keep-gb",
+    default=20.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="With --replace: disk for kept editions of a view; the one kept longest goes first.",
+)
 @click.option(
     "--max-failed",
     default=0.0,
@@ -85,6 +102,8 @@ def command(
     store: Path,
     names: Sequence[str],
     prune: bool,
+    replace: bool,
+    keep_gb: float,
     max_failed: float,
     device: str,
     workers: int,
@@ -129,6 +148,8 @@ def command(
             workers=workers,
             batch_seconds=batch_seconds,
             prune=prune,
+            replace=replace,
+            kept_bytes=keep_gb * 1e9 if replace else 0 if prune else None,
         )
     if not all(summary.is_committed for summary in summaries.values()):
         click.echo(f"{store}: this job is done; the last of {num_jobs} writes the index.")
@@ -152,8 +173,8 @@ def _encoders(views: Sequence["ViewSettings"]) -> list[str]:
 
 def _say_cost(store: Path, view: "ViewSettings", outline: "Outline", rows: "pd.DataFrame") -> None:
     from pipeline.extraction.cost import cost_of
-    from pipeline.store.commit import CATALOGUE
+    from pipeline.store.contents import CONTENTS
     from pipeline.store.reader import FeatureStore
 
-    opened = FeatureStore.open(store) if (store / CATALOGUE).exists() else None
+    opened = FeatureStore.open(store) if (store / CONTENTS).exists() else None
     click.echo(f"{store}: view {view.name}: {cost_of(view, outline, rows, opened)}")

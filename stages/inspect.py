@@ -54,7 +54,7 @@ def _store(path: Path) -> dict[str, Any]:
         failures += [f"{name}, {i!r}: {outcome}: {message}" for i, outcome, message in rows]
         views[name] = {
             "outcomes": {str(k): int(v) for k, v in counts.items()},
-            "shards": len(store.catalogue.shard_numbers(name)),
+            "shards": len(store.contents.shard_numbers(name)),
             "fingerprint": view.fingerprint,
             "recipe": dict(flatten(view.recipe)),
             "provenance": dict(flatten(view.provenance)),

@@ -21,7 +21,8 @@ def command(path: Path, repair: bool) -> None:
     from pipeline.errors import ParamsError
     from pipeline.heads.saved import verify_head
     from pipeline.scoring.predictions import verify_predictions
-    from pipeline.store.verification import repair_store, verify_store
+    from pipeline.store.repair import repair_store
+    from pipeline.store.verification import verify_store
     from stages.kinds import kind_of
 
     kind = kind_of(path)

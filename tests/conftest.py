@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 import soundfile
 import torch
+from small_extraction import run as extract_small
+from small_extraction import table, tree
 
 from pipeline.encoders.seeded import save_seeded_encoder
 from pipeline.manifests.manifest import write_manifest
@@ -120,3 +122,25 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     yield installed
     for name in names:
         sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def without_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed process loses nothing that the kernel has; only a power cut would."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture
+def files(tmp_path: Path, make_wav: MakeWav) -> dict[str, Path]:
+    """Five clips of .1 to .14 s, one of them with a slash and a space in its id."""
+    names = ["b", "a", "d/e f", "c", "é"]
+    return {
+        name: make_wav(tmp_path / "audio" / f"{i}.wav", 0.1 + i / 100, seed=i)
+        for i, name in enumerate(names)
+    }
+
+
+@pytest.fixture
+def undisturbed(tmp_path: Path, files: dict[str, Path]) -> dict[str, bytes]:
+    extract_small(table(files), tmp_path / "undisturbed")
+    return tree(tmp_path / "undisturbed")

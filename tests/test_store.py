@@ -14,18 +14,10 @@ from pipeline.extraction.ingest import FeatureTable, IngestConfig, ingest
 from pipeline.files import canonical_json, sealed_json
 from pipeline.parquet import read_table_bytes, table_bytes
 from pipeline.progress import Silence
-from pipeline.store.commit import (
-    OUTCOME_COLUMNS,
-    Catalogue,
-    catalogue_bytes,
-    checked_bytes,
-    commit,
-    finish_commit,
-    join_index,
-    read_catalogue,
-    split_index,
-)
+from pipeline.store.commit import commit, finish_commit
+from pipeline.store.contents import Contents, checked_bytes, contents_bytes, read_contents
 from pipeline.store.format import Shard, read_shard_bytes, shard_bytes
+from pipeline.store.index import OUTCOME_COLUMNS, join_index, split_index
 from pipeline.store.reader import FeatureStore
 from pipeline.store.recipe import differences, flatten, require_same_recipe
 from pipeline.store.views import CLIP_COLUMNS
@@ -135,7 +127,7 @@ def test_a_store_says_which_views_it_has(root: Path) -> None:
     store = FeatureStore.open(root)
     assert store.views == ["layers"]
     assert store.view("layers").recipe["source"] == "table"
-    assert store.view("layers").fingerprint == store.catalogue.fingerprints["layers"]
+    assert store.view("layers").fingerprint == store.contents.fingerprints["layers"]
     with pytest.raises(FeatureStoreError, match=r"no view 'frames', only \['layers'\]"):
         store.view("frames")
 
@@ -285,57 +277,57 @@ def test_one_and_true_are_different_recipes() -> None:
 
 def test_a_catalogue_reads_back_as_it_was(tmp_path: Path) -> None:
     name = "views/layers/shards/000001.h5"
-    wanted = Catalogue(
+    wanted = Contents(
         digests={"index.parquet": DIGEST, name: DIGEST},
         fingerprints={"layers": DIGEST},
         refill={"views/layers/shards/000000.h5": ["a"]},
     )
-    (tmp_path / "store.json").write_bytes(catalogue_bytes(wanted))
-    assert read_catalogue(tmp_path) == wanted
+    (tmp_path / "store.json").write_bytes(contents_bytes(wanted))
+    assert read_contents(tmp_path) == wanted
     assert wanted.shard_numbers("layers") == [1]
     assert wanted.shard_numbers("frames") == []
 
 
 def test_no_catalogue_is_none(tmp_path: Path) -> None:
-    assert read_catalogue(tmp_path) is None
+    assert read_contents(tmp_path) is None
 
 
 def test_a_catalogue_of_another_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "store.json").write_bytes(sealed_json({"format": "genser-store"}))
     with pytest.raises(FeatureStoreError, match=r"format \('genser-store', None\), wanted"):
-        read_catalogue(tmp_path)
+        read_contents(tmp_path)
 
 
 @pytest.mark.parametrize(
     "name", ["../x", "/etc/passwd", "views/../x/recipe.json", "views/layers/shards/../0.h5", "x"]
 )
 def test_a_catalogue_that_reaches_out_of_its_folder_is_refused(tmp_path: Path, name: str) -> None:
-    catalogue = Catalogue(digests={name: DIGEST})
-    (tmp_path / "store.json").write_bytes(catalogue_bytes(catalogue))
+    catalogue = Contents(digests={name: DIGEST})
+    (tmp_path / "store.json").write_bytes(contents_bytes(catalogue))
     with pytest.raises(FeatureStoreError, match="no file of a store; do not use it"):
-        read_catalogue(tmp_path)
+        read_contents(tmp_path)
 
 
 def test_a_file_the_catalogue_does_not_name_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "index.parquet").write_bytes(b"")
     with pytest.raises(FeatureStoreError, match=r"index\.parquet: not part of this store"):
-        checked_bytes(tmp_path, "index.parquet", Catalogue())
+        checked_bytes(tmp_path, "index.parquet", Contents())
 
 
 def test_a_store_that_stopped_in_its_commit_says_so(root: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    commit(store, Catalogue(), {"index.parquet": b"old"})
-    old = read_catalogue(store)
+    commit(store, Contents(), {"index.parquet": b"old"})
+    old = read_contents(store)
     assert old is not None
     (store / "store.json.next").write_bytes(
-        catalogue_bytes(Catalogue(digests={"index.parquet": DIGEST}))
+        contents_bytes(Contents(digests={"index.parquet": DIGEST}))
     )
     (store / "index.parquet").write_bytes(b"new")
     with pytest.raises(FeatureStoreError, match="stopped while it was committing; run the same"):
         checked_bytes(store, "index.parquet", old)
     assert finish_commit(store)
     assert not finish_commit(store)
-    assert read_catalogue(store) == Catalogue(digests={"index.parquet": DIGEST})
+    assert read_contents(store) == Contents(digests={"index.parquet": DIGEST})
 
 
 # The tables
@@ -352,8 +344,8 @@ def test_equal_tables_have_equal_bytes_and_read_back() -> None:
 
 def test_the_index_names_the_digest_of_every_other_file(root: Path) -> None:
     store = FeatureStore.open(root)
-    digests = dict(store.catalogue.digests)
-    data = checked_bytes(root, "index.parquet", store.catalogue)
+    digests = dict(store.contents.digests)
+    data = checked_bytes(root, "index.parquet", store.contents)
     digests.pop("index.parquet")
     assert read_table_bytes(data).schema.metadata == {
         b"genser.files": canonical_json(digests).encode()

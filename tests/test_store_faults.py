@@ -14,9 +14,10 @@ import pytest
 from pipeline.errors import FeatureStoreError, GenserError, OutputError
 from pipeline.extraction.ingest import FeatureTable, IngestConfig, ingest
 from pipeline.progress import Silence
-from pipeline.store.commit import INDEX, Catalogue, read_catalogue
+from pipeline.store.contents import INDEX, Contents, read_contents
 from pipeline.store.reader import FeatureStore
-from pipeline.store.verification import repair_store, verify_store
+from pipeline.store.repair import repair_store
+from pipeline.store.verification import verify_store
 from pipeline.store.writer import ViewWriter
 
 IDS = ["b", "a", "d", "c", "f", "e", "g"]
@@ -44,7 +45,8 @@ def read_everything(root: Path) -> None:
     assert len(store.index) == len(IDS)
     for name in store.views:
         view = store.view(name)
-        for number in store.catalogue.shard_numbers(name):
+        assert len(view.records) == len(IDS)
+        for number in store.contents.shard_numbers(name):
             view.shard(number)
 
 
@@ -477,8 +479,8 @@ def test_every_fault_is_one_line_for_the_user(root: Path) -> None:
 def test_a_repaired_catalogue_remembers_what_to_fill(root: Path) -> None:
     flip(root / SHARDS[1], 100)
     repair_store(root)
-    catalogue = read_catalogue(root) or Catalogue()
+    catalogue = read_contents(root) or Contents()
     assert catalogue.refill == {SHARDS[1]: ["c", "d"]}
     assert INDEX in catalogue.digests
     fill(root)
-    assert (read_catalogue(root) or Catalogue()).refill == {}
+    assert (read_contents(root) or Contents()).refill == {}

@@ -1,17 +1,15 @@
 """Several views of one extraction: one pass where they can share it, the same bytes where not."""
 
 import itertools
-import os
 import shutil
-import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from small_extraction import KILLED, forked, kill_at, outcome, table, tree
 
 from pipeline.encoders.base import Encoded, Encoder, Outline
 from pipeline.encoders.catalogue import open_encoder
@@ -25,8 +23,9 @@ from pipeline.store.reader import FeatureStore
 from pipeline.store.turns import Job
 from pipeline.store.verification import verify_store
 
+pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
+
 MakeWav = Callable[..., Path]
-KILLED = -signal.SIGKILL
 BOTH = {"layers": ViewConfig(), "frames": ViewConfig(layers=(0, -1))}
 FRAMES = {"frames": BOTH["frames"]}
 
@@ -61,12 +60,6 @@ class PlainEncoder(Encoder):
         return Encoded(moments=moments, frames=layers[:, list(frames_of)] if frames_of else None)
 
 
-def table(files: dict[str, Path]) -> pd.DataFrame:
-    absent = {"start": np.nan, "end": np.nan, "channel": -1, "num_samples": -1, "sample_rate": -1}
-    sources = [str(path) for path in files.values()]
-    return pd.DataFrame({"utterance_id": list(files), "source": sources, **absent})
-
-
 def run(
     files: dict[str, Path],
     root: Path,
@@ -81,11 +74,6 @@ def run(
     return extract(table(files), root, made, **options)
 
 
-def tree(root: Path) -> dict[str, bytes]:
-    files = (path for path in root.rglob("*") if not path.is_dir())
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
-
-
 def naive_frames(path: Path) -> np.ndarray:
     """Return the frames of layers 0 and 2 of a clip, by the textbook."""
     import soundfile
@@ -94,11 +82,6 @@ def naive_frames(path: Path) -> np.ndarray:
     rows = [samples[i : i + 400] for i in range(0, len(samples) - 399, 400)]
     first = np.array([[row.mean(), np.abs(row).mean()] for row in rows])
     return np.stack([first, first**3], axis=1)
-
-
-@pytest.fixture(autouse=True)
-def _without_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture
@@ -255,38 +238,6 @@ def test_jobs_of_two_views_give_the_bytes_of_one_run(
     assert tree(tmp_path / "jobs") == tree(tmp_path / "one")
 
 
-def kill_at(event: int) -> None:
-    """Let this process die before its n-th rename or removal."""
-    events = itertools.count()
-
-    def watched(original: Callable[..., Any]) -> Callable[..., Any]:
-        def touch(*args: Any, **kwargs: Any) -> Any:
-            if next(events) == event:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return original(*args, **kwargs)
-
-        return touch
-
-    Path.replace = watched(Path.replace)  # type: ignore[method-assign]
-    Path.unlink = watched(Path.unlink)  # type: ignore[method-assign]
-
-
-def killed_at(event: int, work: Callable[[], object]) -> bool:
-    """Do work in a child that dies at an event; return whether it did."""
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            kill_at(event)
-            work()
-            status = 0
-        finally:
-            os._exit(status)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in (0, KILLED)
-    return code == KILLED
-
-
 @pytest.mark.parametrize("begun_with", ["nothing", "layers", "other audio"])
 def test_two_views_killed_at_every_step_end_with_the_same_bytes(
     tmp_path: Path, files: dict[str, Path], make_wav: MakeWav, begun_with: str
@@ -300,12 +251,18 @@ def test_two_views_killed_at_every_step_end_with_the_same_bytes(
         make_wav(files["e"], 0.2, seed=20)  # the only clip of a shard of either view
     run(few, shutil.copytree(begin, tmp_path / "wanted"), BOTH)
     wanted = tree(tmp_path / "wanted")
+
+    def work(root: Path, event: int) -> None:
+        kill_at(event)
+        run(few, root, BOTH)
+
     for event in itertools.count():
         root = shutil.copytree(begin, tmp_path / f"store{event}")
-        was_killed = killed_at(event, lambda root=root: run(few, root, BOTH))  # type: ignore[misc]
+        code = outcome(forked(lambda root=root, event=event: work(root, event)))  # type: ignore[misc]
+        assert code in (0, KILLED)
         run(few, root, BOTH)
         assert tree(root) == wanted, event
         shutil.rmtree(root)
-        if not was_killed:
+        if code == 0:
             break
     assert event > 10

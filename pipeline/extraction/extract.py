@@ -58,6 +58,8 @@ def extract(
     workers: int = 2,
     batch_seconds: float = 32.0,
     prune: bool = False,
+    replace: bool = False,
+    kept_bytes: float | None = None,
 ) -> dict[str, Summary]:
     """Bring views of a store up to date with a manifest's clips.
 
@@ -72,6 +74,9 @@ def extract(
         workers: Threads that decode; changes speed only.
         batch_seconds: Audio per batch, padding included; changes the last bits only.
         prune: Forget clips that `requests` does not name.
+        replace: Make a view anew where it was made with another recipe, put it in place of that
+            one when all is done, and keep that one beside it.
+        kept_bytes: Disk that kept editions of a view may take, None for any.
 
     Returns:
         What was done for each view, by its name.
@@ -92,7 +97,7 @@ def extract(
     plan_key = [clips, {view.name: dict(view.recipe) for view in views}]
     with enter_turn(root, job=job, plan_key=plan_key) as turn, _pool(workers) as executor:
         with turn.settled():
-            plans = [ViewPlan(root, view) for view in views]
+            plans = [ViewPlan(root, view, replace=replace) for view in views]
         digests_of = remembered(lambda sources: list(executor.map(file_digest, map(Path, sources))))
         for plan in plans:
             plan.make(requests, digests_of, may_adopt=turn.alone)
@@ -112,7 +117,10 @@ def extract(
                 seconds[plan.view.name] += float(shard.clips["duration"].sum())
             reporter.advance(len(piece.requests), float(shards[0].clips["duration"].sum()))
         keep = frozenset(requests["utterance_id"]) if prune else None
-        is_committed = _commit(turn, plans, keep)
+        is_committed = _commit(turn, plans, keep, kept_bytes)
+        for plan in plans:
+            if plan.writer.kept_line:
+                reporter.say(plan.writer.kept_line)
     return {
         plan.view.name: Summary(
             outcomes=_count_outcomes(plan, requests) if is_committed else {},
@@ -185,7 +193,12 @@ def _decoded_pieces(
         yield piece, [future.result() for future in current]
 
 
-def _commit(turn: Turn, plans: Sequence[ViewPlan], keep: frozenset[str] | None) -> bool:
+def _commit(
+    turn: Turn,
+    plans: Sequence[ViewPlan],
+    keep: frozenset[str] | None,
+    kept_bytes: float | None,
+) -> bool:
     """Commit if every shard of every view is there; return whether the store now holds them."""
     with turn.settled():
         for plan in plans:
@@ -193,7 +206,7 @@ def _commit(turn: Turn, plans: Sequence[ViewPlan], keep: frozenset[str] | None) 
         if not all(plan.is_published for plan in plans):
             return False
         for plan in plans:
-            plan.commit(keep)
+            plan.commit(keep, kept_bytes)
         turn.close_plan()
         return True
 

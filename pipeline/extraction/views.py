@@ -81,9 +81,9 @@ class ViewPlan:
         groups: The clips that become shards, finished ones too.
     """
 
-    def __init__(self, root: Path, view: OpenView) -> None:
+    def __init__(self, root: Path, view: OpenView, *, replace: bool) -> None:
         self.view = view
-        self.writer = ViewWriter(root, view.name, view.recipe, view.provenance)
+        self.writer = ViewWriter(root, view.name, view.recipe, view.provenance, replace)
         self.groups: list[Group] = []
 
     def make(self, requests: pd.DataFrame, digests_of: Digests, *, may_adopt: bool) -> None:
@@ -102,14 +102,14 @@ class ViewPlan:
         """Whether every shard of the plan is on the disk, committed or not."""
         return not set(self._uncommitted()) - set(self.writer.published())
 
-    def commit(self, keep: frozenset[str] | None) -> None:
+    def commit(self, keep: frozenset[str] | None, kept_bytes: float | None) -> None:
         """Make the plan's shards part of the store as it is now."""
         self.writer.refresh()
-        self.writer.commit(self._uncommitted(), keep=keep)
+        self.writer.commit(self._uncommitted(), keep, kept_bytes)
 
     def _uncommitted(self) -> list[int]:
         # Another job may have found the plan complete before this one.
-        committed = self.writer.catalogue.shard_numbers(self.view.name)
+        committed = self.writer.contents.shard_numbers(self.writer.folder)
         return [group.number for group in self.groups if group.number not in committed]
 
 

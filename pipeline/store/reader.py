@@ -21,38 +21,52 @@ import pandas as pd
 from pipeline.errors import FeatureStoreError
 from pipeline.files import fingerprint
 from pipeline.parquet import read_table_bytes
-from pipeline.store.commit import (
+from pipeline.store.contents import (
     INDEX,
-    Catalogue,
+    Contents,
+    Edition,
     checked_bytes,
     outcomes_name,
-    read_catalogue,
+    read_contents,
     recipe_name,
     shard_name,
-    split_index,
 )
 from pipeline.store.format import OpenShard, Shard, open_shard
-from pipeline.store.recipe import Recipe
+from pipeline.store.index import split_index, stands_alone
+from pipeline.store.recipe import Recipe, require_parent
 
 
 class View:
-    """One kind of features of a store.
+    """One kind of features of a store, made by one recipe.
 
     Attributes:
         root: The store's folder.
         name: The view's name, e.g. `"layers"`.
-        records: One row per clip: `pipeline.store.views.CLIP_COLUMNS` and its shard.
+        edition: Which edition of the view it is.
     """
 
-    def __init__(self, root: Path, name: str, catalogue: Catalogue, index: pd.DataFrame) -> None:
-        self.root = root
-        self.name = name
-        self._contents = catalogue
-        description = json.loads(checked_bytes(root, recipe_name(name), catalogue))
+    def __init__(self, store: "FeatureStore", edition: Edition) -> None:
+        self.root = store.root
+        self.name = edition.view
+        self.edition = edition
+        self._store = store
+        description = json.loads(self._bytes(recipe_name(edition.folder)))
         self.recipe: Recipe = description["recipe"]
         self.provenance: dict[str, object] = description["provenance"]
-        outcomes = read_table_bytes(checked_bytes(root, outcomes_name(name), catalogue))
-        self.records = split_index(index, outcomes.to_pandas(), name)
+
+    @cached_property
+    def records(self) -> pd.DataFrame:
+        """One row per clip: `pipeline.store.views.CLIP_COLUMNS` and its shard.
+
+        A ragged view's have `num_frames` beside.
+
+        Raises:
+            FeatureStoreError: If a table is damaged.
+        """
+        outcomes = read_table_bytes(self._bytes(outcomes_name(self.edition.folder))).to_pandas()
+        if stands_alone(outcomes):
+            return outcomes
+        return split_index(self._store.index, outcomes, self.name)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -84,9 +98,8 @@ class View:
 
     @cached_property
     def digest(self) -> str:
-        """One digest of everything the view says: recipe, outcomes and shards; reads no shard."""
-        files = self._contents.files_of(self.name)
-        return fingerprint([self.fingerprint, files])
+        """One digest of what the view holds: recipe, outcomes, shards; reads none of them."""
+        return fingerprint([self.fingerprint, self._store.contents.files_of(self.edition.folder)])
 
     @property
     def fit_ids(self) -> frozenset[str]:
@@ -116,7 +129,7 @@ class View:
         Raises:
             FeatureStoreError: If the view is dense, or an id has no features.
         """
-        self._require_kind(ragged=True)
+        self._require_readable(ragged=True)
         lengths: np.ndarray = self._locate(utterance_ids)["num_frames"].to_numpy(dtype=np.int64)
         return lengths
 
@@ -129,7 +142,7 @@ class View:
         Raises:
             FeatureStoreError: If the view is ragged, an id has no features, or a shard is damaged.
         """
-        self._require_kind(ragged=False)
+        self._require_readable(ragged=False)
         places = self._locate(utterance_ids)
         result: np.ndarray | None = None
         for number, group in places.groupby("shard"):
@@ -152,7 +165,7 @@ class View:
         Raises:
             FeatureStoreError: If the view is dense, an id has no features, or a shard is damaged.
         """
-        self._require_kind(ragged=True)
+        self._require_readable(ragged=True)
         places = self._locate(utterance_ids)
         result: list[np.ndarray] = [np.empty(0)] * len(places)
         for number, group in places.groupby("shard"):
@@ -176,7 +189,9 @@ class View:
             )
         return places
 
-    def _require_kind(self, *, ragged: bool) -> None:
+    def _require_readable(self, *, ragged: bool) -> None:
+        fingerprints = self._store.contents.fingerprints
+        require_parent(f"{self.root}: view {self.name!r}", self.recipe, fingerprints)
         if self.is_ragged != ragged:
             kinds = ("dense", "ragged")
             raise FeatureStoreError(
@@ -184,11 +199,13 @@ class View:
                 f"{kinds[ragged]} one; name another view."
             )
 
+    def _bytes(self, name: str) -> bytes:
+        return checked_bytes(self.root, name, self._store.contents)
+
     @contextmanager
     def _open(self, number: int) -> Iterator[OpenShard]:
-        name = shard_name(self.name, number)
-        data = checked_bytes(self.root, name, self._contents)
-        with open_shard(data, self.root / name) as shard:
+        name = shard_name(self.edition.folder, number)
+        with open_shard(self._bytes(name), self.root / name) as shard:
             if fingerprint(shard.recipe) != self.fingerprint:
                 raise FeatureStoreError(
                     f"{self.root / name}: made with another recipe than the view; run 'genser "
@@ -200,44 +217,49 @@ class View:
 class FeatureStore:
     """A folder of features, opened for reading."""
 
-    def __init__(self, root: Path, catalogue: Catalogue) -> None:
+    def __init__(self, root: Path, contents: Contents) -> None:
         self.root = root
-        self.catalogue = catalogue
+        self.contents = contents
 
     @classmethod
     def open(cls, root: Path) -> "FeatureStore":
         """Open the store in a folder.
 
         Raises:
-            FeatureStoreError: If there is none, or its catalogue is damaged.
+            FeatureStoreError: If there is none, or its `store.json` is damaged.
         """
-        catalogue = read_catalogue(root)
-        if catalogue is None:
+        contents = read_contents(root)
+        if contents is None:
             raise FeatureStoreError(
                 f"{root}: no feature store there (no store.json); make it with 'genser extract' "
                 "or 'genser ingest'."
             )
-        return cls(root, catalogue)
+        return cls(root, contents)
 
     @property
     def views(self) -> list[str]:
         """The names of the views, sorted."""
-        return sorted(self.catalogue.fingerprints)
+        return sorted(self.contents.fingerprints)
+
+    @property
+    def kept(self) -> list[View]:
+        """The editions that others have taken the place of, the one kept longest first."""
+        return [View(self, edition) for edition in self.contents.kept]
 
     @cached_property
     def index(self) -> pd.DataFrame:
         """One row per clip: digests, length, and shard and row of each view."""
-        data = checked_bytes(self.root, INDEX, self.catalogue)
-        return read_table_bytes(data).to_pandas()
+        return read_table_bytes(checked_bytes(self.root, INDEX, self.contents)).to_pandas()
 
     def view(self, name: str) -> View:
-        """Open one view.
+        """Open the current edition of a view.
 
         Raises:
-            FeatureStoreError: If the store has no such view, or it is damaged.
+            FeatureStoreError: If the store has no such view, or its recipe is damaged.
         """
-        if name not in self.catalogue.fingerprints:
+        edition = self.contents.current(name)
+        if edition is None:
             raise FeatureStoreError(
                 f"{self.root}: no view {name!r}, only {self.views}; extract or ingest it."
             )
-        return View(self.root, name, self.catalogue, self.index)
+        return View(self, edition)

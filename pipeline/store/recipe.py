@@ -4,11 +4,12 @@ Two stores may be mixed only if their recipes are equal; package versions, hub n
 provenance, kept beside the recipe and never compared.
 """
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pipeline.errors import FeatureStoreError
-from pipeline.files import canonical_json
+from pipeline.files import canonical_json, fingerprint
 
 Recipe = Mapping[str, Any]
 
@@ -42,3 +43,63 @@ def require_same_recipe(where: object, found: Recipe, wanted: Recipe, cure: str)
     differing = differences(found, wanted)
     if differing:
         raise FeatureStoreError(f"{where}: {'; '.join(differing)}; {cure}.")
+
+
+def recipe_bytes(recipe: Recipe, provenance: Mapping[str, Any]) -> bytes:
+    """Return the content of a view's `recipe.json`."""
+    value = {"fingerprint": fingerprint(recipe), "recipe": recipe, "provenance": provenance}
+    return (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def derived_recipe(
+    view: str,
+    *,
+    parent: str,
+    parent_fingerprint: str,
+    fitted_digest: str,
+    fit_ids: Iterable[str],
+    settings: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the recipe of a view that is computed from another view.
+
+    Args:
+        view: The view's name.
+        parent: The view that it is computed from.
+        parent_fingerprint: Of the parent's recipe.
+        fitted_digest: SHA-256 of `fitted.safetensors`, which it is computed with.
+        fit_ids: The ids of the clips that this was fitted on; the writer's provenance must have
+            them too, sorted, as `fit_ids`.
+        settings: Whatever else changes a number, e.g. which layers.
+    """
+    return {
+        **settings,
+        "view": view,
+        "source": "view",
+        "parent": {"view": parent, "fingerprint": parent_fingerprint},
+        "fitted": fitted_digest,
+        "fit_ids": fingerprint(sorted(set(fit_ids))),
+    }
+
+
+def require_parent(where: object, recipe: Recipe, fingerprints: Mapping[str, str]) -> None:
+    """Refuse a derived view whose parent is no longer the edition that it was made from.
+
+    Args:
+        where: What is read, for the message.
+        recipe: Of the view; one that is not derived passes.
+        fingerprints: Of the recipe of each view of the store.
+
+    Raises:
+        FeatureStoreError: If the parent has another recipe now, or is gone.
+    """
+    parent = recipe.get("parent")
+    if parent is None:
+        return
+    found = fingerprints.get(parent["view"])
+    if found != parent["fingerprint"]:
+        now = "is not in the store" if found is None else f"is edition {found[:12]} now"
+        raise FeatureStoreError(
+            f"{where}: made from edition {parent['fingerprint'][:12]} of view {parent['view']!r}, "
+            f"which {now}; make this view again from it, or put the old edition back in place "
+            "with its parameters and --replace."
+        )

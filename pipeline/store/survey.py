@@ -4,6 +4,7 @@ Without a whole `store.json` the digests are taken from where they still stand, 
 index's schema metadata: a claimed digest proves itself by matching.
 """
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator
@@ -12,25 +13,29 @@ from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from pipeline.errors import FeatureStoreError
 from pipeline.files import sha256_file
 from pipeline.parquet import read_table_bytes
-from pipeline.store.commit import (
-    CATALOGUE,
+from pipeline.store.contents import (
+    CONTENTS,
     FILE_NAME,
     INDEX,
     NEXT,
-    Catalogue,
+    Contents,
     outcomes_name,
-    read_catalogue,
+    placed,
+    read_contents,
     shards_in,
+    view_of,
 )
 from pipeline.store.format import Shard, read_shard_bytes
+from pipeline.store.index import PLACING_KEY, stands_alone
 from pipeline.store.locks import is_held
 from pipeline.store.turns import RUN_LOCK, left_overs
 
-CLAIM = re.compile(rb'"([\w./-]+)": ?"([0-9a-f]{64})"')
+CLAIM = re.compile(rb'"([\w./@-]+)": ?"([0-9a-f]{64})"')
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,8 @@ class Survey:
 
     Attributes:
         root: The store's folder.
-        catalogue: The committed state; None if `store.json` is damaged or missing.
-        is_committing: Whether a killed run's commit has begun; `catalogue` is what it makes.
+        contents: The committed state; None if `store.json` is damaged or missing.
+        is_committing: Whether a killed run's commit has begun; `contents` is what it makes.
         claims: The digests that are claimed of each file.
         intact: The digest of each whole file.
         faults: What is wrong with each file that is not.
@@ -50,7 +55,7 @@ class Survey:
     """
 
     root: Path
-    catalogue: Catalogue | None
+    contents: Contents | None
     is_committing: bool
     claims: dict[str, set[str]]
     intact: dict[str, str]
@@ -60,53 +65,92 @@ class Survey:
     foreign: list[Path]
 
     @property
-    def views(self) -> list[str]:
-        """The views that anything is known of."""
+    def folders(self) -> list[str]:
+        """The folders of the editions that anything is known of."""
         names = [*self.intact, *self.faults, *self.waiting]
         return sorted({name.split("/")[1] for name in names if name.startswith("views/")})
 
+    @cached_property
+    def placing(self) -> Contents:
+        """Where editions are, as `store.json` or else the index says, if either is whole."""
+        if self.contents is not None:
+            return self.contents
+        table = self._table(INDEX)
+        metadata = {} if table is None else table.schema.metadata or {}
+        told = json.loads(metadata.get(PLACING_KEY.encode(), b"null"))
+        folders, kept = placed(told or {"folders": {}, "kept": []})
+        names = [] if table is None else table.column_names
+        views = [n.removesuffix(".shard") for n in names if n.endswith(".shard")]
+        # Only the places count here; the recipes say which fingerprints they have.
+        return Contents(fingerprints=dict.fromkeys(views, ""), folders=folders, kept=kept)
+
+    @cached_property
+    def currents(self) -> dict[str, str]:
+        """The folder of each view's current edition, guessed where nothing whole tells."""
+        folders: defaultdict[str, list[str]] = defaultdict(list)
+        for folder in self.folders:
+            folders[view_of(folder)].append(folder)
+        result = {}
+        for view, mine in folders.items():
+            told = self.placing.current(view)
+            # Only the current layers have an outcomes table that leaves the rest to the index.
+            tables = {folder: self.table(outcomes_name(folder)) for folder in mine}
+            sharing = [f for f, t in tables.items() if t is not None and not stands_alone(t)]
+            result[view] = told.folder if told is not None else [*sharing, *mine][0]
+        return result
+
     def table(self, name: str) -> pd.DataFrame | None:
         """Return a table, None if it is not whole."""
+        table = self._table(name)
+        return None if table is None else table.to_pandas()
+
+    def _table(self, name: str) -> pa.Table | None:
         if name not in self.intact:
             return None
         path = _where(self.root, name, is_committing=self.is_committing)
-        return read_table_bytes(path.read_bytes()).to_pandas()
+        return read_table_bytes(path.read_bytes())
 
     @cached_property
     def index(self) -> pd.DataFrame | None:
         """The index, None if it is not whole."""
         return self.table(INDEX)
 
-    def shards(self, view: str, names: Iterable[str]) -> Iterator[tuple[int, Shard]]:
-        """Read those of a view's shards that `names` has, one after another."""
-        for number, name in sorted(shards_in(names, view).items()):
+    def shards(self, folder: str, names: Iterable[str]) -> Iterator[tuple[int, Shard]]:
+        """Read those of an edition's shards that `names` has, one after another."""
+        for number, name in sorted(shards_in(names, folder).items()):
             path = self.root / name
             yield number, read_shard_bytes(path.read_bytes(), path)
 
-    def places(self, view: str) -> pd.DataFrame | None:
-        """Return utterance_id and shard of a view's clips, None if no whole table has them."""
-        if self.index is not None:
+    def places(self, folder: str) -> pd.DataFrame | None:
+        """Return utterance_id and shard of an edition's clips, None if no whole table has them."""
+        view = view_of(folder)
+        is_current = self.currents[view] == folder
+        nothing = pd.DataFrame({"utterance_id": [], "shard": []})
+        if is_current and self.index is not None:
             if f"{view}.shard" not in self.index:  # it has finished shards and no commit
-                return pd.DataFrame({"utterance_id": [], "shard": []})
+                return nothing
             places = self.index[["utterance_id", f"{view}.shard"]].dropna()
             return places.set_axis(["utterance_id", "shard"], axis=1).astype({"shard": "int64"})
-        outcomes = self.table(outcomes_name(view))
-        return None if outcomes is None else outcomes[["utterance_id", "shard"]]
+        outcomes = self.table(outcomes_name(folder))
+        if outcomes is not None:
+            return outcomes[["utterance_id", "shard"]]
+        is_half_made = not is_current and outcomes_name(folder) not in self.claims
+        return nothing if is_half_made else None
 
 
 def survey_store(root: Path) -> Survey:
     """Hold every file below a folder to its digest, and sort what has none."""
     faults: dict[str, str] = {}
     coming = _read_if_whole(root, NEXT, faults)
-    catalogue = coming or _read_if_whole(root, CATALOGUE, faults)
-    if catalogue is not None:
-        claims = {name: {digest} for name, digest in catalogue.digests.items()}
+    contents = coming or _read_if_whole(root, CONTENTS, faults)
+    if contents is not None:
+        claims = {name: {digest} for name, digest in contents.digests.items()}
     else:
         claims = _claims(root)
         if any(not name.endswith(".h5") for name in claims):
-            faults.setdefault(CATALOGUE, "missing")
+            faults.setdefault(CONTENTS, "missing")
         elif not faults:
-            catalogue = Catalogue()  # the first run was stopped before its commit
+            contents = Contents()  # the first run was stopped before its commit
     intact: dict[str, str] = {}
     for name, digests in sorted(claims.items()):
         path = _where(root, name, is_committing=coming is not None)
@@ -126,7 +170,7 @@ def survey_store(root: Path) -> Survey:
     waiting = _waiting(root, claims)
     left_over, foreign = _unnamed(root, claims, waiting, is_committing=coming is not None)
     return Survey(
-        root, catalogue, coming is not None, claims, intact, faults, waiting, left_over, foreign
+        root, contents, coming is not None, claims, intact, faults, waiting, left_over, foreign
     )
 
 
@@ -135,9 +179,9 @@ def _where(root: Path, name: str, *, is_committing: bool) -> Path:
     return coming if is_committing and coming.exists() else root / name
 
 
-def _read_if_whole(root: Path, name: str, faults: dict[str, str]) -> Catalogue | None:
+def _read_if_whole(root: Path, name: str, faults: dict[str, str]) -> Contents | None:
     try:
-        return read_catalogue(root, name)
+        return read_contents(root, name)
     except FeatureStoreError:
         faults[name] = "damaged, its digest does not match its content"
         return None
@@ -146,7 +190,7 @@ def _read_if_whole(root: Path, name: str, faults: dict[str, str]) -> Catalogue |
 def _claims(root: Path) -> dict[str, set[str]]:
     """Return what the remains of `store.json` and the index say of files, true or not."""
     claims: defaultdict[str, set[str]] = defaultdict(set)
-    for source in (CATALOGUE, NEXT, INDEX):
+    for source in (CONTENTS, NEXT, INDEX):
         path = root / source
         for name, digest in CLAIM.findall(path.read_bytes() if path.is_file() else b""):
             if FILE_NAME.fullmatch(name.decode()):
@@ -157,7 +201,7 @@ def _claims(root: Path) -> dict[str, set[str]]:
 
 
 def _waiting(root: Path, claims: Container[str]) -> dict[str, str]:
-    """Return the digests of shards that are published, whole and named by no catalogue."""
+    """Return the digests of shards that are published, whole and named by no contents."""
     waiting = {}
     for seal in sorted(root.glob("views/*/shards/*.sha256")):
         path = seal.with_suffix(".h5")
@@ -178,7 +222,7 @@ def _unnamed(
     for path in sorted(path for path in root.rglob("*") if not path.is_dir()):
         name = path.relative_to(root).as_posix()
         base = name.removesuffix(".next").replace(".sha256", ".h5")
-        if name in named or name in (CATALOGUE, NEXT) or (name == RUN_LOCK and is_held(path)):
+        if name in named or name in (CONTENTS, NEXT) or (name == RUN_LOCK and is_held(path)):
             continue
         if base in waiting or (is_committing and base in named and name.endswith(".next")):
             continue

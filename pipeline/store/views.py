@@ -36,7 +36,7 @@ CLIP_COLUMNS: dict[str, str] = {
 NUM_FRAMES = {"num_frames": "int64"}  # 0 without features
 
 
-def require_view_name(where: str, name: str) -> None:
+def require_view_name(where: object, name: str) -> None:
     """Refuse a name that cannot be a view's folder.
 
     Raises:

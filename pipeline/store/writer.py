@@ -6,97 +6,131 @@ and `store.json` follow when the whole plan is done. The next run finds publishe
 its plan and does only the rest, so its last byte is that of a run nobody disturbed.
 """
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pipeline.errors import FeatureStoreError
-from pipeline.files import fingerprint, publish_bytes, sha256_bytes, writing
-from pipeline.parquet import table_bytes
-from pipeline.store.commit import (
+from pipeline.files import fingerprint, publish_bytes, sha256_bytes, sha256_file
+from pipeline.store.commit import commit
+from pipeline.store.contents import (
     INDEX,
-    Catalogue,
-    commit,
-    index_bytes,
+    Contents,
+    Edition,
+    fitted_name,
     outcomes_name,
-    outcomes_of,
-    read_catalogue,
+    read_contents,
     recipe_name,
     shard_name,
     shards_in,
 )
+from pipeline.store.editions import (
+    described,
+    folder_of,
+    over_bound,
+    published,
+    published_bytes,
+    recipe_waiting,
+    size_of,
+    sweep,
+)
 from pipeline.store.format import Shard, read_shard_bytes, shard_bytes
-from pipeline.store.reader import FeatureStore
-from pipeline.store.recipe import Recipe, require_same_recipe
-from pipeline.store.views import CLIP_COLUMNS
+from pipeline.store.index import index_bytes, merged, outcomes_bytes
+from pipeline.store.reader import FeatureStore, View
+from pipeline.store.recipe import Recipe, recipe_bytes, require_same_recipe
+from pipeline.store.views import require_view_name
 
 
 class ViewWriter:
-    """The writing side of one view; only within `pipeline.store.turns.enter_turn`.
+    """The writing side of one edition of a view; only within `pipeline.store.turns.enter_turn`.
+
+    Attributes:
+        folder: The edition's folder below `views/`.
+        records: The clips that are committed to it, as `View.records`.
+        kept_line: After a commit, which editions are kept beside it and which were dropped, ""
+            without any.
+
+    Args:
+        root: The store's folder.
+        view: The view's name.
+        recipe: What the features are made with.
+        provenance: What is recorded beside, the `fit_ids` of a derived view among it.
+        replace: Whether a view of another recipe is replaced: this one is made beside it and put
+            in its place by the commit, and the other is kept. Without, it is refused.
 
     Raises:
+        ParamsError: If the name cannot be a view's.
         FeatureStoreError: If the view was made with another recipe, or is damaged.
     """
 
     def __init__(
-        self, root: Path, view: str, recipe: Recipe, provenance: Mapping[str, Any]
+        self,
+        root: Path,
+        view: str,
+        recipe: Recipe,
+        provenance: Mapping[str, Any],
+        replace: bool = False,  # noqa: FBT001, FBT002 (given by name)
     ) -> None:
+        require_view_name(root, view)
         self.root = root
         self.view = view
         self.recipe = recipe
         self.provenance = provenance
+        self.replace = replace
+        self.kept_line = ""
         self._load()
 
     def _load(self) -> None:
-        self.catalogue = read_catalogue(self.root) or Catalogue()
-        self.others: dict[str, pd.DataFrame] = {}
-        self.records = merged([])
-        if not self.catalogue.fingerprints:
-            return
-        store = FeatureStore(self.root, self.catalogue)
-        for name in store.views:
-            opened = store.view(name)
-            if name == self.view:
-                self._require_recipe(opened.recipe)
-                self.records = opened.records
-            else:
-                self.others[name] = opened.records
+        self.contents = read_contents(self.root) or Contents()
+        store = FeatureStore(self.root, self.contents)
+        self.others = {n: store.view(n).records for n in store.views if n != self.view}
+        self._current = store.view(self.view) if self.view in store.views else None
+        if self._current is not None and not self.replace:
+            self._require_recipe(self._current.recipe)
+        mine = fingerprint(self.recipe)
+        waiting = recipe_waiting(self.root, self.view, self.contents) if self.replace else None
+        self.folder = folder_of(self.contents, self.view, mine, waiting)
+        self._edition = Edition(folder=self.folder, fingerprint=mine)
+        is_known = self._edition in self.contents.editions(self.view)
+        self.records = View(store, self._edition).records if is_known else merged([])
 
     def _require_recipe(self, found: Recipe) -> None:
-        cure = "write to another --store, or remove this one to make it anew"
+        cure = "give --replace to make it anew and keep this one beside, or write to another store"
         require_same_recipe(f"{self.root}: view {self.view!r}", found, self.recipe, cure)
 
     def refresh(self) -> bool:
         """Read the store again if another job has committed; return whether one had."""
-        if (read_catalogue(self.root) or Catalogue()) == self.catalogue:
+        if (read_contents(self.root) or Contents()) == self.contents:
             return False
         self._load()
         return True
 
     def adopt_strays(self) -> None:
-        """Commit the published shards of an earlier plan, so that nothing finished is lost."""
+        """Commit the published shards of an earlier plan, so that nothing finished is lost.
+
+        An edition that is to replace another one stays beside it until its own plan is done.
+        """
         strays = [n for n in self.published() if self.read_published(n) is not None]
-        self.commit(strays, keep=None)
+        is_current = self._current is None or self._current.edition == self._edition
+        self._add(strays, keep=None, in_place=is_current, kept_bytes=None)
 
     @property
     def next_number(self) -> int:
         """The number of the first shard that a new plan may use."""
-        return max([*self.catalogue.shard_numbers(self.view), *self.refill], default=-1) + 1
+        return max([*self.contents.shard_numbers(self.folder), *self.refill], default=-1) + 1
 
     @property
     def refill(self) -> dict[int, list[str]]:
         """The numbers of shards that a repair dropped, and the clips they held."""
-        names = shards_in(self.catalogue.refill, self.view)
-        return {number: self.catalogue.refill[name] for number, name in names.items()}
+        names = shards_in(self.contents.refill, self.folder)
+        return {number: self.contents.refill[name] for number, name in names.items()}
 
     def published(self) -> list[int]:
         """Return the numbers of shards on the disk that are whole and not committed yet."""
-        committed = set(self.catalogue.shard_numbers(self.view))
-        found = {int(p.stem) for p in self._folder.glob("*.h5") if p.stem.isdecimal()} - committed
-        return sorted(number for number in found if self._published_bytes(number) is not None)
+        return published(self.root, self.folder, self.contents)
 
     def read_published(self, number: int) -> Shard | None:
         """Return a published shard; None if there is none or it is damaged.
@@ -104,7 +138,7 @@ class ViewWriter:
         Raises:
             FeatureStoreError: If a stopped run made it with another recipe.
         """
-        data = self._published_bytes(number)
+        data = published_bytes(self.root, self.folder, number)
         if data is None:
             return None
         shard = read_shard_bytes(data, self._path(number))
@@ -122,20 +156,47 @@ class ViewWriter:
         publish_bytes(self._path(number).with_suffix(".sha256"), sha256_bytes(data).encode())
         publish_bytes(self._path(number), data)
 
-    def commit(self, numbers: Sequence[int], keep: frozenset[str] | None) -> None:
-        """Make published shards part of the store.
+    def publish_fitted(self, data: bytes) -> None:
+        """Put on the disk what a derived view is computed with; the commit takes it in.
+
+        Args:
+            data: The content of `fitted.safetensors`, whose SHA-256 the recipe has.
+
+        Raises:
+            FeatureStoreError: If the recipe names another one.
+            OutputError: If it cannot be written.
+        """
+        self._require_fitted(sha256_bytes(data))
+        publish_bytes(self.root / fitted_name(self.folder), data)
+
+    def commit(
+        self, numbers: Sequence[int], keep: frozenset[str] | None, kept_bytes: float | None = None
+    ) -> None:
+        """Make published shards part of the store, and this edition the current one.
 
         Args:
             numbers: Shards to add, ascending; a clip in several is taken from the last.
             keep: The clips to keep, None for all; the others are forgotten, and a shard none of
                 whose clips is left is deleted.
+            kept_bytes: Disk that other editions of this view may take, None for any; beyond it
+                half-made ones are deleted first, then those that were kept longest.
 
         Raises:
             FeatureStoreError: If a shard is not there or damaged.
             OutputError: If something cannot be written.
         """
+        self._add(numbers, keep, in_place=True, kept_bytes=kept_bytes)
+
+    def _add(
+        self,
+        numbers: Sequence[int],
+        keep: frozenset[str] | None,
+        *,
+        in_place: bool,
+        kept_bytes: float | None,
+    ) -> None:
         frames = [self.records]
-        digests = dict(self.catalogue.digests)
+        digests = dict(self.contents.digests)
         for number in numbers:
             shard = self.read_published(number)
             if shard is None:
@@ -144,76 +205,85 @@ class ViewWriter:
                 )
             frames.append(shard.clips.assign(shard=number))
             digest = self._path(number).with_suffix(".sha256").read_text()
-            digests[shard_name(self.view, number)] = digest
+            digests[shard_name(self.folder, number)] = digest
         records = merged(frames)
         if keep is not None:
             records = records[records["utterance_id"].isin(keep)].reset_index(drop=True)
-        refill = {
-            name: ids
-            for name, ids in self.catalogue.refill.items()
-            if name not in digests and (keep is None or not keep.isdisjoint(ids))
-        }
-        self._commit_records(records, digests, refill)
-
-    def _commit_records(
-        self, records: pd.DataFrame, digests: dict[str, str], refill: dict[str, list[str]]
-    ) -> None:
-        live = {shard_name(self.view, int(n)) for n in records["shard"].unique()}
-        for name in shards_in(digests, self.view).values():
+        live = {shard_name(self.folder, int(n)) for n in records["shard"].unique()}
+        for name in shards_in(digests, self.folder).values():
             if name not in live:
                 del digests[name]
-        tables = {outcomes_name(self.view): table_bytes(outcomes_of(records, self.view))}
-        if self.view not in self.catalogue.fingerprints:
-            tables[recipe_name(self.view)] = recipe_bytes(self.recipe, self.provenance)
-        digests |= {name: sha256_bytes(data) for name, data in tables.items()}
-        tables[INDEX] = index_bytes({**self.others, self.view: records}, digests)
+        mine = shards_in(self.contents.refill, self.folder).values()
+        refill = {
+            name: ids
+            for name, ids in self.contents.refill.items()
+            if name not in mine
+            or (name not in digests and (keep is None or not keep.isdisjoint(ids)))
+        }
+        contents = replace(self.contents, digests=digests, refill=refill)
+        self._commit(records, contents, in_place=in_place, kept_bytes=kept_bytes)
+
+    def _commit(
+        self, records: pd.DataFrame, contents: Contents, *, in_place: bool, kept_bytes: float | None
+    ) -> None:
+        folder, current = self.folder, self._current
+        tables = {outcomes_name(folder): outcomes_bytes(records, self.view, is_current=in_place)}
+        if recipe_name(folder) not in contents.digests:
+            tables[recipe_name(folder)] = recipe_bytes(self.recipe, self.provenance)
+        if not in_place:
+            contents = contents.with_kept(self._edition)
+        elif current is None or current.edition == self._edition:
+            contents = contents.with_current(self._edition)
+        else:
+            contents = contents.with_current(self._edition).with_kept(current.edition)
+            name = outcomes_name(current.edition.folder)
+            tables[name] = outcomes_bytes(current.records, self.view, is_current=False)
+        dropped: dict[str, int] = {}
+        if kept_bytes is not None:
+            over = over_bound(self.root, contents, self.view, kept_bytes)
+            dropped = {name: size_of(self.root, name) for name in over}
+            contents = contents.without(over)
+            tables = {n: d for n, d in tables.items() if n.split("/")[1] not in over}
+        digests = contents.digests | {n: sha256_bytes(data) for n, data in tables.items()}
+        digests |= self._fitted()
+        contents = replace(contents, digests=digests)
+        views = dict(self.others)
+        if in_place:
+            views[self.view] = records
+        elif current is not None:
+            views[self.view] = current.records
+        tables[INDEX] = index_bytes(views, contents)
         digests[INDEX] = sha256_bytes(tables[INDEX])
-        catalogue = Catalogue(
-            digests=digests,
-            fingerprints={**self.catalogue.fingerprints, self.view: fingerprint(self.recipe)},
-            refill=refill,
-        )
         # A store that already says this is left alone, down to its time stamps.
-        if catalogue != self.catalogue:
-            self.catalogue = commit(self.root, catalogue, tables)
+        if contents != self.contents:
+            self.contents = commit(self.root, contents, tables)
+        sweep(self.root, self.contents, folder, list(dropped))
+        kept = {e.folder: size_of(self.root, e.folder) for e in self.contents.editions(self.view)}
+        kept.pop(folder, None)
+        self.kept_line = described(kept, dropped)
+        if in_place:
+            self._current = View(FeatureStore(self.root, self.contents), self._edition)
         self.records = records
-        self._sweep()
 
-    def _sweep(self) -> None:
-        """Delete what is no part of the view now, of this commit and of a killed one."""
-        with writing(self._folder):
-            for path in [*self._folder.glob("*.h5"), *self._folder.glob("*.sha256")]:
-                if path.relative_to(self.root).as_posix() not in self.catalogue.digests:
-                    path.unlink()
+    def _fitted(self) -> dict[str, str]:
+        """Return the digest of the fitted file, by its name, where the recipe has one."""
+        if "fitted" not in self.recipe:
+            return {}
+        name = fitted_name(self.folder)
+        try:
+            digest = sha256_file(self.root / name)
+        except FileNotFoundError:
+            digest = "nothing"
+        self._require_fitted(digest)
+        return {name: digest}
 
-    @property
-    def _folder(self) -> Path:
-        return self.root / f"views/{self.view}/shards"
+    def _require_fitted(self, found: str) -> None:
+        wanted = self.recipe.get("fitted", "nothing")
+        if found != wanted:
+            raise FeatureStoreError(
+                f"{self.root / fitted_name(self.folder)}: found digest {found[:12]}, the recipe "
+                f"says {wanted[:12]}; fit it again."
+            )
 
     def _path(self, number: int) -> Path:
-        return self.root / shard_name(self.view, number)
-
-    def _published_bytes(self, number: int) -> bytes | None:
-        path = self._path(number)
-        try:
-            wanted = path.with_suffix(".sha256").read_text()
-            data = path.read_bytes()
-        except (FileNotFoundError, UnicodeDecodeError):
-            return None
-        return data if sha256_bytes(data) == wanted else None
-
-
-def recipe_bytes(recipe: Recipe, provenance: Mapping[str, Any]) -> bytes:
-    """Return the content of a view's `recipe.json`."""
-    value = {"fingerprint": fingerprint(recipe), "recipe": recipe, "provenance": provenance}
-    return (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def merged(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return the records of several tables, by utterance_id; the last one of a clip counts."""
-    some = [frame for frame in frames if len(frame)]
-    if not some:
-        kinds: dict[Any, Any] = {**CLIP_COLUMNS, "shard": "int64"}
-        return pd.DataFrame({c: pd.Series(dtype=k) for c, k in kinds.items()})
-    records = pd.concat(some, ignore_index=True).drop_duplicates("utterance_id", keep="last")
-    return records.sort_values("utterance_id", ignore_index=True)
+        return self.root / shard_name(self.folder, number)
