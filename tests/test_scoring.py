@@ -13,7 +13,8 @@ from pipeline.dataset import StoredFeatures
 from pipeline.errors import HeadError, ParamsError
 from pipeline.evaluation.reliability import jensen_shannon
 from pipeline.evaluation.standings import standing
-from pipeline.extraction.ingest import IngestConfig, ingest, read_feature_table
+from pipeline.extraction.feature_tables import read_feature_table
+from pipeline.extraction.ingest import IngestConfig, ingest
 from pipeline.heads.base import FeatureShape
 from pipeline.heads.catalogue import HEADS, build_head
 from pipeline.heads.classifier import LinearConfig, MLPConfig

@@ -45,8 +45,8 @@ class Cost:
         disk = self.hours * self.unit_bytes / 1e6
         if self.num_unmeasured:
             return (
-                f"{per_hour}, {frames} and {disk:.1f} MB of disk for {self.hours:.3g} h, and what "
-                f"the {self.num_unmeasured} clips take whose length is not known"
+                f"{per_hour}, {frames} and {disk:.1f} MB of disk for {self.hours:.3g} h, and more "
+                f"for {self.num_unmeasured} clips of unknown length"
             )
         return f"{per_hour}, {frames} and {disk:.1f} MB of disk for {self.hours:.3g} h"
 
