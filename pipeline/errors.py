@@ -5,6 +5,22 @@ value wanted) and next (what to do). Anything raised that is not a `GenserError`
 keeps its traceback.
 """
 
+from collections.abc import Iterable
+
+SHOWN = 10
+
+
+def first_ten(lines: Iterable[str], num: int | None = None) -> list[str]:
+    """Return the first ten lines of a message, and one that says how many more there are.
+
+    Args:
+        lines: At least the first ten.
+        num: How many there are in all; as many as `lines` if None.
+    """
+    listed = list(lines)
+    more = (len(listed) if num is None else num) - SHOWN
+    return [*listed[:SHOWN], *([f"and {more} more"] if more > 0 else [])]
+
 
 class GenserError(Exception):
     """Root of every error that its message alone lets the user mend."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.errors import ParamsError, first_ten
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
     by_corpus,
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from pipeline.manifests.audit import Audit
     from pipeline.manifests.manifest import Manifest
-
-SHOWN = 10
 
 
 @click.command("audit")
@@ -73,7 +72,6 @@ def command(
     Example:
       genser audit data_manifests/demo.csv --store features/demo --out reports/demo
     """
-    from pipeline.errors import ParamsError
     from pipeline.manifests.audit import audit_manifest
     from pipeline.manifests.manifest import read_manifest
     from pipeline.report.audit import write_audit
@@ -126,10 +124,8 @@ def _echo(found: "Audit", manifest: Path) -> None:
         where = f"fold {fold}" if fold else "split"
         for line in leaks.sentences():
             click.echo(f"{where}: {line}")
-    for line in found.hints[:SHOWN]:
+    for line in first_ten(found.hints):
         click.echo(f"hint: {line}")
-    if len(found.hints) > SHOWN:
-        click.echo(f"hint: and {len(found.hints) - SHOWN} more")
     verdict = "LEAK" if any(found.leaks.values()) else "no leak found"
     unknown = f"; {found.num_nameless} rows without a speaker cannot be checked"
     click.echo(f"{manifest}: {verdict}{unknown * bool(found.num_nameless)}")

@@ -41,14 +41,14 @@ def command(
       genser predict hello.wav --head models/demo
     """
     from pipeline.heads.saved import load_head
-    from pipeline.scoring.loose_files import encoder_of, predict_files
+    from pipeline.scoring.loose_files import predict_files, views_of
     from pipeline.scoring.score import ScoreConfig
 
     sampler = params_of(context).section("score", ScoreConfig)
     where = torch_device(device)
     trained = load_head(head_folder, where)
-    view = encoder_of(trained, encoder, where)
-    results = predict_files(files, trained, view, sampler, device=where)
+    views = views_of(trained, encoder, where)
+    results = predict_files(files, trained, views, sampler, device=where)
     if as_json:
         click.echo(json.dumps([_as_json(result) for result in results], ensure_ascii=False))
     else:
@@ -63,6 +63,7 @@ def _as_json(result: "FilePrediction") -> dict[str, object]:
         "path": str(result.path),
         "predicted": result.predicted,
         "probabilities": result.probabilities,
+        **result.extras,
         "error": result.error or None,
     }
 
@@ -78,3 +79,5 @@ def _show(result: "FilePrediction") -> None:
     for name, value in result.probabilities.items():
         bar = "█" * round(value * BAR_CELLS)
         click.echo(f"  {name:<{width}}  {value:6.1%}  {bar}")
+    for name, told in result.extras.items():
+        click.echo(f"  {name}: {told}")

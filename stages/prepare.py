@@ -40,20 +40,18 @@ def command(
 ) -> None:
     """Write the manifest of CORPUS, found in FOLDER, with splits that share no speaker.
 
-    CORPUS is a corpus of data_manifests/README.md; or emobox, a folder of EmoBox's data; folders, a
-    folder for each class; table, a CSV, JSONL or Parquet file with other columns; demo, which makes
-    recordings in FOLDER/audio and a tiny encoder in FOLDER/encoder.
+    CORPUS is a corpus of data_manifests/README.md, or one that another package adds; or emobox, a
+    folder of EmoBox's data; folders, a folder for each class; table, a CSV, JSONL or Parquet file
+    with other columns; demo, which makes recordings in FOLDER/audio and a tiny encoder in
+    FOLDER/encoder.
 
     \b
     Example:
       genser prepare ravdess ~/corpora/ravdess -o data_manifests/ravdess.csv
     """
-    from pipeline.corpora.preparation import CORPORA, PrepareConfig, Source, prepare_corpus
-    from pipeline.errors import ParamsError
+    from pipeline.corpora.preparation import PrepareConfig, Source, prepare_corpus
     from pipeline.manifests.manifest import write_manifest
 
-    if corpus not in CORPORA:
-        raise ParamsError(f"CORPUS: {corpus!r} is not one of {list(CORPORA)}.")
     source = Source(
         name=corpus, path=folder, corpus=name, task=task, speaker=speaker, renames=renames
     )

@@ -65,6 +65,6 @@ def command(
         table = probe_layers(features, rows, reporter=progress)
     title = f"{manifest.name}: {task}, each layer alone"
     write_probe(out, table, len(rows.classes), title=title)
-    best = table.loc[table["dev_ua"].idxmax()]
+    best = table.iloc[table["dev_ua"].argmax()]
     click.echo(table.to_string(index=False, float_format="%.3f"))
     click.echo(f"best on dev: layer {best['layer']:.0f}, UA {best['dev_ua']:.3f}; {out}/probe.png")

@@ -19,12 +19,8 @@ from stages.progress import Progress
 from stages.systems import chosen_heads, systems_of, variant_option
 
 if TYPE_CHECKING:
-    from pipeline.manifests.labels import LabelMap
-    from pipeline.manifests.manifest import Manifest
     from pipeline.report.page import Section
-    from pipeline.report.report import ReportConfig
     from pipeline.scoring.predictions import Predictions
-    from pipeline.scoring.score import ScoreConfig
 
 
 @click.command("report")
@@ -108,11 +104,13 @@ def command(
         --head models/demo --store features/demo --out reports/demo
     """
     from pipeline.errors import ParamsError
-    from pipeline.experiments.crossval import Plan, cross_validate, forget_other_runs
+    from pipeline.experiments.baselines import train_baselines
+    from pipeline.experiments.crossval import Plan
     from pipeline.manifests.manifest import read_manifest
+    from pipeline.report.head import encoder_of, head_sections
     from pipeline.report.page import HTML
     from pipeline.report.report import METRICS, ReportConfig, Sources, write_report
-    from pipeline.report.sections import crossval_section
+    from pipeline.report.sections import crossval_section, manifest_section
     from pipeline.scoring.predictions import read_predictions
     from pipeline.scoring.score import ScoreConfig
     from pipeline.training.config import TrainConfig
@@ -129,15 +127,24 @@ def command(
     task = str(next(iter(read.values())).metadata["task"])
     sections: list[Section] = []
     if head is not None:
-        sampler = params.section("score", ScoreConfig)
-        where = torch_device(device)
-        sections += _of_head(out, head, rows, by_corpus(stores, "--store"), config, sampler, where)
+        with Progress("layers") as progress:
+            sections += head_sections(
+                out,
+                head,
+                rows,
+                by_corpus(stores, "--store"),
+                split=config.split,
+                cluster=config.cluster,
+                score=params.section("score", ScoreConfig),
+                device=torch_device(device),
+                reporter=progress,
+            )
     if crossvals:
         sections.append(crossval_section(_named(crossvals, "--crossval")))
     corpora, given = "?", None
     if rows is not None and manifest is not None:
         given = read_label_map(find_label_map(manifest, task, label_map))
-        sections.append(_of_manifest(out, rows, task, given))
+        sections.append(manifest_section(out, rows, task=task, label_map=given))
         corpora = ", ".join(sorted(set(rows.table["corpus"])))
     baselines: dict[str, Predictions] = {}
     if against or variants:
@@ -157,11 +164,9 @@ def command(
             part=config.split,
         )
         with Progress("baselines") as progress:
-            runs = cross_validate(
-                {"own": rows}, by_corpus(stores, "--store"), plan, out, reporter=progress
+            baselines = train_baselines(
+                rows, by_corpus(stores, "--store"), plan, out, reporter=progress
             )
-        forget_other_runs(out, runs)
-        baselines = {run.system: run.predictions for run in runs}
     sources = Sources(
         predictions=read,
         manifest=rows,
@@ -169,7 +174,7 @@ def command(
         baselines=baselines,
         others=_named(others, "--with"),
         data=f"{corpora}, {config.split}",
-        encoder=_encoder(head),
+        encoder="?" if head is None else encoder_of(head),
         sections=sections,
     )
     metrics = write_report(out, sources, config)
@@ -184,62 +189,6 @@ def command(
     click.echo(f"predictions: {', '.join(str(path) for path in predictions)}")
     click.echo(f"metrics:     {out / METRICS}")
     click.echo(f"page:        {out / HTML}")
-
-
-def _of_head(
-    out: Path,
-    folder: Path,
-    rows: "Manifest | None",
-    stores: dict[str, Path],
-    config: "ReportConfig",
-    sampler: "ScoreConfig",
-    device: str,
-) -> "list[Section]":
-    """Return what a head's folder, and its features if they are given, have to show."""
-    from pipeline.dataset import StoredFeatures
-    from pipeline.heads.saved import load_head
-    from pipeline.report.sections import layer_section, learning_section, sampling_sections
-    from pipeline.scoring.score import label_indices
-    from pipeline.training.rows import choose_rows
-
-    trained = load_head(folder, device)
-    sections = [learning_section(out, folder, trained)]
-    if not stores or rows is None:
-        return sections
-    features = StoredFeatures(rows, stores)
-    trained.require_recipe(", ".join(map(str, stores.values())), features.recipe)
-    chosen = choose_rows(
-        rows, features, task=trained.task, label_map=trained.label_map, allow_overlap=True
-    )
-    with Progress("layers") as progress:
-        sections.append(layer_section(out, features, chosen, progress))
-    sections += sampling_sections(
-        out,
-        trained,
-        features,
-        label_indices(rows, trained),
-        split=config.split,
-        cluster=config.cluster,
-        solver=sampler.solver,
-        device=device,
-    )
-    return sections
-
-
-def _of_manifest(out: Path, rows: "Manifest", task: str, label_map: "LabelMap | None") -> "Section":
-    from pipeline.manifests.audit import audit_manifest
-    from pipeline.report.sections import audit_section
-
-    audit = audit_manifest(rows, task=task, label_map=label_map, folds=False)
-    return audit_section(out, audit, title=f"{rows.path.name}: {task}")
-
-
-def _encoder(head: Path | None) -> str:
-    from pipeline.heads.saved import read_description
-
-    if head is None:
-        return "?"
-    return str(read_description(head).get("encoder") or "ingested features")
 
 
 def _named(values: Sequence[str], option: str) -> dict[str, Path]:

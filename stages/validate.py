@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.errors import ParamsError, first_ten
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
     by_corpus,
@@ -17,8 +18,6 @@ from stages.progress import Progress
 
 if TYPE_CHECKING:
     from pipeline.manifests.manifest import Manifest
-
-SHOWN = 10
 
 
 @click.command("validate")
@@ -46,7 +45,6 @@ def command(
     Example:
       genser validate data_manifests/demo.csv --audio-root demo/audio --audio
     """
-    from pipeline.errors import ParamsError
     from pipeline.manifests.labels import class_names
     from pipeline.manifests.leaks import find_leaks, require_no_leaks
     from pipeline.manifests.manifest import SPLITS, read_manifest
@@ -68,10 +66,9 @@ def command(
             read, audio_roots, decode=audio, workers=workers, allowed=allow_speaker_overlap
         )
         if bad:
-            for line in bad[:SHOWN]:
+            for line in first_ten(bad):
                 click.echo(line, err=True)
-            more = f", {len(bad) - SHOWN} not shown" if len(bad) > SHOWN else ""
-            click.echo(f"{manifest}: {len(bad)} of {len(table)} clips are bad{more}", err=True)
+            click.echo(f"{manifest}: {len(bad)} of {len(table)} clips are bad", err=True)
             sys.exit(1)
     parts = [f"{name} {int((table['split'] == name).sum())}" for name in SPLITS]
     how = "allowed" if leaks else "declared by the importer"

@@ -14,14 +14,22 @@ import pandas as pd
 import pytest
 import soundfile
 import torch
+from hypothesis import settings
+
+from pipeline.encoders.seeded import save_seeded_encoder
+from pipeline.heads.catalogue import head_kinds
+from pipeline.heads.needs import LAYERS_OF_A_CLIP
+from pipeline.heads.standardiser import Standardiser
+from pipeline.manifests.manifest import write_manifest
+from pipeline.sources.in_memory import InMemory
 from small_extraction import run as extract_small
 from small_extraction import table, tree
 
-from pipeline.encoders.seeded import save_seeded_encoder
-from pipeline.manifests.manifest import write_manifest
-
 # A second thread gains nothing at these sizes, and beside another busy process it stalls.
 torch.set_num_threads(1)
+# No test is timed: a busy machine fails none.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 MakeWav = Callable[..., Path]
 Install = Callable[[str, str, dict[str, str]], None]
@@ -46,6 +54,42 @@ def _make_wav(
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, samples, rate)
     return path
+
+
+class ArrayFeatures:
+    """Dense features of one array, as a store would give them."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+
+    def read(self, rows: np.ndarray, view: str = "layers") -> np.ndarray:
+        return self.values[rows]
+
+    @property
+    def has_features(self) -> np.ndarray:
+        return np.ones(len(self.values), dtype=bool)
+
+    def groups(self, over: str) -> np.ndarray:
+        return np.full(len(self.values), over)
+
+
+@pytest.fixture(scope="session")
+def array_features() -> type[ArrayFeatures]:
+    return ArrayFeatures
+
+
+@pytest.fixture(scope="session")
+def array_source() -> Callable[..., InMemory]:
+    """Makes the source of dense features, standardised if something is given to do it."""
+
+    def make(values: np.ndarray, standardiser: Standardiser | None = None) -> InMemory:
+        rows = np.arange(len(values))
+        source = InMemory(ArrayFeatures(values), rows, [LAYERS_OF_A_CLIP], (), device="cpu")
+        if standardiser is not None:
+            source.use({"layers": standardiser})
+        return source
+
+    return make
 
 
 @pytest.fixture
@@ -118,8 +162,10 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         )
         monkeypatch.syspath_prepend(site)
         names.append(name)
+        head_kinds.cache_clear()
 
     yield installed
+    head_kinds.cache_clear()
     for name in names:
         sys.modules.pop(name, None)
 

@@ -134,3 +134,36 @@ def test_no_module_is_longer_than_it_should_be():
         if (n := len(p.read_text().splitlines())) > 300
     }
     assert not too_long
+
+
+def test_each_decision_says_what_why_and_what_else_and_is_listed():
+    folder = ROOT / "docs" / "decisions"
+    listed = re.findall(r"\((.+\.md)\)", (folder / "README.md").read_text())
+    pages = {page.name for page in folder.glob("*.md")} - {"README.md"}
+    assert sorted(listed) == sorted(pages)
+    for page in pages:
+        text = (folder / page).read_text()
+        assert re.findall(r"^\*\*(.+?)\.\*\*", text, re.MULTILINE) == [
+            "What",
+            "Why",
+            "What else was weighed",
+        ], page
+        assert len(text.splitlines()) <= 15, page
+
+
+def test_what_is_checked_before_a_commit_is_what_make_check_runs():
+    makefile = (ROOT / "Makefile").read_text()
+    recipe = re.search(r"^check: .*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert recipe
+    hooks = YAML(typ="safe", pure=True).load((ROOT / ".pre-commit-config.yaml").read_text())
+    entries = [hook["entry"] for repo in hooks["repos"] for hook in repo["hooks"]]
+    assert [f"$(BIN){entry.removeprefix('.venv/bin')}" for entry in entries] == [
+        line.strip() for line in recipe[1].splitlines()
+    ]
+
+
+def test_what_must_pass_is_what_the_readme_names():
+    told = re.findall(r"`?(make \w+)", (ROOT / "README.md").read_text())
+    assert set(re.findall(r"^make \w+$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)) <= set(
+        told
+    )

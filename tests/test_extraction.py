@@ -8,6 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+
+from pipeline.errors import FeatureStoreError, ManifestError
+from pipeline.store.reader import FeatureStore
+from pipeline.store.verification import verify_store
 from small_extraction import (
     NUM_CLIPS,
     PlainEncoder,
@@ -19,10 +23,6 @@ from small_extraction import (
     table,
     tree,
 )
-
-from pipeline.errors import FeatureStoreError, ManifestError
-from pipeline.store.reader import FeatureStore
-from pipeline.store.verification import verify_store
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import OutputError, PredictionsError, ShapeError
+from helpers.predictions import CLASSES, METADATA, example
+from pipeline.errors import OutputError, PredictionsError
 from pipeline.scoring.predictions import (
     Predictions,
     assemble_predictions,
@@ -17,37 +18,6 @@ from pipeline.scoring.predictions import (
     verify_predictions,
     write_predictions,
 )
-
-CLASSES = ["angry", "calm", "v. sad"]
-METADATA = {"task": "emotion", "solver": "exponential", "num_steps": 20, "seed": 3, "leaks": []}
-
-
-def example(num_rows=20, **changes):
-    """Rows 0, 7, 14, ... have an error; row 1 has neither split nor label."""
-    generator = np.random.default_rng(5)
-    scores = generator.normal(size=(num_rows, 3))
-    powers = np.exp(scores)
-    arguments = {
-        "utterance_ids": [f"corpus/dia {row:03d}/utt" for row in range(num_rows)],
-        "splits": [None if row == 1 else "test" for row in range(num_rows)],
-        "labels": [None if row == 1 else CLASSES[row % 3] for row in range(num_rows)],
-        "scores": scores,
-        "probabilities": powers / powers.sum(axis=1, keepdims=True),
-        "errors": ["decode_error: cut short" if row % 7 == 0 else None for row in range(num_rows)],
-        "classes": CLASSES,
-        "metadata": METADATA,
-    }
-    return assemble_predictions(**{**arguments, **changes})
-
-
-def with_value(predictions, column, row, value):
-    """The predictions with one cell changed."""
-    table = predictions.table
-    values = table[column].to_pylist()
-    values[row] = value
-    index = table.schema.get_field_index(column)
-    table = table.set_column(index, table.schema.field(index), pa.array(values, table[column].type))
-    return Predictions(table=table, classes=predictions.classes, metadata=predictions.metadata)
 
 
 def naive_seal_holds(data):
@@ -63,6 +33,8 @@ def path(tmp_path):
 
 
 TEXT = st.text(max_size=12)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
@@ -253,105 +225,6 @@ def test_other_format_version_is_named(path, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(PredictionsError, match=r"found format \('genser-predictions', '2'\)"):
         read_predictions(path)
-
-
-@pytest.mark.parametrize(
-    ("column", "row", "value", "message"),
-    [
-        ("predicted", 2, None, "'predicted': found None at .*dia 002.*value where there is no"),
-        ("predicted", 0, "calm", "'predicted': found 'calm' at .*dia 000.*null where there is"),
-        ("predicted", 2, "bored", "'predicted': found 'bored' .*wanted one of .'angry', 'calm'"),
-        ("label", 3, "bored", "'label': found 'bored' at .*dia 003"),
-        ("score.calm", 2, None, "'score.calm': found None .*value where there is no error"),
-        ("score.calm", 0, 0.5, "'score.calm': found 0.5 .*null where there is an error"),
-        ("score.calm", 2, float("nan"), "'score.calm': found nan .*a finite number"),
-        ("score.calm", 2, float("inf"), "'score.calm': found inf .*a finite number"),
-        ("probability.calm", 2, None, "'probability.calm': found None"),
-        ("probability.calm", 2, 1.5, "'probability.calm': found 1.5 .*wanted 0 to 1"),
-        ("error", 0, None, "'predicted': found None"),
-        ("error", 2, "late error", "'predicted': found .*null where there is an error"),
-        ("utterance_id", 2, "corpus/dia 000/utt", "'corpus/dia 000/utt'. more than once"),
-        ("utterance_id", 2, None, "found 1 rows without utterance_id"),
-    ],
-)
-def test_row_that_breaks_a_rule_is_refused(path, column, row, value, message):
-    with pytest.raises(PredictionsError, match=message):
-        write_predictions(path, with_value(example(), column, row, value))
-    assert not path.exists()
-
-
-def test_refusal_names_ten_rows_and_counts_the_rest(path):
-    with pytest.raises(PredictionsError, match=r"dia 011/utt'\] and 15 more, wanted a finite"):
-        write_predictions(path, example(30, scores=np.full((30, 3), np.nan)))
-
-
-def test_score_beyond_float32_is_refused(path):
-    with pytest.raises(PredictionsError, match="found inf"):
-        write_predictions(path, example(scores=np.full((20, 3), 1e300)))
-
-
-def test_table_with_other_columns_is_refused(path):
-    whole = example()
-    for table in (
-        whole.table.drop_columns(["split"]),
-        whole.table.select(whole.table.schema.names[::-1]),
-        whole.table.set_column(4, "score.angry", whole.table["score.angry"].cast(pa.float64())),
-        whole.table.append_column("later", pa.array([""] * 20)),
-        whole.table.select([]),
-    ):
-        other = Predictions(table=table, classes=whole.classes, metadata={})
-        with pytest.raises(PredictionsError, match=r"found columns .*, each name once"):
-            write_predictions(path, other)
-
-
-@pytest.mark.parametrize("classes", [(), ("a", "a"), ("a", "")])
-def test_classes_without_distinct_names_are_refused(path, classes):
-    other = Predictions(table=example().table, classes=classes)
-    with pytest.raises(PredictionsError, match="wanted different, non-empty names"):
-        write_predictions(path, other)
-
-
-@pytest.mark.parametrize(
-    ("name", "values", "message"),
-    [
-        ("label", pa.array([""] * 20), "each name once"),
-        ("score.other", pa.array([1.0] * 20, pa.float32()), "no name that begins"),
-        ("codes", pa.array([[1]] * 20), "of type 'list<item: int64>'"),
-    ],
-)
-def test_extra_column_that_cannot_be_told_apart_or_kept_is_refused(path, name, values, message):
-    with pytest.raises(PredictionsError, match=message):
-        write_predictions(path, example(extras={name: values}))
-
-
-@pytest.mark.parametrize(
-    ("metadata", "message"),
-    [
-        ({"classes": ["a"]}, "entry named 'classes'"),
-        ({3: "a"}, "entry named 3"),
-        ({"seed": float("nan")}, "not JSON"),
-        ({"seed": {1, 2}}, "not JSON"),
-        ({"seed": "\ud800"}, "not JSON"),
-    ],
-)
-def test_metadata_that_cannot_be_kept_are_refused(path, metadata, message):
-    with pytest.raises(PredictionsError, match=message):
-        write_predictions(path, example(metadata=metadata))
-
-
-@pytest.mark.parametrize(
-    ("changes", "error", "message"),
-    [
-        ({"splits": ["test"]}, ShapeError, "splits: found 1 rows, wanted 20"),
-        ({"scores": np.zeros((20, 2))}, ShapeError, r"scores: found shape \(20, 2\), wanted"),
-        ({"extras": {"heard": pa.array(["x"])}}, ShapeError, "heard: found 1 rows"),
-        ({"labels": [1] * 20}, PredictionsError, "wanted text or None"),
-        ({"splits": ["\ud800"] * 20}, PredictionsError, "wanted text or None"),
-    ],
-)
-def test_arrays_that_do_not_fit_together_are_refused(changes, error, message):
-    with pytest.raises(error, match=message):
-        example(**changes)
 
 
 def test_no_rows_make_a_file_too(path):

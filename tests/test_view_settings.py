@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from small_extraction import PlainEncoder
 
 from pipeline.encoders.base import Outline
 from pipeline.errors import EncoderError, ParamsError
@@ -22,6 +21,7 @@ from pipeline.extraction.settings import (
     settings_of_recipe,
 )
 from pipeline.files import fingerprint
+from small_extraction import PlainEncoder
 from stages.cli import main
 from stages.params import Params
 

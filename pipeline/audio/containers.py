@@ -65,8 +65,7 @@ class ContainerTrack:
         del always_2d
         block = self._samples[self._place : self._place + frames]
         self._place += len(block)
-        result: np.ndarray = block.astype(dtype, copy=False)
-        return result
+        return block.astype(dtype, copy=False)
 
     def __enter__(self) -> "ContainerTrack":
         return self

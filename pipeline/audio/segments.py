@@ -36,7 +36,7 @@ def segments(requests: pd.DataFrame) -> list[Segment]:
 
     return [
         Segment(
-            path=Path(row.source),
+            path=Path(str(row.source)),
             start=known(row.start, float),
             end=known(row.end, float),
             channel=known(row.channel, int),

@@ -1,4 +1,4 @@
-"""The corpora that `genser prepare` knows by name."""
+"""The corpora that `genser prepare` knows by name: genser's own, and those of other packages."""
 
 from pipeline.corpora.aesdd import AESDD
 from pipeline.corpora.air_bench import AIR_BENCH_GENDER
@@ -21,6 +21,10 @@ from pipeline.corpora.subesco import SUBESCO
 from pipeline.corpora.tess import TESS
 from pipeline.corpora.turev_db import TUREV_DB
 from pipeline.corpora.urdu import URDU
+from pipeline.plugins import plugins
+
+GROUP = "genser.corpora"
+DEMO, EMOBOX, FOLDERS, TABLE = "demo", "emobox", "folders", "table"
 
 IMPORTERS: dict[str, Importer] = {
     importer.name: importer
@@ -48,3 +52,22 @@ IMPORTERS: dict[str, Importer] = {
         AIR_BENCH_GENDER,
     )
 }
+
+
+def all_importers() -> dict[str, Importer]:
+    """Return genser's own importers, and those that other packages add by name.
+
+    Raises:
+        PluginError: If one of another package cannot be used.
+    """
+    taken = (*IMPORTERS, DEMO, EMOBOX, FOLDERS, TABLE)
+    return IMPORTERS | plugins(GROUP, kind=Importer, taken=taken)
+
+
+def all_corpora() -> list[str]:
+    """Return every name that `genser prepare` takes.
+
+    Raises:
+        PluginError: If one of another package cannot be used.
+    """
+    return [DEMO, *all_importers(), EMOBOX, FOLDERS, TABLE]

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 
 import pandas as pd
 
-from pipeline.corpora.catalogue import IMPORTERS
+from pipeline.corpora.catalogue import all_importers
 from pipeline.corpora.folders import natural_order, some
 from pipeline.corpora.importer import Corpus, Row
 from pipeline.errors import ManifestError
@@ -93,7 +93,7 @@ def _speakers(folder: Path, name: str, table: pd.DataFrame) -> tuple[pd.Series, 
 
 
 def _named(name: str, paths: pd.Series) -> pd.Series:
-    known = {importer.emobox: importer.describe for importer in IMPORTERS.values()}
+    known = {importer.emobox: importer.describe for importer in all_importers().values()}
     describe = known.get(name)
     rows: Iterable[Row] = ((describe and describe(PurePath(path))) or {} for path in paths)
     return pd.Series([row.get("speaker", "") for row in rows], index=paths.index, dtype="str")

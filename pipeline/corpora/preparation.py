@@ -6,19 +6,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.corpora.catalogue import IMPORTERS
+from pipeline.corpora.catalogue import DEMO, EMOBOX, FOLDERS, TABLE, all_corpora, all_importers
 from pipeline.corpora.demo import DemoConfig, synthesise_corpus
 from pipeline.corpora.emobox import read_emobox
 from pipeline.corpora.generic import read_any_table, read_class_folders
-from pipeline.corpora.importer import Corpus
+from pipeline.corpora.importer import Corpus, Importer
 from pipeline.encoders.seeded import save_seeded_encoder
 from pipeline.errors import ManifestError, ParamsError
 from pipeline.files import require_writable
 from pipeline.manifests.manifest import FOLD, SPLITS, speaker_names
 from pipeline.manifests.splits import assign_splits, carve_dev, make_folds
-
-DEMO, EMOBOX, FOLDERS, TABLE = "demo", "emobox", "folders", "table"
-CORPORA = (DEMO, *IMPORTERS, EMOBOX, FOLDERS, TABLE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +41,7 @@ class Source:
     """What is prepared, and for the generic importers how it is read.
 
     Attributes:
-        name: One of `CORPORA`.
+        name: One of `pipeline.corpora.catalogue.all_corpora`.
         path: Its folder; for `table` a file.
         corpus: What the column `corpus` says, for `folders`; the folder's name if empty.
         task: Label column, for `folders` and for balancing folds.
@@ -69,8 +66,11 @@ def prepare_corpus(source: Source, config: PrepareConfig) -> Corpus:
 
     Raises:
         ManifestError: If the folder does not hold the corpus.
+        ParamsError: If no corpus has the name.
+        PluginError: If a corpus of another package cannot be used.
     """
-    corpus = _read(source, config)
+    importer = all_importers().get(source.name)
+    corpus = importer.read(source.path) if importer else _read(source, config)
     if corpus.table.empty:
         raise ManifestError(
             f"{source.path}: none of its recordings is named as {source.name} names them."
@@ -81,8 +81,8 @@ def prepare_corpus(source: Source, config: PrepareConfig) -> Corpus:
             table = table.assign(**{column: ""})
     unlabelled = pd.Series("", index=table.index, dtype="str")
     labels = table.get(source.task, unlabelled)
-    if source.name in IMPORTERS:
-        return _split_known(replace(corpus, table=table), source.name, labels, config)
+    if importer:
+        return _split_known(replace(corpus, table=table), importer, labels, config)
     if source.name == EMOBOX:
         return _give_dev(replace(corpus, table=table), labels, config)
     if "split" in table.columns and (table["split"] != "").any():
@@ -105,13 +105,14 @@ def _read(source: Source, config: PrepareConfig) -> Corpus:
             task=source.task,
             speaker=source.speaker,
         )
-    if source.name == TABLE:
-        return read_any_table(source.path, source.renames)
-    return IMPORTERS[source.name].read(source.path)
+    if source.name != TABLE:
+        raise ParamsError(f"CORPUS: {source.name!r} is not one of {all_corpora()}.")
+    return read_any_table(source.path, source.renames)
 
 
-def _split_known(corpus: Corpus, name: str, labels: pd.Series, config: PrepareConfig) -> Corpus:
-    importer = IMPORTERS[name]
+def _split_known(
+    corpus: Corpus, importer: Importer, labels: pd.Series, config: PrepareConfig
+) -> Corpus:
     if importer.uses_official:
         return replace(corpus, table=corpus.table.assign(split=corpus.table["official"]))
     if importer.folds_by and corpus.table[importer.folds_by].nunique() > 1:

@@ -6,9 +6,9 @@ batches and windows know nothing else of it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -107,6 +107,28 @@ class Encoder(ABC):
         Raises:
             EncoderError: If frames are asked for, and it gives none.
         """
+
+
+class OpenEncoder(Protocol):
+    """How an encoder is loaded."""
+
+    def __call__(self, spelling: str, *, compute_dtype: str, device: str) -> Encoder:
+        """Return the encoder of a spelling, to run on a torch device in a compute dtype."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderKind:
+    """Encoders of one name, as another package adds them by the entry point `genser.encoders`.
+
+    `extract.encoder` spells one of them `name` or `name:rest`; both functions get the whole.
+
+    Attributes:
+        outline: Returns what is known of an encoder without its weights.
+        open: Loads it.
+    """
+
+    outline: Callable[[str], Outline]
+    open: OpenEncoder
 
 
 def normalised(waveform: np.ndarray, *, mean: float, variance: float, how: str) -> np.ndarray:

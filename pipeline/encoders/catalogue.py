@@ -2,18 +2,28 @@
 
 fbank                  log-mel filterbank statistics
 opensmile:eGeMAPSv02   88 functionals; opensmile:ComParE_2016 has 6373
+name, or name:rest     an encoder that another package adds by the entry point `genser.encoders`
 anything else          a folder, or a hub id as owner/name@revision, of a pretrained model
 """
 
 from pipeline.encoders import filterbank, functionals, hubert, whisper
-from pipeline.encoders.base import COMPUTE_DTYPES, Encoder, Outline, require_allowed
+from pipeline.encoders.base import (
+    COMPUTE_DTYPES,
+    Encoder,
+    EncoderKind,
+    Outline,
+    require_allowed,
+)
 from pipeline.encoders.loading import WHISPER, is_local, load_checkpoint, read_encoder_config
 from pipeline.errors import EncoderError
+from pipeline.plugins import plugins
+
+GROUP = "genser.encoders"
 
 
 def is_at_hand(spelling: str) -> bool:
     """Say whether an encoder's outline is to be had on this machine without the hub."""
-    return _is_built_in(spelling) or is_local(spelling)
+    return _is_built_in(spelling) or _added(spelling) is not None or is_local(spelling)
 
 
 def outline_of(spelling: str) -> Outline:
@@ -24,11 +34,14 @@ def outline_of(spelling: str) -> Outline:
 
     Raises:
         EncoderError: If it is not to be had, or of an unknown kind.
+        PluginError: If what another package adds cannot be used.
     """
     if spelling == filterbank.SPELLING:
         return filterbank.OUTLINE
     if spelling.startswith(functionals.PREFIX):
         return functionals.outline(spelling)
+    if added := _added(spelling):
+        return added.outline(spelling)
     config = read_encoder_config(spelling, is_folder=is_local(spelling))
     return whisper.outline(config) if config.model_type == WHISPER else hubert.outline(config)
 
@@ -43,14 +56,18 @@ def open_encoder(spelling: str, *, compute_dtype: str, device: str) -> Encoder:
 
     Raises:
         EncoderError: If it cannot be loaded whole, or does not run so on the device.
+        PluginError: If what another package adds cannot be used.
     """
     if compute_dtype not in COMPUTE_DTYPES:
         raise EncoderError(
             f"extract.compute_dtype: {compute_dtype!r} is not one of {sorted(COMPUTE_DTYPES)}."
         )
-    if _is_built_in(spelling):
+    added = _added(spelling)
+    if added or _is_built_in(spelling):
         allowed = outline_of(spelling).compute_dtypes
         require_allowed(spelling, "compute_dtype", compute_dtype, allowed)
+        if added:
+            return added.open(spelling, compute_dtype=compute_dtype, device=device)
         if spelling == filterbank.SPELLING:
             return filterbank.FilterbankEncoder()
         return functionals.FunctionalsEncoder(spelling)
@@ -66,3 +83,10 @@ def open_encoder(spelling: str, *, compute_dtype: str, device: str) -> Encoder:
 
 def _is_built_in(spelling: str) -> bool:
     return spelling == filterbank.SPELLING or spelling.startswith(functionals.PREFIX)
+
+
+def _added(spelling: str) -> EncoderKind | None:
+    """Return the encoder of another package that a spelling begins with, if it does."""
+    taken = (filterbank.SPELLING, functionals.PREFIX.removesuffix(":"))
+    kinds: dict[str, EncoderKind] = plugins(GROUP, kind=EncoderKind, taken=taken)
+    return kinds.get(spelling.partition(":")[0])

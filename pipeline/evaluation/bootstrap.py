@@ -120,7 +120,7 @@ def cluster_counts(
     check_indices(labels, predicted, num_classes=num_classes)
     names, places = np.unique(np.asarray(clusters, dtype="U"), return_inverse=True)
     cells = (places * num_classes + labels) * num_classes + predicted
-    counts: np.ndarray = np.bincount(cells, minlength=len(names) * num_classes**2)
+    counts = np.bincount(cells, minlength=len(names) * num_classes**2)
     return counts.reshape(len(names), num_classes, num_classes)
 
 

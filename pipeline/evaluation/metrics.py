@@ -184,7 +184,7 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, *, num_classes: 
     [[1, 1], [0, 1]]
     """
     check_indices(labels, predicted, num_classes=num_classes)
-    pairs: np.ndarray = np.bincount(labels * num_classes + predicted, minlength=num_classes**2)
+    pairs = np.bincount(labels * num_classes + predicted, minlength=num_classes**2)
     return pairs.reshape(num_classes, num_classes)
 
 

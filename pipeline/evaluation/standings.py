@@ -1,7 +1,6 @@
 """Systems side by side: scores with intervals, calibration, spread, and paired comparisons.
 
-Everything is computed from one table of predictions, `TABLE_COLUMNS` and `probability.<class>`: a
-row for each clip, system, fold and training seed.
+Everything is computed from one table of predictions as `pipeline.evaluation.columns` describes it.
 """
 
 from collections.abc import Sequence
@@ -20,6 +19,12 @@ from pipeline.evaluation.bootstrap import (
     intervals,
     scores_of,
 )
+from pipeline.evaluation.columns import (
+    class_indices,
+    class_order,
+    clusters_of,
+    probabilities_of,
+)
 from pipeline.evaluation.metrics import confusion_matrix
 from pipeline.evaluation.reliability import (
     brier_score,
@@ -28,20 +33,6 @@ from pipeline.evaluation.reliability import (
     log_loss,
 )
 from pipeline.manifests.manifest import VOTES
-
-TABLE_COLUMNS = (
-    "system",
-    "fold",
-    "seed",
-    "utterance_id",
-    "corpus",
-    "speaker",
-    "dialogue",
-    "label",
-    "predicted",
-)
-PROBABILITY = "probability."
-CLUSTERS = ("speaker", "dialogue", "clip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,41 +94,63 @@ class Standing:
         }
 
 
-def class_order(table: pd.DataFrame) -> list[str]:
-    """Return the classes in the order of the probability columns, others after them."""
-    told = [c.removeprefix(PROBABILITY) for c in table.columns if c.startswith(PROBABILITY)]
-    return [*told, *sorted({*table["label"], *table["predicted"]} - set(told))]
+@dataclass(frozen=True, kw_only=True)
+class Standings:
+    """How all systems of a table did, and how the first did against each other.
 
-
-def clusters_of(table: pd.DataFrame, kind: str) -> np.ndarray:
-    """Return what is resampled for each row: its speaker, its dialogue, or itself.
-
-    A row whose speaker or dialogue nobody knows stands for itself.
+    Attributes:
+        classes: Their names, in index order.
+        overall: Each system on all clips.
+        by_corpus: Each system on each corpus; empty where there is only one.
+        comparisons: Of the first system with each other one, by the other's name.
     """
-    own = "clip:" + table["utterance_id"].astype("str")
-    if kind == "clip":
-        return np.asarray(own, dtype="U")
-    known = table[kind].fillna("").astype("str")
-    named = table["corpus"].fillna("").astype("str") + "/" + known
-    return np.asarray(named.where(known != "", own), dtype="U")
+
+    classes: list[str]
+    overall: list[Standing]
+    by_corpus: list[Standing]
+    comparisons: dict[str, Comparison]
+
+    @property
+    def first(self) -> Standing:
+        """The system that the others are compared with."""
+        return self.overall[0]
+
+    def table(self) -> pd.DataFrame:
+        """Return a row for each standing, those of the corpora last."""
+        return pd.DataFrame([one.row(self.classes) for one in (*self.overall, *self.by_corpus)])
 
 
-def standings_by_corpus(
-    table: pd.DataFrame, classes: Sequence[str], *, cluster: str
-) -> list[Standing]:
-    """Return how every system of a table did on each corpus; nothing where there is only one.
+def standings_of(table: pd.DataFrame, *, cluster: str, margin: float) -> Standings:
+    """Return how every system of a table did, in the order of the table.
+
+    Args:
+        table: Predictions of one or more systems.
+        cluster: What intervals resample, one of `pipeline.evaluation.columns.CLUSTERS`.
+        margin: How much less UA still counts as not inferior.
 
     Raises:
-        PredictionsError: As `standing`.
+        PredictionsError: As `standing` and `comparison`.
     """
+    classes = class_order(table)
+    first, *others = dict.fromkeys(table["system"])
     corpora = sorted(set(table["corpus"]))
-    if len(corpora) < 2:
-        return []
-    return [
-        replace(standing(part, classes, cluster=cluster), corpus=str(corpus))
-        for corpus in corpora
-        for _, part in table[table["corpus"] == corpus].groupby("system", sort=False)
-    ]
+    return Standings(
+        classes=classes,
+        overall=[
+            standing(table[table["system"] == system], classes, cluster=cluster)
+            for system in (first, *others)
+        ],
+        by_corpus=[
+            replace(standing(part, classes, cluster=cluster), corpus=str(corpus))
+            for corpus in corpora
+            for _, part in table[table["corpus"] == corpus].groupby("system", sort=False)
+            if len(corpora) > 1
+        ],
+        comparisons={
+            other: comparison(table, first, other, classes, cluster=cluster, margin=margin)
+            for other in others
+        },
+    )
 
 
 def standing(table: pd.DataFrame, classes: Sequence[str], *, cluster: str) -> Standing:
@@ -208,11 +221,10 @@ def _counts(
         raise PredictionsError(
             f"{table['system'].iloc[0]}: its seeds were scored on different clips; score all again."
         )
-    places = {name: i for i, name in enumerate(classes)}
     counts = [
         cluster_counts(
-            run["label"].map(places).to_numpy(dtype=np.int64),
-            run["predicted"].map(places).to_numpy(dtype=np.int64),
+            class_indices(run["label"], classes),
+            class_indices(run["predicted"], classes),
             clusters_of(run, cluster).tolist(),
             num_classes=len(classes),
         )
@@ -222,27 +234,9 @@ def _counts(
 
 
 def _scores(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
-    places = {name: i for i, name in enumerate(classes)}
-    labels, predicted = (
-        table[column].map(places).to_numpy(dtype=np.int64) for column in ("label", "predicted")
-    )
+    labels, predicted = (class_indices(table[c], classes) for c in ("label", "predicted"))
     matrix = confusion_matrix(labels, predicted, num_classes=len(classes))
     return {name: float(value) for name, value in scores_of(matrix).items()}
-
-
-def probabilities_of(
-    table: pd.DataFrame, classes: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return probabilities (B, C) and labels (B,); None where a system tells none."""
-    names = [f"{PROBABILITY}{name}" for name in classes]
-    if not set(names) <= set(table.columns):
-        return None
-    # A fold whose training rows lack a class gives it no probability.
-    values = table[names].fillna(0.0).to_numpy(dtype=np.float64)
-    if not values.sum(1).all():
-        return None
-    places = {name: i for i, name in enumerate(classes)}
-    return values, table["label"].map(places).to_numpy(dtype=np.int64)
 
 
 def _calibration(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:

@@ -17,7 +17,7 @@ def sweep_table(runs: Sequence[Run]) -> pd.DataFrame:
     """
     rows = []
     for run in runs:
-        frame = run.predictions.table.select(["label", "predicted"]).to_pandas().dropna()
+        frame = run.predictions.frame[["label", "predicted"]].dropna()
         places = {name: i for i, name in enumerate(run.predictions.classes)}
         labels, predicted = (
             frame[column].map(places).to_numpy(dtype=np.int64) for column in ("label", "predicted")

@@ -6,13 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.evaluation.bootstrap import FEW_CLUSTERS
-from pipeline.evaluation.standings import (
-    PROBABILITY,
-    class_order,
-    comparison,
-    standing,
-    standings_by_corpus,
-)
+from pipeline.evaluation.columns import class_order, labelled_rows, probability_columns
+from pipeline.evaluation.standings import standing, standings_of
 from pipeline.experiments.crossval import Run
 from pipeline.files import publish_bytes
 from pipeline.manifests.labels import LabelMap
@@ -28,7 +23,7 @@ STANDINGS, COMPARISONS, MATRIX = "standings.csv", "comparisons.csv", "matrix.csv
 def out_of_fold(
     runs: Sequence[Run], manifest: Manifest, label_map: LabelMap | None
 ) -> pd.DataFrame:
-    """Return the tested, labelled rows of all runs as `pipeline.evaluation.standings` wants them.
+    """Return the tested, labelled rows of all runs as `pipeline.evaluation.columns` has them.
 
     A class that a fold's head lacks has no probability there (NaN).
     """
@@ -36,15 +31,11 @@ def out_of_fold(
     about = about_rows(manifest, classes, label_map)
     parts = []
     for run in runs:
-        frame = run.predictions.table.to_pandas()
-        frame = frame[frame["label"].notna() & frame["predicted"].notna()]
-        told = [c for c in frame.columns if c.startswith(PROBABILITY)]
-        frame = frame[["utterance_id", "label", "predicted", *told]].join(about, on="utterance_id")
+        frame = labelled_rows(run.predictions.frame).join(about, on="utterance_id")
         parts.append(frame.assign(system=run.system, fold=run.fold, seed=run.seed))
     table = pd.concat(parts, ignore_index=True)
-    told = [c for c in table.columns if c.startswith(PROBABILITY)]
     first = ["system", "fold", "seed", "utterance_id", *about.columns]
-    return table[[*first, "label", "predicted", *told]]
+    return table[[*first, "label", "predicted", *probability_columns(table)]]
 
 
 def write_tables(
@@ -69,29 +60,22 @@ def write_tables(
     publish_bytes(folder / PREDICTIONS, table_bytes(table))
     if is_matrix:
         return _write_matrix(folder, table, cluster)
-    classes = class_order(table)
-    systems = list(dict.fromkeys(table["system"]))
-    found = {
-        system: standing(table[table["system"] == system], classes, cluster=cluster)
-        for system in systems
-    }
-    by_corpus = standings_by_corpus(table, classes, cluster=cluster)
-    rows = [one.row(classes) for one in (*found.values(), *by_corpus)]
-    write_csv(folder / STANDINGS, pd.DataFrame(rows))
+    found = standings_of(table, cluster=cluster, margin=margin)
+    write_csv(folder / STANDINGS, found.table())
     lines = []
-    for system, one in found.items():
+    for one in found.overall:
         ua, wa = one.scores["ua"], one.scores["wa"]
         lines.append(
-            f"{system}: UA {ua.value:.3f} [{ua.low:.3f}, {ua.high:.3f}], "
+            f"{one.system}: UA {ua.value:.3f} [{ua.low:.3f}, {ua.high:.3f}], "
             f"WA {wa.value:.3f} [{wa.low:.3f}, {wa.high:.3f}]"
         )
     compared = []
-    for other in systems[1:]:
-        result = comparison(table, systems[0], other, classes, cluster=cluster, margin=margin)
+    first = found.first.system
+    for other, result in found.comparisons.items():
         difference = result.difference
         compared.append(
             {
-                "first": systems[0],
+                "first": first,
                 "second": other,
                 "ua_difference": difference.value,
                 "low": difference.low,
@@ -105,12 +89,12 @@ def write_tables(
             }
         )
         lines.append(
-            f"{systems[0]} - {other}: UA {difference.value:+.3f} "
+            f"{first} - {other}: UA {difference.value:+.3f} "
             f"[{difference.low:+.3f}, {difference.high:+.3f}], {result.verdict}"
         )
     if compared:
         write_csv(folder / COMPARISONS, pd.DataFrame(compared))
-    num = found[systems[0]].scores["ua"].num_clusters
+    num = found.first.scores["ua"].num_clusters
     if num < FEW_CLUSTERS:
         lines.append(f"only {num} {cluster}s were resampled, so the ends of intervals say little")
     return [*lines, f"tables: {folder}"]
@@ -121,7 +105,7 @@ def _write_matrix(folder: Path, table: pd.DataFrame, cluster: str) -> list[str]:
     for (system, fold), part in table.groupby(["system", "fold"], sort=False):
         one = standing(part, class_order(part), cluster=cluster)
         target = part["corpus"].iloc[0]
-        source = fold.removesuffix(f"-{target}")
+        source = str(fold).removesuffix(f"-{target}")
         ua = one.scores["ua"]
         rows.append(
             {

@@ -1,5 +1,6 @@
 """What a view would take, told before anything is computed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,8 +70,9 @@ def cost_of(
         requests: The clips, `pipeline.manifests.manifest.requests`.
         store: The store that the view is of; None where there is none yet.
     """
-    is_there = store is not None and settings.name in store.views
-    known = store.view(settings.name).records["utterance_id"] if store and is_there else []
+    known: Sequence[str] = ()
+    if store is not None and settings.name in store.views:
+        known = store.view(settings.name).records["utterance_id"].tolist()
     new = requests[~requests["utterance_id"].isin(known)]
     seconds = _durations(new, store)
     frames_per_hour: float | None = None

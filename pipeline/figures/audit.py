@@ -70,11 +70,11 @@ def draw_audit(
             edgecolor=MUTED,
             linewidth=0.8,
         )
-    for place, row in zip(places, table.itertuples(index=False), strict=True):
-        hours = "" if np.isnan(row.hours) else f", {row.hours:.2f} h"
+    for place, row in zip(places, table.to_dict("records"), strict=True):
+        hours = "" if np.isnan(row["hours"]) else f", {row['hours']:.2f} h"
         axes.annotate(
-            f"{row.clips} clips{hours}, {row.speakers} speakers",
-            (row.clips, place),
+            f"{row['clips']} clips{hours}, {row['speakers']} speakers",
+            (row["clips"], place),
             xytext=(6, 0),
             textcoords="offset points",
             va="center",

@@ -119,10 +119,11 @@ def _label_hints(names: pd.Series, digests: pd.Series | None, manifest: Manifest
 
 
 def _duration_hints(durations: pd.Series, manifest: Manifest) -> list[str]:
-    odd = durations[(durations < SHORTEST_S) | (durations > LONGEST_S)]
+    odd = (durations < SHORTEST_S) | (durations > LONGEST_S)
     return [
-        f"{seconds:.3f} s is not between {SHORTEST_S:g} and {LONGEST_S:g} s: {_row(manifest, i)}"
-        for i, seconds in odd.items()
+        f"{durations.iloc[i]:.3f} s is not between {SHORTEST_S:g} and {LONGEST_S:g} s: "
+        f"{_row(manifest, i)}"
+        for i in np.flatnonzero(odd).tolist()
     ]
 
 

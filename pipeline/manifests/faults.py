@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import ManifestError
-
-SHOWN = 10
+from pipeline.errors import SHOWN, ManifestError, first_ten
 
 
 class Problems:
@@ -35,11 +33,8 @@ class Problems:
         """
         if not self.count:
             return
-        shown = sorted(self._shown)[:SHOWN]
-        lines = [f"{self.path}:{self.first_row + i}: {text}" for i, text in shown]
+        lines = [f"{self.path}:{self.first_row + i}: {text}" for i, text in sorted(self._shown)]
         if self.count == 1:
             raise ManifestError(f"{lines[0]}; {cure}.")
-        more = self.count - len(shown)
-        rest = [f"and {more} more"] if more else []
         head = f"{self.path}: {self.count} faults in its rows; {cure}:"
-        raise ManifestError("\n  ".join([head, *lines, *rest]))
+        raise ManifestError("\n  ".join([head, *first_ten(lines, self.count)]))

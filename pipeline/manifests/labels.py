@@ -89,5 +89,4 @@ def class_indices(
         indices.isna(), lambda i: f"{task} {names[i]!r} is not a class of the head: {list(classes)}"
     )
     problems.raise_if_any("mend the label, or drop it in the label map and train again")
-    result: np.ndarray = indices.to_numpy(dtype=np.int64)
-    return result
+    return indices.to_numpy(dtype=np.int64)

@@ -80,7 +80,7 @@ class Manifest:
     def store_ids(self) -> list[str]:
         """The id of each row in its feature store."""
         ids = self.table["store_id"].where(self.table["store_id"] != "", self.table["utterance_id"])
-        return ids.tolist()  # type: ignore[no-any-return]
+        return ids.tolist()
 
     def row_number(self, position: int) -> int:
         """Return the file's row number of the table's row `position`."""

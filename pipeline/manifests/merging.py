@@ -4,11 +4,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from pipeline.errors import ManifestError
+from pipeline.errors import ManifestError, first_ten
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import Manifest
-
-SHOWN = 10
 
 
 def merge_manifests(
@@ -48,18 +46,11 @@ def _require_known_labels(table: pd.DataFrame, task: str, label_map: LabelMap) -
     strange = table[~table[task].isin(known)]
     if strange.empty:
         return
-    counts = strange.groupby([task, "corpus"]).size()
-    lines = [f"{label!r} of {corpus}: {n} rows" for (label, corpus), n in counts.items()]
-    more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    raise ManifestError(
-        "\n  ".join(
-            [
-                f"{len(lines)} labels of {task!r} are not in the label map; map or drop them:",
-                *lines[:SHOWN],
-                *more,
-            ]
-        )
-    )
+    counts = strange.groupby([task, "corpus"], as_index=False).size()
+    rows = zip(counts[task], counts["corpus"], counts["size"], strict=True)
+    lines = [f"{label!r} of {corpus}: {n} rows" for label, corpus, n in rows]
+    head = f"{len(lines)} labels of {task!r} are not in the label map; map or drop them:"
+    raise ManifestError("\n  ".join([head, *first_ten(lines)]))
 
 
 def _distinct_ids(table: pd.DataFrame) -> dict[str, pd.Series]:

@@ -67,7 +67,7 @@ def assign_splits(
             num_test = min(max(1, round(test_fraction * len(speakers))), most)
             for i, speaker in enumerate(speakers):
                 part = "dev" if i < num_dev else "test" if i < num_dev + num_test else "train"
-                parts[(corpus, speaker)] = part
+                parts[(str(corpus), speaker)] = part
     pairs = zip(table["corpus"], table["speaker"], strict=True)
     return pd.Series([parts.get(pair, "") for pair in pairs], index=table.index, dtype="str")
 
@@ -158,7 +158,11 @@ def official_split(
 def with_splits(table: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """Return a manifest's columns with a new `split`, or new folds, in place of all old ones."""
     old = [name for name in table.columns if name.startswith(FOLD)]
-    return table.drop(columns=old).assign(split="").assign(**dict(new.items()))
+    return (
+        table.drop(columns=old)
+        .assign(split="")
+        .assign(**{str(name): column for name, column in new.items()})
+    )
 
 
 def _groups(table: pd.DataFrame, by: str) -> pd.Series:

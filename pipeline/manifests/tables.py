@@ -4,6 +4,7 @@ import csv
 import json
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -137,8 +138,9 @@ def _require_known_suffix(path: Path) -> None:
         raise ManifestError(f"{path}: suffix {path.suffix!r} is not .csv, .jsonl or .parquet.")
 
 
-def _quoting(table: pd.DataFrame) -> int:
+def _quoting(table: pd.DataFrame) -> Literal[0, 2]:
     """Quote all texts where one holds a carriage return, which is else taken for a row's end."""
     texts = table.select_dtypes(exclude="number").astype("str")
-    returns = any(texts[name].str.contains("\r", regex=False).any() for name in texts)
-    return csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+    if any(texts[name].str.contains("\r", regex=False).any() for name in texts):
+        return csv.QUOTE_NONNUMERIC
+    return csv.QUOTE_MINIMAL

@@ -118,7 +118,9 @@ def _markdown(page: Page) -> str:
 
 def _markdown_table(table: Table) -> list[str]:
     def row(cells: Sequence[object]) -> str:
-        return f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |"
+        # A head's own texts must not become a column or a tag.
+        shown = (str(cell).replace("|", "/").replace("<", "&lt;") for cell in cells)
+        return f"| {' | '.join(shown)} |"
 
     columns = list(table.frame.columns)
     lines = [row(columns), row(["---"] * len(columns))]

@@ -6,26 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pipeline.errors import ParamsError
+from pipeline.evaluation.columns import CLUSTERS, class_indices, probabilities_of
 from pipeline.evaluation.metrics import confusion_matrix, summarise
-from pipeline.evaluation.standings import (
-    CLUSTERS,
-    Standing,
-    class_order,
-    comparison,
-    probabilities_of,
-    standing,
-    standings_by_corpus,
-)
+from pipeline.evaluation.standings import Standing, standings_of
 from pipeline.figures.confusion import draw_confusion
 from pipeline.figures.reliability import draw_reliability
 from pipeline.files import publish_bytes
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import SPLITS, Manifest
 from pipeline.manifests.tables import write_csv
+from pipeline.report.besides import besides_sections
 from pipeline.report.page import Page, Picture, Section, write_page
 from pipeline.report.tables import (
     NO_SPLIT,
@@ -100,19 +93,14 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
     every = {**sources.predictions, **sources.baselines}
     own = prediction_table(every, config.split, sources.manifest, sources.label_map)
     table = with_others(own, sources.others)
-    classes = class_order(table)
-    systems = list(dict.fromkeys(table["system"]))
+    found = standings_of(table, cluster=cluster, margin=config.margin)
+    systems = [one.system for one in found.overall]
     shown = [name for name in systems if name not in sources.baselines]
-    standings = [
-        standing(table[table["system"] == system], classes, cluster=cluster) for system in systems
-    ]
     metrics = {name: measure(one) for name, one in every.items()}
-    for one in standings:
+    for one in found.overall:
         if one.system in metrics:
             metrics[one.system][config.split] |= _intervals(one)
-    by_corpus = standings_by_corpus(table, classes, cluster=cluster)
-    rows = [one.row(classes) for one in (*standings, *by_corpus)]
-    write_csv(folder / STANDINGS, pd.DataFrame(rows))
+    write_csv(folder / STANDINGS, found.table())
     text = json.dumps(metrics, indent=1, sort_keys=True, ensure_ascii=False)
     publish_bytes(folder / METRICS, f"{text}\n".encode())
     scores = Section(
@@ -123,24 +111,25 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
             "the probabilities can be believed; lower is better."
         ],
         tables=[
-            systems_table(standings, cluster=cluster),
-            *_comparisons(table, systems, classes, cluster, config.margin),
-            *([corpora_table(by_corpus)] if by_corpus else []),
+            systems_table(found.overall, cluster=cluster),
+            *([comparison_table(systems[0], found.comparisons)] if found.comparisons else []),
+            *([corpora_table(found.by_corpus)] if found.by_corpus else []),
         ],
     )
     by_class = Section(
         title="Classes",
-        tables=[recall_table(standings, classes)],
-        pictures=[_confusion(folder, table, name, classes, config.split) for name in shown],
+        tables=[recall_table(found.overall, found.classes)],
+        pictures=[_confusion(folder, table, name, found.classes, config.split) for name in shown],
     )
     page = Page(
         title=f"{', '.join(sources.predictions)} on {config.split}",
-        lead=_lead(sources, standings[0]),
-        figures=_figures(standings[0]),
+        lead=_lead(sources, found.first),
+        figures=_figures(found.first),
         sections=[
             scores,
             by_class,
-            *_reliability(folder, table, shown, classes),
+            *_reliability(folder, table, shown, found.classes),
+            *besides_sections(sources.predictions, config.split),
             *sources.sections,
             Section(
                 title="Beside published numbers",
@@ -148,7 +137,7 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
                     "Others are on their data with their encoders, and ours on ours: only rows "
                     "with the same encoder, data and split can be compared."
                 ],
-                tables=published_tables(standings, data=sources.data, encoder=sources.encoder),
+                tables=published_tables(found.overall, data=sources.data, encoder=sources.encoder),
             ),
             Section(title="What was run", texts=_provenance(sources)),
         ],
@@ -162,8 +151,7 @@ def measure(predictions: Predictions) -> dict[str, Any]:
 
     A split without labelled, scored rows has its counts only.
     """
-    columns = ["split", "label", "predicted", "error"]
-    frame: pd.DataFrame = predictions.table.select(columns).to_pandas()
+    frame = predictions.frame[["split", "label", "predicted", "error"]]
     frame = frame.assign(split=frame["split"].fillna(NO_SPLIT))
     result: dict[str, Any] = {}
     for split in (*SPLITS, NO_SPLIT):
@@ -179,7 +167,7 @@ def measure(predictions: Predictions) -> dict[str, Any]:
         }
         if len(usable):
             labels, predicted = (
-                _indices(usable[c], predictions.classes) for c in ("label", "predicted")
+                class_indices(usable[c], predictions.classes) for c in ("label", "predicted")
             )
             counts = {**summarise(labels, predicted, predictions.classes), **counts}
         result[split] = counts
@@ -198,25 +186,13 @@ def _intervals(one: Standing) -> dict[str, Any]:
     return {"interval": scores, "num_clusters": one.scores["ua"].num_clusters, **one.calibration}
 
 
-def _comparisons(
-    table: pd.DataFrame, systems: list[str], classes: list[str], cluster: str, margin: float
-) -> list[Any]:
-    if len(systems) < 2:
-        return []
-    found = {
-        other: comparison(table, systems[0], other, classes, cluster=cluster, margin=margin)
-        for other in systems[1:]
-    }
-    return [comparison_table(systems[0], found)]
-
-
 def _confusion(
     folder: Path, table: pd.DataFrame, name: str, classes: list[str], split: str
 ) -> Picture:
     rows = table[table["system"] == name]
     matrix = confusion_matrix(
-        _indices(rows["label"], classes),
-        _indices(rows["predicted"], classes),
+        class_indices(rows["label"], classes),
+        class_indices(rows["predicted"], classes),
         num_classes=len(classes),
     )
     path = folder / f"confusion_{name}.png"
@@ -283,9 +259,3 @@ def _provenance(sources: Sources) -> list[str]:
         told = "; ".join(f"{key} {value}" for key, value in sorted(one.metadata.items()))
         texts.append(f"{name}: classes {', '.join(one.classes)}; {told}.")
     return texts
-
-
-def _indices(names: pd.Series, classes: list[str] | tuple[str, ...]) -> np.ndarray:
-    positions = {name: i for i, name in enumerate(classes)}
-    indices: np.ndarray = names.map(positions).to_numpy(dtype=np.int64)
-    return indices

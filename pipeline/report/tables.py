@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from pipeline.errors import PredictionsError
 from pipeline.evaluation.bootstrap import FEW_CLUSTERS, SCORES, Comparison, Interval
-from pipeline.evaluation.standings import PROBABILITY, Standing
+from pipeline.evaluation.columns import PROBABILITY, labelled_rows, probability_columns
+from pipeline.evaluation.standings import Standing
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import Manifest
 from pipeline.report.page import Table
@@ -36,17 +38,18 @@ def prediction_table(
     """
     parts = []
     for name, one in predictions.items():
-        frame = one.table.to_pandas()
-        frame = frame[frame["split"].fillna(NO_SPLIT) == split]
-        frame = frame[frame["label"].notna() & frame["predicted"].notna()]
+        frame = one.frame
+        frame = labelled_rows(frame[frame["split"].fillna(NO_SPLIT) == split])
         if frame.empty:
             raise PredictionsError(
                 f"{name}: no row of split {split!r} has both a label and a prediction; "
                 "set report.split to another one."
             )
-        told = [c for c in frame.columns if c.startswith(PROBABILITY)]
-        frame = frame[["utterance_id", "label", "predicted", *told]]
-        parts.append(frame.assign(system=name, fold="", seed=one.metadata.get("seed", 0)))
+        parts.append(
+            frame.assign(
+                system=name, fold="", seed=np.full(len(frame), one.metadata.get("seed", 0))
+            )
+        )
     table = pd.concat(parts, ignore_index=True)
     if manifest is None:
         return table.assign(**dict.fromkeys(ABOUT, ""))
@@ -72,7 +75,7 @@ def with_others(table: pd.DataFrame, others: Mapping[str, Path]) -> pd.DataFrame
     """
     first = table[table["system"] == table["system"].iloc[0]]
     known = {*table["label"], *table["predicted"]}
-    known |= {c.removeprefix(PROBABILITY) for c in table.columns if c.startswith(PROBABILITY)}
+    known |= {column.removeprefix(PROBABILITY) for column in probability_columns(table)}
     parts = [table]
     for name, path in others.items():
         if name in set(table["system"]):
@@ -91,7 +94,7 @@ def with_others(table: pd.DataFrame, others: Mapping[str, Path]) -> pd.DataFrame
             raise PredictionsError(
                 f"{path}: predicts {strange[0]!r}, wanted one of {sorted(known)}; rename it."
             )
-        unknown = ["predicted", *(c for c in first.columns if c.startswith(PROBABILITY))]
+        unknown = ["predicted", *probability_columns(first)]
         mine = first.drop(columns=unknown).assign(system=name)
         parts.append(mine.assign(predicted=mine["utterance_id"].map(told)))
     return pd.concat(parts, ignore_index=True)
@@ -104,7 +107,7 @@ def _read_other(path: Path) -> pd.Series:
             frame = pd.read_csv(path, dtype="str", keep_default_na=False)
         else:
             try:
-                frame = read_predictions(path).table.to_pandas()
+                frame = read_predictions(path).frame
             except PredictionsError:
                 frame = pd.read_parquet(path)
         told = frame.set_index("utterance_id")["predicted"].dropna()

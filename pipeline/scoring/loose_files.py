@@ -1,8 +1,9 @@
 """A trained head on loose recordings: the same decoding and encoding as extraction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,10 +12,10 @@ from pipeline.errors import AudioError, HeadError
 from pipeline.extraction.encoding import encode_clip
 from pipeline.extraction.settings import settings_of_recipe
 from pipeline.extraction.views import OpenView, open_views
-from pipeline.heads.inference import score_features
 from pipeline.heads.saved import TrainedHead
 from pipeline.scoring.score import ScoreConfig, with_prior
-from pipeline.store.views import LAYERS
+from pipeline.sources.alone import lone_batch
+from pipeline.sources.inference import say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +25,13 @@ class FilePrediction:
     Attributes:
         path: The file.
         probabilities: By class, in class order; empty if there is an error.
+        extras: What it says besides, by column.
         error: Why there is no prediction, "" if there is one.
     """
 
     path: Path
     probabilities: dict[str, float]
+    extras: dict[str, str | float] = field(default_factory=dict)
     error: str = ""
 
     @property
@@ -39,8 +42,8 @@ class FilePrediction:
         return max(self.probabilities, key=lambda name: self.probabilities[name])
 
 
-def encoder_of(trained: TrainedHead, spelling: str | None, device: str) -> OpenView:
-    """Open the encoder that a head's features were made with, with their settings.
+def views_of(trained: TrainedHead, spelling: str | None, device: str) -> list[OpenView]:
+    """Open the encoder that a head's features were made with, for each view that it reads.
 
     Args:
         trained: The head.
@@ -51,27 +54,30 @@ def encoder_of(trained: TrainedHead, spelling: str | None, device: str) -> OpenV
         HeadError: If its features were ingested: nothing here can make them.
         FeatureStoreError: If the encoder is another one, by field.
     """
-    recipe = trained.recipe
-    if trained.standardiser.is_grouped:
-        raise HeadError(
-            f"this head standardises over each {trained.standardiser.over}, and a loose file has "
-            "none; use 'genser score' with a manifest, or train with train.standardise_over=all."
-        )
-    if recipe.get("source") != "audio":
-        raise HeadError(
-            f"this head reads ingested features ({recipe.get('name')!r}), which genser cannot make "
-            "from a recording; ingest features of the recordings and use 'genser score'."
-        )
-    name = spelling or str(trained.description["encoder"])
-    view = open_views([settings_of_recipe(LAYERS, recipe, name)], device)[0]
-    trained.require_recipe(name, view.recipe)
-    return view
+    for standardiser in trained.standardisers.values():
+        if standardiser.is_grouped:
+            raise HeadError(
+                f"this head standardises over each {standardiser.over}, and a loose file has none; "
+                "use 'genser score' with a manifest, or train with train.standardise_over=all."
+            )
+    name = spelling or str(trained.record.encoder)
+    settings = []
+    for view, recipe in trained.record.recipes.items():
+        if recipe.get("source") != "audio":
+            raise HeadError(
+                f"this head reads ingested features ({recipe.get('name')!r}), which genser cannot "
+                "make from a recording; ingest features of the recordings and use 'genser score'."
+            )
+        settings.append(settings_of_recipe(view, recipe, name))
+    views = open_views(settings, device)
+    trained.require_recipes(name, {view.name: view.recipe for view in views})
+    return views
 
 
 def predict_files(
     paths: Sequence[Path],
     trained: TrainedHead,
-    view: OpenView,
+    views: Sequence[OpenView],
     score: ScoreConfig,
     *,
     device: str,
@@ -80,24 +86,33 @@ def predict_files(
     results = []
     for path in paths:
         try:
-            features = encode_clip(
-                Segment(path=path), view.encoder, view.settings, batch_seconds=1.0
-            )
+            features = {
+                view.name: encode_clip(
+                    Segment(path=path), view.encoder, view.settings, batch_seconds=1.0
+                )
+                for view in views
+            }
         except AudioError as error:
             message = f"{error.outcome}: {error}"
             results.append(FilePrediction(path=path, probabilities={}, error=message))
             continue
-        scores = score_features(
-            trained.head,
-            trained.standardiser,
-            features[None],
-            None,
-            score,
+        batch = lone_batch(
+            features,
+            {column: "" for column in trained.head.columns},
+            trained.record.needs,
+            trained.standardisers,
             device=device,
-            precision=trained.description["train"]["precision"],
         )
-        scores = with_prior(trained, scores, score.prior)
-        values: np.ndarray = trained.probabilities(scores)[0]
+        options = score.options(trained.record.kind)
+        scores, extras = say(
+            trained.head, batch, options, device=device, precision=trained.record.precision
+        )
+        values: np.ndarray = trained.probabilities(with_prior(trained, scores, score.prior))[0]
         named = dict(zip(trained.classes, values.tolist(), strict=True))
-        results.append(FilePrediction(path=path, probabilities=named))
+        told = {name: _plain(value[0]) for name, value in extras.items()}
+        results.append(FilePrediction(path=path, probabilities=named, extras=told))
     return results
+
+
+def _plain(value: Any) -> str | float:
+    return value if isinstance(value, str) else float(value)

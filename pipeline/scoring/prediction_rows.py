@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.errors import PredictionsError
+from pipeline.errors import PredictionsError, first_ten
+from pipeline.evaluation.columns import PROBABILITY, SCORE
 
-CLASS_PREFIXES = ("score.", "probability.")
+CLASS_PREFIXES = (SCORE, PROBABILITY)
 
 
 def check_ids(path: Path, ids: pa.ChunkedArray) -> None:
@@ -23,7 +24,7 @@ def check_ids(path: Path, ids: pa.ChunkedArray) -> None:
         repeated = [item["values"] for item in counts if item["counts"] > 1]
         raise PredictionsError(
             f"{path}: found {ids.null_count} rows without utterance_id and "
-            f"{_first_ten(repeated)} more than once, wanted one row per id; mend the manifest."
+            f"{_named(repeated)} more than once, wanted one row per id; mend the manifest."
         )
 
 
@@ -45,7 +46,7 @@ def check_rows(path: Path, table: pa.Table, classes: tuple[str, ...]) -> None:
             continue
         values = table[name].fill_null(0.0).to_numpy()
         _refuse(path, table, name, ~np.isfinite(values), wanted="a finite number")
-        if name.startswith("probability."):
+        if name.startswith(PROBABILITY):
             _refuse(path, table, name, (values < 0) | (values > 1), wanted="0 to 1")
 
 
@@ -56,10 +57,9 @@ def _refuse(path: Path, table: pa.Table, column: str, bad: np.ndarray, *, wanted
         ids = table["utterance_id"].take(pa.array(rows)).to_pylist()
         raise PredictionsError(
             f"{path}: column {column!r}: found {table[column][int(rows[0])].as_py()!r} at "
-            f"{_first_ten(ids)}, wanted {wanted}; score the clip again, or give it an error."
+            f"{_named(ids)}, wanted {wanted}; score the clip again, or give it an error."
         )
 
 
-def _first_ten(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return f"{list(names[:10])!r}{more}"
+def _named(ids: Sequence[str]) -> str:
+    return ", ".join(first_ten(map(repr, ids))) or "none"

@@ -21,10 +21,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import PredictionsError, ShapeError
+from pipeline.evaluation.columns import PROBABILITY, SCORE
 from pipeline.files import canonical_json, publish_bytes
 from pipeline.parquet import sealed_bytes, sealed_table_bytes
 from pipeline.scoring.prediction_rows import CLASS_PREFIXES, check_ids, check_rows
@@ -50,6 +52,18 @@ class Predictions:
     table: pa.Table
     classes: tuple[str, ...]
     metadata: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The table for pandas."""
+        frame: pd.DataFrame = self.table.to_pandas()
+        return frame
+
+    @property
+    def extras(self) -> list[str]:
+        """Names of the head's own columns, between the probabilities and the error."""
+        names: list[str] = self.table.schema.names[len(_HEADING) + 2 * len(self.classes) : -1]
+        return names
 
 
 def assemble_predictions(
@@ -174,8 +188,8 @@ def _schema(classes: Sequence[str], extras: Iterable[pa.Field]) -> pa.Schema:
         [
             pa.field("utterance_id", pa.string(), nullable=False),
             *(pa.field(name, pa.string()) for name in _HEADING[1:]),
-            *(pa.field(f"score.{name}", pa.float32()) for name in classes),
-            *(pa.field(f"probability.{name}", pa.float32()) for name in classes),
+            *(pa.field(f"{SCORE}{name}", pa.float32()) for name in classes),
+            *(pa.field(f"{PROBABILITY}{name}", pa.float32()) for name in classes),
             *(pa.field(extra.name, extra.type) for extra in extras),
             pa.field("error", pa.string()),
         ]

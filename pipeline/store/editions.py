@@ -144,7 +144,7 @@ def described(kept: Mapping[str, int], dropped: Mapping[str, int]) -> str:
     """Return which editions are kept and dropped, and their bytes, in one line; "" without any."""
     parts = [
         f"{what} " + ", ".join(f"{name} ({size / 1e6:.1f} MB)" for name, size in sizes.items())
-        for what, sizes in (("keeps", kept), ("drops", dropped))
+        for what, sizes in (("kept beside:", kept), ("dropped", dropped))
         if sizes
     ]
     return "; ".join(parts)

@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import FeatureStoreError
-from pipeline.files import fingerprint
-from pipeline.parquet import read_table_bytes
+from pipeline.files import fingerprint, sha256_bytes
+from pipeline.parquet import read_frame_bytes
 from pipeline.store.contents import (
     INDEX,
     Contents,
@@ -63,7 +63,7 @@ class View:
         Raises:
             FeatureStoreError: If a table is damaged.
         """
-        outcomes = read_table_bytes(self._bytes(outcomes_name(self.edition.folder))).to_pandas()
+        outcomes = read_frame_bytes(self._bytes(outcomes_name(self.edition.folder)))
         if stands_alone(outcomes):
             return outcomes
         return split_index(self._store.index, outcomes, self.name)
@@ -100,6 +100,18 @@ class View:
     def digest(self) -> str:
         """One digest of what the view holds: recipe, outcomes, shards; reads none of them."""
         return fingerprint([self.fingerprint, self._store.contents.files_of(self.edition.folder)])
+
+    def digest_of(self, utterance_ids: Sequence[str]) -> str:
+        """Return one digest of the features of clips: of their shards, and of where they lie there.
+
+        It reads no shard, and stays when the store gains other clips.
+        """
+        places = self.lookup(utterance_ids)
+        lie = places[["shard", "row"]].fillna(-1).to_numpy(dtype=np.int64)
+        files = self._store.contents.files_of(self.edition.folder)
+        shards = {str(n): files[f"shards/{n:06d}.h5"] for n in np.unique(lie[:, 0]) if n >= 0}
+        where = sha256_bytes(np.ascontiguousarray(lie).data)
+        return fingerprint([self.fingerprint, shards, where])
 
     @property
     def fit_ids(self) -> frozenset[str]:
@@ -145,8 +157,8 @@ class View:
         self._require_readable(ragged=False)
         places = self._locate(utterance_ids)
         result: np.ndarray | None = None
-        for number, group in places.groupby("shard"):
-            with self._open(int(number)) as shard:
+        for _, group in places.groupby("shard"):
+            with self._open(int(group["shard"].iloc[0])) as shard:
                 features = shard.read(group["row"].to_numpy(dtype=np.int64))
             if result is None:
                 result = np.empty((len(places), *features.shape[1:]), features.dtype)
@@ -168,8 +180,8 @@ class View:
         self._require_readable(ragged=True)
         places = self._locate(utterance_ids)
         result: list[np.ndarray] = [np.empty(0)] * len(places)
-        for number, group in places.groupby("shard"):
-            with self._open(int(number)) as shard:
+        for _, group in places.groupby("shard"):
+            with self._open(int(group["shard"].iloc[0])) as shard:
                 for i, row in zip(group.index, group["row"], strict=True):
                     frames = shard.read_frames(int(row))
                     result[i] = frames if layers is None else frames[:, list(layers)]
@@ -249,7 +261,7 @@ class FeatureStore:
     @cached_property
     def index(self) -> pd.DataFrame:
         """One row per clip: digests, length, and shard and row of each view."""
-        return read_table_bytes(checked_bytes(self.root, INDEX, self.contents)).to_pandas()
+        return read_frame_bytes(checked_bytes(self.root, INDEX, self.contents))
 
     def view(self, name: str) -> View:
         """Open the current edition of a view.

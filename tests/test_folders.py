@@ -1,7 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from pipeline.corpora.folders import (
@@ -13,10 +12,7 @@ from pipeline.corpora.folders import (
     read_labels,
     some,
 )
-from pipeline.corpora.preparation import PrepareConfig, Source, prepare_corpus
-from pipeline.errors import ManifestError, ParamsError
-from pipeline.manifests.leaks import find_leaks
-from pipeline.manifests.manifest import read_manifest, write_manifest
+from pipeline.errors import ManifestError
 
 MakeWav = Callable[..., Path]
 
@@ -108,39 +104,3 @@ def test_what_is_missing_and_extra_is_counted_and_the_first_few_are_named() -> N
         "1 of 5 clips extra: x",
     ]
     assert (some([1, 2, 3]), some([1, 2, 3, 4])) == ("1, 2, 3", "1, 2, 3, ...")
-
-
-def test_preparing_fills_the_split_and_the_manifest_can_be_read(
-    tmp_path: Path, make_wav: MakeWav
-) -> None:
-    folder = tmp_path / "ravdess"
-    names = [f"Actor_{a:02d}/03-01-05-01-01-01-{a:02d}.wav" for a in range(1, 13)]
-    for name in names:
-        make_wav(folder / name, 0.05)
-    (folder / names[4]).write_bytes(b"damaged on the way")
-    corpus = prepare_corpus(Source(name="ravdess", path=folder), PrepareConfig())
-    for _, group in corpus.table.groupby("gender"):
-        assert group["split"].value_counts().to_dict() == {"train": 3, "test": 2, "dev": 1}
-    write_manifest(tmp_path / "m.csv", corpus.table)
-    read = read_manifest(tmp_path / "m.csv")
-    assert not find_leaks(read.table)
-    assert read.tasks == ["emotion", "gender", "intensity"]
-    assert read.table["num_samples"].tolist() == [800] * 4 + [-1] + [800] * 7
-    pd.testing.assert_series_equal(read.table["split"], corpus.table["split"])
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"dev_fraction": 0.0}, "prepare.dev_fraction: 0.0 is not between 0 and 1."),
-        ({"test_fraction": 1.0}, "prepare.test_fraction: 1.0 is not between 0 and 1."),
-        (
-            {"dev_fraction": 0.5, "test_fraction": 0.5},
-            "prepare: dev_fraction and test_fraction leave nothing to train on.",
-        ),
-    ],
-)
-def test_parts_that_cannot_be_are_refused(settings: dict[str, float], message: str) -> None:
-    with pytest.raises(ParamsError) as error:
-        PrepareConfig(**settings)
-    assert str(error.value) == message
