@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_extraction import tree
-from small_view import bring_up, features_of, write_files
 
 from pipeline.errors import FeatureStoreError
 from pipeline.files import sha256_bytes
@@ -15,6 +13,8 @@ from pipeline.store.recipe import derived_recipe, require_parent
 from pipeline.store.repair import repair_store
 from pipeline.store.verification import verify_store
 from pipeline.store.views import FRAMES
+from small_extraction import tree
+from small_view import bring_up, features_of, write_files
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 
