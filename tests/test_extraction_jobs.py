@@ -13,7 +13,7 @@ import pytest
 
 from helpers.extraction import KILLED, NUM_CLIPS, forked, kill_at, outcome, run, table, tree
 from pipeline.errors import FeatureStoreError, ParamsError
-from pipeline.extraction import extract as extraction
+from pipeline.extraction import views as extraction
 from pipeline.progress import Silence
 from pipeline.store.planning import Group, plan_groups
 from pipeline.store.turns import Job

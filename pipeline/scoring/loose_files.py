@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 
 from pipeline.audio.segments import Segment
-from pipeline.encoders.base import Encoder
-from pipeline.encoders.catalogue import open_encoder
 from pipeline.errors import AudioError, HeadError
-from pipeline.extraction.encoding import ExtractConfig, encode_clip, make_recipe
+from pipeline.extraction.encoding import encode_clip
+from pipeline.extraction.settings import settings_of_recipe
+from pipeline.extraction.views import OpenView, open_views
 from pipeline.heads.saved import TrainedHead
 from pipeline.scoring.score import ScoreConfig, with_prior
 from pipeline.sources.alone import lone_batch
 from pipeline.sources.inference import say
-from pipeline.store.views import LAYERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +42,8 @@ class FilePrediction:
         return max(self.probabilities, key=lambda name: self.probabilities[name])
 
 
-def encoder_of(
-    trained: TrainedHead, spelling: str | None, device: str
-) -> tuple[Encoder, ExtractConfig]:
-    """Open the encoder that a head's features were made with.
+def views_of(trained: TrainedHead, spelling: str | None, device: str) -> list[OpenView]:
+    """Open the encoder that a head's features were made with, for each view that it reads.
 
     Args:
         trained: The head.
@@ -57,35 +54,30 @@ def encoder_of(
         HeadError: If its features were ingested: nothing here can make them.
         FeatureStoreError: If the encoder is another one, by field.
     """
-    (recipe,) = trained.record.recipes.values()
     for standardiser in trained.standardisers.values():
         if standardiser.is_grouped:
             raise HeadError(
                 f"this head standardises over each {standardiser.over}, and a loose file has none; "
                 "use 'genser score' with a manifest, or train with train.standardise_over=all."
             )
-    if recipe.get("source") != "audio":
-        raise HeadError(
-            f"this head reads ingested features ({recipe.get('name')!r}), which genser cannot make "
-            "from a recording; ingest features of the recordings and use 'genser score'."
-        )
-    config = ExtractConfig(
-        encoder=spelling or str(trained.record.encoder),
-        compute_dtype=recipe["compute_dtype"],
-        stored_dtype=recipe["stored_dtype"],
-        pooling=recipe["pooling"],
-        max_duration_s=recipe["max_duration_s"],
-    )
-    encoder = open_encoder(config.encoder, compute_dtype=config.compute_dtype, device=device)
-    trained.require_recipes(config.encoder, {LAYERS: make_recipe(encoder, config)})
-    return encoder, config
+    name = spelling or str(trained.record.encoder)
+    settings = []
+    for view, recipe in trained.record.recipes.items():
+        if recipe.get("source") != "audio":
+            raise HeadError(
+                f"this head reads ingested features ({recipe.get('name')!r}), which genser cannot "
+                "make from a recording; ingest features of the recordings and use 'genser score'."
+            )
+        settings.append(settings_of_recipe(view, recipe, name))
+    views = open_views(settings, device)
+    trained.require_recipes(name, {view.name: view.recipe for view in views})
+    return views
 
 
 def predict_files(
     paths: Sequence[Path],
     trained: TrainedHead,
-    encoder: Encoder,
-    config: ExtractConfig,
+    views: Sequence[OpenView],
     score: ScoreConfig,
     *,
     device: str,
@@ -94,13 +86,18 @@ def predict_files(
     results = []
     for path in paths:
         try:
-            features = encode_clip(Segment(path=path), encoder, config, batch_seconds=1.0)
+            features = {
+                view.name: encode_clip(
+                    Segment(path=path), view.encoder, view.settings, batch_seconds=1.0
+                )
+                for view in views
+            }
         except AudioError as error:
             message = f"{error.outcome}: {error}"
             results.append(FilePrediction(path=path, probabilities={}, error=message))
             continue
         batch = lone_batch(
-            {LAYERS: features},
+            features,
             {column: "" for column in trained.head.columns},
             trained.record.needs,
             trained.standardisers,
