@@ -45,7 +45,7 @@ needs_dvc = pytest.mark.skipif(
 )
 
 
-def make_project(folder: Path) -> Path:
+def make_project(folder: Path, encoder: str = "demo/encoder") -> Path:
     """Return a copy of the repository's graph with a small demo, under DVC without git."""
     folder.mkdir()
     for name in ("pipeline", "stages", "data_manifests/label_maps"):
@@ -59,6 +59,7 @@ def make_project(folder: Path) -> Path:
     del graph["plots"]
     YAML().dump(graph, folder / "dvc.yaml")
     YAML().dump(PARAMS, folder / "params.yaml")
+    change(folder, "extract", encoder=encoder)
     dvc(folder, "init", "--no-scm", "-q")
     return folder
 
@@ -118,7 +119,7 @@ def test_a_change_reruns_exactly_the_stages_that_read_it(tmp_path: Path) -> None
 
 @needs_dvc
 def test_a_changed_file_reruns_the_stages_that_read_it(tmp_path: Path) -> None:
-    folder = make_project(tmp_path / "project")
+    folder = make_project(tmp_path / "project", encoder="fbank")
     repro(folder)
     with (folder / "data_manifests/label_maps/emotion.yaml").open("a") as file:
         file.write("# changed\n")
