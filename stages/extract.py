@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,12 @@ from stages.options import (
 )
 from stages.progress import Progress
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.encoders.base import Outline
+    from pipeline.extraction.settings import ViewSettings
+
 
 @click.command("extract")
 @manifest_argument
@@ -29,6 +36,13 @@ from stages.progress import Progress
     help="Folder that the manifest's paths start from; repeat as CORPUS=DIR for several corpora.",
 )
 @one_store_option
+@click.option(
+    "--view",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="A view of extract.views; repeat for several  [default: all].",
+)
 @click.option(
     "--prune",
     is_flag=True,
@@ -86,6 +100,7 @@ def command(
     manifest: Path,
     audio_roots: Sequence[str],
     store: Path,
+    names: Sequence[str],
     prune: bool,
     replace: bool,
     keep_gb: float,
@@ -97,37 +112,37 @@ def command(
     job_index: int,
     dry_run: bool,
 ) -> None:
-    """Run the frozen encoder over a manifest's clips and keep every layer in a store.
+    """Run the frozen encoder over a manifest's clips and keep what it says in a store.
 
+    What is kept is named by extract.views: every layer averaged over time, frames of some layers.
     Stopped at any moment, it goes on where it was; only new and changed clips are computed.
 
     \b
     Example:
       genser extract data_manifests/demo.csv --audio-root demo/audio --store features/demo
     """
-    from pipeline.encoders.catalogue import open_encoder, outline_of
-    from pipeline.extraction.encoding import ExtractConfig, bytes_per_clip, check_settings
+    from pipeline.encoders.catalogue import outline_of
     from pipeline.extraction.extract import extract
+    from pipeline.extraction.settings import ExtractConfig, check_settings
+    from pipeline.extraction.views import open_views
     from pipeline.manifests.manifest import read_manifest, requests
     from pipeline.store.turns import Job
 
     config = params_of(context).section("extract", ExtractConfig)
     job = Job(num_jobs=num_jobs, index=job_index)
     rows = requests(read_manifest(manifest), by_corpus(audio_roots, "--audio-root"))
-    outline = outline_of(config.encoder)
-    check_settings(outline, config)
+    outlines = {name: outline_of(name) for name in _encoders(config.view_settings(names))}
+    views = [check_settings(outlines[v.encoder], v) for v in config.view_settings(names)]
     if dry_run:
-        _say_cost(store, rows["utterance_id"].tolist(), bytes_per_clip(outline, config))
+        for view in views:
+            _say_cost(store, view, outlines[view.encoder], rows)
+        click.echo("nothing was done")
         return
     with Progress("clips") as progress:
-        encoder = open_encoder(
-            config.encoder, compute_dtype=config.compute_dtype, device=torch_device(device)
-        )
-        summary = extract(
+        summaries = extract(
             rows,
             store,
-            encoder,
-            config,
+            open_views(views, torch_device(device)),
             reporter=progress,
             job=job,
             workers=workers,
@@ -136,30 +151,30 @@ def command(
             replace=replace,
             kept_bytes=keep_gb * 1e9 if replace else 0 if prune else None,
         )
-    if not summary.is_committed:
+    if not all(summary.is_committed for summary in summaries.values()):
         click.echo(f"{store}: this job is done; the last of {num_jobs} writes the index.")
         return
-    counts = ", ".join(f"{n} {outcome}" for outcome, n in summary.outcomes.items())
-    click.echo(f"{store}: {counts}")
-    if summary.num_failed > max_failed * len(rows):
+    for name, summary in summaries.items():
+        counts = ", ".join(f"{n} {outcome}" for outcome, n in summary.outcomes.items())
+        click.echo(f"{store}: view {name}: {counts}")
+    num_failed = max(summary.num_failed for summary in summaries.values())
+    if num_failed > max_failed * len(rows):
         click.echo(
-            f"{store}: {summary.num_failed} of {len(rows)} clips have no features, more than "
+            f"{store}: {num_failed} of {len(rows)} clips have no features, more than "
             f"--max-failed {max_failed:g} allows; 'genser inspect {store}' says which and why.",
             err=True,
         )
         sys.exit(3)
 
 
-def _say_cost(store: Path, utterance_ids: Sequence[str], each: int) -> None:
+def _encoders(views: Sequence["ViewSettings"]) -> list[str]:
+    return list(dict.fromkeys(view.encoder for view in views))
+
+
+def _say_cost(store: Path, view: "ViewSettings", outline: "Outline", rows: "pd.DataFrame") -> None:
+    from pipeline.extraction.cost import cost_of
     from pipeline.store.contents import CONTENTS
     from pipeline.store.reader import FeatureStore
 
-    known: set[str] = set()
-    if (store / CONTENTS).exists():
-        known = set(FeatureStore.open(store).index["utterance_id"])
-    new = len(set(utterance_ids) - known)
-    click.echo(
-        f"{store}: {new} clips to extract, {len(utterance_ids) - new} known, which are looked at "
-        f"again if their audio has changed; {each / 1e3:.1f} kB a clip, {new * each / 1e6:.1f} MB "
-        "of disk; nothing was done."
-    )
+    opened = FeatureStore.open(store) if (store / CONTENTS).exists() else None
+    click.echo(f"{store}: view {view.name}: {cost_of(view, outline, rows, opened)}")

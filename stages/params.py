@@ -125,6 +125,11 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
 def _value(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return build(hint, value or {}, where)
+    origin = typing.get_origin(hint)
+    if origin is Mapping:
+        return _mapping(typing.get_args(hint)[1], value, where)
+    if origin is tuple:
+        return _tuple(typing.get_args(hint)[0], value, where)
     allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     for kind in allowed:
         # A whole number is a float; True is not a number, although Python thinks so.
@@ -134,6 +139,20 @@ def _value(hint: Any, value: Any, where: str) -> Any:
             return value
     names = " or ".join("nothing" if kind is type(None) else kind.__name__ for kind in allowed)
     raise ParamsError(f"{where}: found {value!r}, wanted {names}.")
+
+
+def _mapping(kind: Any, value: Any, where: str) -> dict[str, Any]:
+    """Make a value of each key; which keys there may be is for the section to say."""
+    if not isinstance(value, Mapping):
+        raise ParamsError(f"{where}: found {value!r}, wanted names and what each is.")
+    # YAML reads a key like 1 as a number.
+    return {str(key): _value(kind, part, f"{where}.{key}") for key, part in value.items()}
+
+
+def _tuple(kind: Any, value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise ParamsError(f"{where}: found {value!r}, wanted a list, e.g. [2, 3].")
+    return tuple(_value(kind, part, f"{where}[{i}]") for i, part in enumerate(value))
 
 
 def _refuse_unknown(where: str, values: Mapping[str, Any], known: Sequence[str], what: str) -> None:

@@ -170,6 +170,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         sys.modules.pop(name, None)
 
 
+@pytest.fixture
 def without_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """A killed process loses nothing that the kernel has; only a power cut would."""
     monkeypatch.setattr(os, "fsync", lambda _: None)

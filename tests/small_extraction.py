@@ -14,8 +14,9 @@ import torch
 
 from pipeline.encoders.base import Encoded, Encoder, Outline
 from pipeline.encoders.pooling import Moments
-from pipeline.extraction.encoding import ExtractConfig
 from pipeline.extraction.extract import Summary, extract
+from pipeline.extraction.settings import ExtractConfig
+from pipeline.extraction.views import open_view
 from pipeline.progress import Silence
 
 ROWS_PER_SHARD = 2
@@ -62,7 +63,9 @@ def run(
 ) -> Summary:
     config = ExtractConfig(rows_per_shard=ROWS_PER_SHARD, **options.pop("config", {}))
     options.setdefault("reporter", Silence())
-    return extract(requests, root, encoder or PlainEncoder(), config, **options)
+    encoder = encoder or PlainEncoder()
+    views = [open_view(encoder, settings) for settings in config.view_settings()]
+    return extract(requests, root, views, **options)["layers"]
 
 
 def num_computed(requests: pd.DataFrame, root: Path, **options: Any) -> int:

@@ -1,7 +1,8 @@
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,21 +19,25 @@ from pipeline.encoders.catalogue import open_encoder
 from pipeline.encoders.hubert import SpeechEncoder
 from pipeline.encoders.pooling import Moments
 from pipeline.errors import AudioError, EncoderError, ParamsError
+from pipeline.extraction.cost import bytes_per_clip
 from pipeline.extraction.encoding import (
-    ExtractConfig,
     _batches,
-    bytes_per_clip,
-    check_settings,
     decode,
     encode_all,
     encode_clip,
     make_recipe,
     stored,
 )
+from pipeline.extraction.settings import ExtractConfig, ViewSettings, check_settings
 from pipeline.store.recipe import differences
 
 RATE = 16000
 MakeWav = Callable[..., Path]
+
+
+def view(**settings: Any) -> ViewSettings:
+    """Return the settings of the view that these parameters make."""
+    return ExtractConfig(**settings).view_settings()[0]
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +63,14 @@ def naive_features(encoder: SpeechEncoder, samples: np.ndarray, windows: list[in
 
 
 def features(encoder: SpeechEncoder, path: Path, **settings: object) -> np.ndarray:
-    config = ExtractConfig(**{"stored_dtype": "float32", **settings})  # type: ignore[arg-type]
+    config = view(**{"stored_dtype": "float32", **settings})
     return encode_clip(Segment(path=path), encoder, config, batch_seconds=10.0)
 
 
-def moments(mean: float, scatter: float = 0.0) -> Moments:
-    return Moments(2, torch.full((3, 4), mean), torch.full((3, 4), scatter))
+def features_of(mean: float, scatter: float = 0.0, **settings: Any) -> np.ndarray:
+    """Return what is stored of a clip of these moments in every number."""
+    moments = Moments(2, torch.full((3, 4), mean), torch.full((3, 4), scatter))
+    return stored(Encoded(moments=moments), view(**settings), ())
 
 
 def test_a_clip_becomes_the_mean_of_its_frames(
@@ -84,15 +91,16 @@ def test_a_long_clip_is_cut_into_equal_windows_and_averaged_over_all_frames(
 ) -> None:
     path = make_wav(tmp_path / "clip.wav", 3.70025, rate=rate)
     segment = Segment(path=path)
-    short, long = ExtractConfig(max_duration_s=10), ExtractConfig(max_duration_s=1)
-    whole = decode(segment, encoder, short).clip
+    whole = decode(segment, encoder, 10.0).clip
     assert whole is not None
     assert whole.waveform is not None
     assert whole.num_resampled == 59204
-    clip = decode(segment, encoder, long).clip
+    clip = decode(segment, encoder, 1.0).clip
     assert clip is not None
     assert clip.waveform is None
-    found = encode_all([segment], [clip], encoder, long, 10.0)[0]
+    found = next(encode_all([segment], [clip], encoder, max_duration_s=1.0, batch_seconds=10.0))[
+        1
+    ].moments
     windows = [14801] * 4
     assert found.num_frames == sum((n - 400) // 320 + 1 for n in windows)
     wanted = naive_features(encoder, whole.waveform, windows)
@@ -105,9 +113,9 @@ def test_windows_differ_by_a_sample_at_most(
     lengths: list[int] = []
     encode = encoder.encode
 
-    def watched(waveforms: list[np.ndarray]) -> list[Encoded]:
+    def watched(waveforms: list[np.ndarray], frames_of: Sequence[int]) -> list[Encoded]:
         lengths.extend(len(waveform) for waveform in waveforms)
-        return encode(waveforms)
+        return encode(waveforms, frames_of)
 
     monkeypatch.setattr(encoder, "encode", watched)
     features(encoder, make_wav(tmp_path / "clip.wav", 3 + 1 / RATE), max_duration_s=1)
@@ -129,7 +137,7 @@ def test_400_samples_are_a_frame_and_399_are_an_outcome(
     encoder: SpeechEncoder, make_wav: MakeWav, tmp_path: Path, num_samples: int, rate: int, ok: bool
 ) -> None:
     path = make_wav(tmp_path / "clip.wav", num_samples / rate, rate=rate)
-    decoded = decode(Segment(path=path), encoder, ExtractConfig())
+    decoded = decode(Segment(path=path), encoder, 30.0)
     if ok:
         assert decoded.error is None
         assert np.isfinite(features(encoder, path)).all()
@@ -147,7 +155,7 @@ def test_length_is_judged_at_the_encoders_rate(
 ) -> None:
     fast = make_wav(tmp_path / "fast.wav", 0.02, rate=48000)
     slow = make_wav(tmp_path / "slow.wav", 0.03, rate=8000)
-    errors = [decode(Segment(path=path), encoder, ExtractConfig()).error for path in (fast, slow)]
+    errors = [decode(Segment(path=path), encoder, 30.0).error for path in (fast, slow)]
     assert [error and error.outcome for error in errors] == ["too_short", None]
 
 
@@ -155,8 +163,8 @@ def test_what_cannot_be_decoded_is_returned_with_its_digest(
     encoder: SpeechEncoder, tmp_path: Path
 ) -> None:
     (tmp_path / "clip.wav").write_bytes(b"no audio")
-    bad = decode(Segment(path=tmp_path / "clip.wav"), encoder, ExtractConfig())
-    none = decode(Segment(path=tmp_path / "none.wav"), encoder, ExtractConfig())
+    bad = decode(Segment(path=tmp_path / "clip.wav"), encoder, 30.0)
+    none = decode(Segment(path=tmp_path / "none.wav"), encoder, 30.0)
     assert bad.error is not None
     assert (bad.error.outcome, len(bad.file_digest)) == ("decode_error", 64)
     assert none.error is not None
@@ -168,11 +176,15 @@ def test_features_do_not_depend_on_the_batches_and_keep_the_order(
 ) -> None:
     lengths = [0.3, 2.1, 0.025, 0.9, 1.4]
     segments = [Segment(path=make_wav(tmp_path / f"{s}.wav", s)) for s in lengths]
-    config = ExtractConfig(max_duration_s=2)
-    clips = [decode(segment, encoder, config).clip for segment in segments]
+    clips = [decode(segment, encoder, 2.0).clip for segment in segments]
     whole = [clip for clip in clips if clip is not None]
-    alone, together = (encode_all(segments, whole, encoder, config, s) for s in (0.1, 60.0))
-    for clip, a, b in zip(whole, alone, together, strict=True):
+    alone, together = (
+        dict(encode_all(segments, whole, encoder, max_duration_s=2.0, batch_seconds=s))
+        for s in (0.1, 60.0)
+    )
+    assert sorted(alone) == sorted(together) == list(range(len(segments)))
+    for i, clip in enumerate(whole):
+        a, b = alone[i].moments, together[i].moments
         if clip.waveform is not None:
             assert a.num_frames == (clip.num_resampled - 400) // 320 + 1
         assert a.num_frames == b.num_frames
@@ -195,9 +207,9 @@ def test_batches_hold_every_item_once_and_stay_below_the_limit(
 @pytest.mark.parametrize("mean", [70000.0, -70000.0])
 def test_a_feature_that_float16_cannot_hold_is_an_outcome(mean: float) -> None:
     with pytest.raises(AudioError, match=r"a feature of 70000 does not fit float16") as caught:
-        stored(moments(mean), ExtractConfig(stored_dtype="float16"))
+        features_of(mean, stored_dtype="float16")
     assert caught.value.outcome == "nonfinite"
-    assert stored(moments(mean), ExtractConfig(stored_dtype="float32"))[0, 0] == mean
+    assert features_of(mean, stored_dtype="float32")[0, 0] == mean
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -207,14 +219,13 @@ def test_a_feature_that_float16_cannot_hold_is_an_outcome(mean: float) -> None:
 def test_features_that_are_no_numbers_are_an_outcome(
     bad: float, compute_dtype: str, cure: str
 ) -> None:
-    config = ExtractConfig(compute_dtype=compute_dtype, stored_dtype="float32")
     with pytest.raises(AudioError, match=f"the encoder gave NaN or infinity; {cure}") as caught:
-        stored(moments(bad), config)
+        features_of(bad, compute_dtype=compute_dtype, stored_dtype="float32")
     assert caught.value.outcome == "nonfinite"
 
 
 def test_means_and_deviations_lie_side_by_side() -> None:
-    found = stored(moments(1.5, scatter=8.0), ExtractConfig(pooling="mean_std"))
+    found = features_of(1.5, scatter=8.0, pooling="mean_std")
     assert (found.shape, found.dtype) == ((3, 8), np.float16)
     assert found[:, :4].tolist() == [[1.5] * 4] * 3
     assert found[:, 4:].tolist() == [[2.0] * 4] * 3
@@ -223,17 +234,17 @@ def test_means_and_deviations_lie_side_by_side() -> None:
 @pytest.mark.parametrize(("pooling", "width"), [("mean", 64), ("mean_std", 128)])
 def test_the_disk_of_a_clip_is_that_of_its_features(pooling: str, width: int) -> None:
     for dtype, size in (("float16", 2), ("float32", 4)):
-        config = ExtractConfig(pooling=pooling, stored_dtype=dtype)
+        config = view(pooling=pooling, stored_dtype=dtype)
         assert bytes_per_clip(Outline(num_layers=5, dim=64), config) - 5 * width * size == 400
 
 
 def test_the_shape_of_the_encoder_is_held_to_the_parameters(encoder: SpeechEncoder) -> None:
-    check_settings(encoder.outline, ExtractConfig())
-    check_settings(encoder.outline, ExtractConfig(num_layers=5, dim=64))
+    check_settings(encoder.outline, view())
+    check_settings(encoder.outline, view(num_layers=5, dim=64))
     with pytest.raises(EncoderError, match=r"num_layers: the encoder .* has 5, wanted 25"):
-        check_settings(encoder.outline, ExtractConfig(num_layers=25))
+        check_settings(encoder.outline, view(num_layers=25))
     with pytest.raises(EncoderError, match=r"dim: the encoder .* has 64, wanted 1024"):
-        check_settings(encoder.outline, ExtractConfig(dim=1024))
+        check_settings(encoder.outline, view(dim=1024))
 
 
 @pytest.mark.parametrize(
@@ -253,8 +264,8 @@ def test_the_parameters_are_held_to_what_the_encoder_takes(
     strict = Outline(
         num_layers=1, dim=2, poolings=("mean",), compute_dtypes=("float32",), max_window_s=20.0
     )
-    check_settings(strict, ExtractConfig(max_duration_s=20))
-    config = ExtractConfig(**{"encoder": "own", "max_duration_s": 20, **settings})  # type: ignore[arg-type]
+    check_settings(strict, view(max_duration_s=20))
+    config = view(**{"encoder": "own", "max_duration_s": 20, **settings})
     with pytest.raises(EncoderError, match=rf"extract\.{message}") as caught:
         check_settings(strict, config)
     assert "\n" not in str(caught.value)
@@ -278,7 +289,7 @@ def test_the_recipe_of_a_hubert_is_as_it_was(
     encoder: SpeechEncoder, tiny_encoder_folder: Path
 ) -> None:
     """Stores made before other kinds of encoders came must stay in use."""
-    recipe = make_recipe(encoder, ExtractConfig())
+    recipe = make_recipe(encoder, view())
     assert recipe == {
         "view": "layers",
         "source": "audio",
@@ -330,8 +341,8 @@ def test_the_recipe_of_a_hubert_is_as_it_was(
 def test_the_recipe_tells_what_changes_a_number(
     encoder: SpeechEncoder, settings: dict[str, object], field: str
 ) -> None:
-    before = make_recipe(encoder, ExtractConfig())
-    after = make_recipe(encoder, ExtractConfig(**settings))  # type: ignore[arg-type]
+    before = make_recipe(encoder, view())
+    after = make_recipe(encoder, view(**settings))
     found = differences(before, after)
     assert len(found) == 1
     assert found[0].startswith(f"{field} is ")
@@ -341,8 +352,8 @@ def test_the_recipe_tells_what_changes_a_number(
 def test_the_recipe_leaves_out_what_changes_none(
     encoder: SpeechEncoder, settings: dict[str, object]
 ) -> None:
-    changed = ExtractConfig(**settings)  # type: ignore[arg-type]
-    assert make_recipe(encoder, changed) == make_recipe(encoder, ExtractConfig())
+    changed = view(**settings)
+    assert make_recipe(encoder, changed) == make_recipe(encoder, view())
 
 
 @pytest.mark.parametrize(
@@ -357,4 +368,4 @@ def test_the_recipe_leaves_out_what_changes_none(
 )
 def test_a_setting_out_of_range_is_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ParamsError, match=rf"extract\.{message}"):
-        ExtractConfig(**settings)  # type: ignore[arg-type]
+        view(**settings)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import FeatureStoreError, ParamsError
-from pipeline.extraction import extract as extraction
+from pipeline.extraction import views as extraction
 from pipeline.progress import Silence
 from pipeline.store.planning import Group, plan_groups
 from pipeline.store.turns import Job

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,17 +17,21 @@ from pipeline.encoders.filterbank import FilterbankEncoder, deltas
 from pipeline.encoders.pooling import pool
 from pipeline.errors import EncoderError
 from pipeline.extraction.encoding import (
-    ExtractConfig,
-    check_settings,
     decode,
     encode_clip,
     make_recipe,
 )
+from pipeline.extraction.settings import ExtractConfig, ViewSettings, check_settings
 from pipeline.store.reader import FeatureStore
 from stages.cli import main
 
 MakeWav = Callable[..., Path]
 LENGTHS = [400, 16000, 559, 560, 5000]
+
+
+def view(**settings: Any) -> ViewSettings:
+    """Return the settings of the view that these parameters make."""
+    return ExtractConfig(**settings).view_settings()[0]
 
 
 def genser(*words: object) -> Result:
@@ -139,7 +144,7 @@ def test_400_samples_are_a_frame_and_399_are_an_outcome(
     encoder: Encoder, tmp_path: Path, num_samples: int, outcome: str | None
 ) -> None:
     soundfile.write(tmp_path / "a.wav", waveform(num_samples), 16000)
-    error = decode(Segment(path=tmp_path / "a.wav"), encoder, ExtractConfig()).error
+    error = decode(Segment(path=tmp_path / "a.wav"), encoder, 30.0).error
     assert (error and error.outcome) == outcome
 
 
@@ -147,7 +152,7 @@ def test_a_long_clip_is_the_mean_over_the_frames_of_its_windows(
     encoder: Encoder, tmp_path: Path
 ) -> None:
     soundfile.write(tmp_path / "a.wav", waveform(40000), 16000, subtype="FLOAT")
-    config = ExtractConfig(encoder="fbank", max_duration_s=1, stored_dtype="float32")
+    config = view(encoder="fbank", max_duration_s=1, stored_dtype="float32")
     found = encode_clip(Segment(path=tmp_path / "a.wav"), encoder, config, batch_seconds=9)
     parts = np.split(waveform(40000), [13333, 26666])
     wanted = np.concatenate([naive_rows(part) for part in parts], axis=1).mean(1)
@@ -159,18 +164,18 @@ def test_other_number_types_are_refused_in_one_line(encoder: Encoder) -> None:
     with pytest.raises(EncoderError, match=wanted) as caught:
         open_encoder("fbank", compute_dtype="bfloat16", device="cpu")
     with pytest.raises(EncoderError, match=wanted):
-        check_settings(encoder.outline, ExtractConfig(encoder="fbank", compute_dtype="bfloat16"))
+        check_settings(encoder.outline, view(encoder="fbank", compute_dtype="bfloat16"))
     assert "\n" not in str(caught.value)
 
 
 def test_the_recipe_says_how_the_numbers_are_made(encoder: Encoder) -> None:
-    recipe = make_recipe(encoder, ExtractConfig(encoder="fbank"))
+    recipe = make_recipe(encoder, view(encoder="fbank"))
     assert recipe["layer_convention"] == "delta-deltas, deltas, log-mel"
     assert recipe["normalisation"] == "none"
     assert recipe["encoder"]["family"] == "fbank"
     assert recipe["encoder"]["flags"]["bands"] == 80
     assert json.loads(json.dumps(dict(recipe))) == recipe
-    assert make_recipe(FilterbankEncoder(), ExtractConfig()) == recipe
+    assert make_recipe(FilterbankEncoder(), view()) == recipe
 
 
 def test_its_outline_needs_nothing() -> None:

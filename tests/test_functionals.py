@@ -13,17 +13,21 @@ from pipeline.encoders.base import Encoder
 from pipeline.encoders.catalogue import is_at_hand, open_encoder, outline_of
 from pipeline.errors import AudioError, EncoderError
 from pipeline.extraction.encoding import (
-    ExtractConfig,
-    check_settings,
     decode,
     encode_clip,
     make_recipe,
 )
+from pipeline.extraction.settings import ExtractConfig, ViewSettings, check_settings
 from stages.cli import main
 
 SETS = {"eGeMAPSv02": 88, "ComParE_2016": 6373}
 LENGTHS = [960, 16000, 5000, 961]
 CORPUS = Path(__file__).parents[2] / "shared" / "corpora" / "ravdess" / "Actor_01"
+
+
+def view(**settings: Any) -> ViewSettings:
+    """Return the settings of the view that these parameters make."""
+    return ExtractConfig(**settings).view_settings()[0]
 
 
 def waveform(num_samples: int, seed: int = 0) -> np.ndarray:
@@ -59,8 +63,8 @@ def opened(name: str, compute_dtype: str = "float32") -> Encoder:
     return open_encoder(f"opensmile:{name}", compute_dtype=compute_dtype, device="cpu")
 
 
-def wide(name: str, **settings: Any) -> ExtractConfig:
-    return ExtractConfig(encoder=f"opensmile:{name}", stored_dtype="float32", **settings)
+def wide(name: str, **settings: Any) -> ViewSettings:
+    return view(encoder=f"opensmile:{name}", stored_dtype="float32", **settings)
 
 
 def test_the_row_is_what_the_package_gives(encoder: Encoder, plain: Any, name: str) -> None:
@@ -98,7 +102,7 @@ def test_a_clip_below_60_ms_is_too_short(
     encoder: Encoder, tmp_path: Path, name: str, num_samples: int, outcome: str | None
 ) -> None:
     soundfile.write(tmp_path / "a.wav", waveform(num_samples), 16000)
-    error = decode(Segment(path=tmp_path / "a.wav"), encoder, wide(name)).error
+    error = decode(Segment(path=tmp_path / "a.wav"), encoder, 30.0).error
     assert (error and error.outcome) == outcome
     if outcome is None:
         assert torch.isfinite(encoder.encode([waveform(num_samples)])[0].moments.mean).all()
@@ -123,7 +127,7 @@ def test_a_long_clip_is_the_mean_of_its_windows(
 def test_what_float16_cannot_hold_is_said(opensmile: Any, tmp_path: Path) -> None:
     encoder = opened("ComParE_2016")
     soundfile.write(tmp_path / "a.wav", waveform(32000), 16000)
-    config = ExtractConfig(encoder="opensmile:ComParE_2016")
+    config = view(encoder="opensmile:ComParE_2016")
     with pytest.raises(AudioError, match=r"set extract\.stored_dtype to float32") as caught:
         encode_clip(Segment(path=tmp_path / "a.wav"), encoder, config, batch_seconds=9)
     assert caught.value.outcome == "nonfinite"

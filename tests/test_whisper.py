@@ -2,8 +2,9 @@ import io
 import json
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,16 +23,20 @@ from pipeline.encoders.seeded import save_seeded_encoder
 from pipeline.encoders.whisper import WhisperEncoder
 from pipeline.errors import EncoderError
 from pipeline.extraction.encoding import (
-    ExtractConfig,
-    check_settings,
     decode,
     encode_all,
     encode_clip,
     make_recipe,
 )
+from pipeline.extraction.settings import ExtractConfig, ViewSettings, check_settings
 from stages.cli import main
 
 LENGTHS = [400, 16000, 5001, 480000]
+
+
+def view(**settings: Any) -> ViewSettings:
+    """Return the settings of the view that these parameters make."""
+    return ExtractConfig(**settings).view_settings()[0]
 
 
 def waveform(num_samples: int, seed: int = 0) -> np.ndarray:
@@ -166,7 +171,7 @@ def test_a_clip_below_one_window_is_too_short(
     encoder: WhisperEncoder, tmp_path: Path, num_samples: int, outcome: str | None
 ) -> None:
     soundfile.write(tmp_path / "a.wav", waveform(num_samples), 16000)
-    error = decode(Segment(path=tmp_path / "a.wav"), encoder, ExtractConfig()).error
+    error = decode(Segment(path=tmp_path / "a.wav"), encoder, 30.0).error
     assert (error and error.outcome) == outcome
 
 
@@ -175,7 +180,7 @@ def test_a_long_clip_is_cut_into_windows(
 ) -> None:
     samples = waveform(50000)
     soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
-    config = ExtractConfig(max_duration_s=2, stored_dtype="float32")
+    config = view(max_duration_s=2, stored_dtype="float32")
     found = encode_clip(Segment(path=tmp_path / "a.wav"), encoder, config, batch_seconds=9)
     parts = [plain_rows(whisper_folder, part) for part in np.split(samples, 2)]
     frames = torch.cat([torch.cat(rows)[:, :count] for rows, count in parts], dim=1)
@@ -188,25 +193,25 @@ def test_batches_are_measured_with_their_padding(
     sizes: list[int] = []
     encode = encoder.encode
 
-    def watched(waveforms: list[np.ndarray]) -> list[Encoded]:
+    def watched(waveforms: list[np.ndarray], frames_of: Sequence[int]) -> list[Encoded]:
         sizes.append(len(waveforms))
-        return encode(waveforms)
+        return encode(waveforms, frames_of)
 
     monkeypatch.setattr(encoder, "encode", watched)
     for i in range(5):
         soundfile.write(tmp_path / f"{i}.wav", waveform(2000 + i, i), 16000)
     segments = [Segment(path=tmp_path / f"{i}.wav") for i in range(5)]
-    clips = [decode(segment, encoder, ExtractConfig()).clip for segment in segments]
+    clips = [decode(segment, encoder, 30.0).clip for segment in segments]
     whole = [clip for clip in clips if clip is not None]
-    found = encode_all(segments, whole, encoder, ExtractConfig(), batch_seconds=60)
+    found = dict(encode_all(segments, whole, encoder, max_duration_s=30.0, batch_seconds=60))
     assert sizes == [2, 2, 1]
-    assert [moments.num_frames for moments in found] == [7] * 5
+    assert [found[i].moments.num_frames for i in range(5)] == [7] * 5
 
 
 def test_more_than_30_seconds_at_once_are_refused(
     encoder: WhisperEncoder, whisper_folder: Path
 ) -> None:
-    config = ExtractConfig(encoder=str(whisper_folder), max_duration_s=31)
+    config = view(encoder=str(whisper_folder), max_duration_s=31)
     with pytest.raises(EncoderError, match=r"max_duration_s: .* takes 30 seconds .* 31") as caught:
         check_settings(outline_of(str(whisper_folder)), config)
     assert "\n" not in str(caught.value)
@@ -215,7 +220,7 @@ def test_more_than_30_seconds_at_once_are_refused(
 
 
 def test_the_recipe_names_weights_configuration_and_preprocessor(encoder: WhisperEncoder) -> None:
-    recipe = make_recipe(encoder, ExtractConfig())
+    recipe = make_recipe(encoder, view())
     assert recipe["encoder"]["family"] == "whisper"
     assert recipe["encoder"]["flags"] == {
         "activation_function": "gelu",

@@ -75,3 +75,18 @@ def pool(moments: Moments, pooling: str) -> Tensor:
         return moments.mean
     deviation = (moments.scatter / moments.num_frames).sqrt()
     return torch.cat([moments.mean, deviation], dim=-1)
+
+
+def mean_of_every(frames: Tensor, every: int) -> Tensor:
+    """Return the means of consecutive frames: of `every` each, of what is left in the last.
+
+    Args:
+        frames: Shape (T, R, D).
+        every: How many frames become one; 1 leaves them as they are.
+
+    Returns:
+        Shape (ceil(T / every), R, D).
+    """
+    if every == 1:
+        return frames
+    return torch.stack([group.mean(0) for group in torch.split(frames, every)])

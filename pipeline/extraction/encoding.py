@@ -1,60 +1,23 @@
-"""From segments of recordings to features: decode, batch, encode, pool, store as a number type."""
+"""One clip's way to its features: decode, batch, encode, pool or keep frames, store as a type."""
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from pipeline.audio import decoding as audio
 from pipeline.audio.outcomes import NONFINITE, TOO_SHORT
 from pipeline.audio.segments import Segment
-from pipeline.encoders.base import (
-    COMPUTE_DTYPES,
-    Encoder,
-    Outline,
-    normalised,
-    require_allowed,
-)
-from pipeline.encoders.pooling import MEAN_STD, POOLINGS, Moments, combine, pool
-from pipeline.errors import AudioError, EncoderError, ParamsError
+from pipeline.encoders.base import Encoded, Encoder, normalised
+from pipeline.encoders.pooling import combine, mean_of_every, pool
+from pipeline.errors import AudioError
+from pipeline.extraction.settings import ViewSettings
 from pipeline.files import sha256_file
 from pipeline.store.recipe import Recipe
-from pipeline.store.views import LAYERS
-
-STORED_DTYPES = ("float16", "float32")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExtractConfig:
-    """Everything about extraction that changes a number."""
-
-    encoder: str = "demo/encoder"  # folder, hub-id@revision, fbank, or opensmile:<feature set>
-    num_layers: int | None = None  # rows it must have (blocks + 1); None takes what it has
-    dim: int | None = None  # width it must have; None takes what it has
-    compute_dtype: str = "float32"  # of the encoder: float32, bfloat16, or float16 on a GPU
-    stored_dtype: str = "float16"  # of the store: float16 or float32
-    pooling: str = "mean"  # mean, or mean_std for means and deviations side by side
-    max_duration_s: float = 30.0  # longer clips are cut into equal windows and averaged
-    rows_per_shard: int = 256  # clips per shard: what a kill can cost
-
-    def __post_init__(self) -> None:
-        for name, allowed in (
-            ("compute_dtype", COMPUTE_DTYPES),
-            ("stored_dtype", STORED_DTYPES),
-            ("pooling", POOLINGS),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ParamsError(
-                    f"extract.{name}: {getattr(self, name)!r} is not one of {list(allowed)}."
-                )
-        if self.max_duration_s < 1:
-            raise ParamsError(f"extract.max_duration_s: {self.max_duration_s} is below 1 second.")
-        if self.rows_per_shard < 1:
-            raise ParamsError(f"extract.rows_per_shard: {self.rows_per_shard} is below 1.")
 
 
 class Decoded(NamedTuple):
@@ -65,10 +28,15 @@ class Decoded(NamedTuple):
     error: AudioError | None
 
 
-def make_recipe(encoder: Encoder, config: ExtractConfig) -> Recipe:
-    """Return everything that changes a number of the `layers` view."""
+def make_recipe(encoder: Encoder, settings: ViewSettings) -> Recipe:
+    """Return everything that changes a number of a view; its layers must be absolute."""
+    own = (
+        {"layers": list(settings.layers), "every": settings.every}
+        if settings.is_frames
+        else {"pooling": settings.pooling}
+    )
     return {
-        "view": LAYERS,
+        "view": settings.kind,
         "source": "audio",
         "encoder": dict(encoder.identity),
         "layer_convention": encoder.layer_convention,
@@ -76,59 +44,34 @@ def make_recipe(encoder: Encoder, config: ExtractConfig) -> Recipe:
         "sample_rate": encoder.sample_rate,
         "audio_contract": audio.CONTRACT,
         "channels": "the manifest's channel, else the mean of all",
-        "max_duration_s": float(config.max_duration_s),
-        "pooling": config.pooling,
-        "compute_dtype": config.compute_dtype,
-        "stored_dtype": config.stored_dtype,
+        "max_duration_s": float(settings.max_duration_s),
+        **own,
+        "compute_dtype": settings.compute_dtype,
+        "stored_dtype": settings.stored_dtype,
     }
 
 
-def check_settings(outline: Outline, config: ExtractConfig) -> None:
-    """Hold an encoder to the shape that the parameters state, and them to what it takes.
-
-    Raises:
-        EncoderError: If they do not fit one another.
-    """
-    for name, found in (("num_layers", outline.num_layers), ("dim", outline.dim)):
-        wanted = getattr(config, name)
-        if wanted not in (None, found):
-            raise EncoderError(
-                f"extract.{name}: the encoder {config.encoder} has {found}, wanted {wanted}; "
-                "mend one of them."
-            )
-    for name, allowed in (
-        ("pooling", outline.poolings),
-        ("compute_dtype", outline.compute_dtypes),
-    ):
-        require_allowed(config.encoder, name, getattr(config, name), allowed)
-    limit = outline.max_window_s
-    if limit is not None and config.max_duration_s > limit:
-        raise EncoderError(
-            f"extract.max_duration_s: the encoder {config.encoder} takes {limit:g} seconds at "
-            f"once, found {config.max_duration_s:g}; longer clips are cut, set it to {limit:g}."
-        )
-
-
-def bytes_per_clip(outline: Outline, config: ExtractConfig) -> int:
-    """Return the disk that one clip takes: its features and about 400 bytes beside them."""
-    width = outline.dim * (2 if config.pooling == MEAN_STD else 1)
-    return outline.num_layers * width * np.dtype(config.stored_dtype).itemsize + 400
-
-
 def encode_clip(
-    segment: Segment, encoder: Encoder, config: ExtractConfig, batch_seconds: float
+    segment: Segment, encoder: Encoder, settings: ViewSettings, batch_seconds: float
 ) -> np.ndarray:
-    """Return the features of one clip outside a store, shape (L, D).
+    """Return the features of one clip outside a store, shape (L, D), or (T, R, D) of frames.
 
     Raises:
         AudioError: If it cannot be used.
     """
-    decoded = decode(segment, encoder, config)
+    decoded = decode(segment, encoder, settings.max_duration_s)
     if decoded.error is not None:
         raise decoded.error
     assert decoded.clip is not None
-    moments = encode_all([segment], [decoded.clip], encoder, config, batch_seconds)[0]
-    return stored(moments, config)
+    encoded = encode_all(
+        [segment],
+        [decoded.clip],
+        encoder,
+        max_duration_s=settings.max_duration_s,
+        batch_seconds=batch_seconds,
+        frames_of=settings.layers,
+    )
+    return stored(next(encoded)[1], settings, settings.layers)
 
 
 def file_digest(path: Path) -> str:
@@ -139,12 +82,12 @@ def file_digest(path: Path) -> str:
         return ""  # decoding will say why
 
 
-def decode(segment: Segment, encoder: Encoder, config: ExtractConfig) -> Decoded:
+def decode(segment: Segment, encoder: Encoder, max_duration_s: float) -> Decoded:
     """Decode a segment for an encoder; what is wrong with it is returned, not raised."""
     rate = encoder.sample_rate
     digest = file_digest(segment.path)
     try:
-        clip = audio.read_clip(segment, sample_rate=rate, max_kept_s=config.max_duration_s)
+        clip = audio.read_clip(segment, sample_rate=rate, max_kept_s=max_duration_s)
         if clip.num_resampled < encoder.min_samples:
             raise AudioError(
                 TOO_SHORT,
@@ -160,34 +103,55 @@ def encode_all(
     segments: Sequence[Segment],
     clips: Sequence[audio.Clip],
     encoder: Encoder,
-    config: ExtractConfig,
+    *,
+    max_duration_s: float,
     batch_seconds: float,
-) -> list[Moments]:
-    """Return each clip's moments; clips of like length share a batch, long ones go alone."""
-    result: dict[int, Moments] = {}
+    frames_of: Sequence[int] = (),
+) -> Iterator[tuple[int, Encoded]]:
+    """Encode clips; those of like length share a batch, long ones go alone.
+
+    Args:
+        segments: Where each clip is, for those too long to be held.
+        clips: As decoded.
+        encoder: The encoder.
+        max_duration_s: Longer clips are cut into equal windows.
+        batch_seconds: Audio per batch, padding included.
+        frames_of: Layers whose frames are wanted.
+
+    Yields:
+        A clip's place in `clips`, and what the encoder makes of it, as soon as it is there.
+    """
     short = [i for i, clip in enumerate(clips) if clip.waveform is not None]
     short.sort(key=lambda i: (-clips[i].num_resampled, i))
     limit = batch_seconds * encoder.sample_rate
     lengths = [max(clips[i].num_resampled, encoder.padded_samples) for i in short]
     for batch in _batches(short, lengths, limit):
         waveforms = [_normalise(clips[i], clips[i].waveform, encoder) for i in batch]
-        encoded = encoder.encode(waveforms)
-        result.update(zip(batch, (one.moments for one in encoded), strict=True))
-    for i in set(range(len(clips))) - set(short):
-        result[i] = _encode_long(segments[i], clips[i], encoder, config)
-    return [result[i] for i in range(len(clips))]
+        yield from zip(batch, encoder.encode(waveforms, frames_of), strict=True)
+    for i in sorted(set(range(len(clips))) - set(short)):
+        yield i, _encode_long(segments[i], clips[i], encoder, max_duration_s, frames_of)
 
 
 def _encode_long(
-    segment: Segment, clip: audio.Clip, encoder: Encoder, config: ExtractConfig
-) -> Moments:
+    segment: Segment,
+    clip: audio.Clip,
+    encoder: Encoder,
+    max_duration_s: float,
+    frames_of: Sequence[int],
+) -> Encoded:
     rate = encoder.sample_rate
-    num_windows = math.ceil(clip.num_resampled / (config.max_duration_s * rate))
+    num_windows = math.ceil(clip.num_resampled / (max_duration_s * rate))
     ends = [clip.num_resampled * i // num_windows for i in range(num_windows + 1)]
     lengths = [end - start for start, end in pairwise(ends)]
     windows = audio.read_windows(segment, sample_rate=rate, lengths=lengths)
-    parts = [encoder.encode([_normalise(clip, window, encoder)])[0].moments for window in windows]
-    return combine(parts)
+    parts = [
+        encoder.encode([_normalise(clip, window, encoder)], frames_of)[0] for window in windows
+    ]
+    frames = [part.frames for part in parts if part.frames is not None]
+    return Encoded(
+        moments=combine([part.moments for part in parts]),
+        frames=torch.cat(frames) if frames else None,
+    )
 
 
 def _normalise(clip: audio.Clip, waveform: np.ndarray | None, encoder: Encoder) -> np.ndarray:
@@ -211,22 +175,37 @@ def _batches(items: Sequence[int], lengths: Sequence[int], limit: float) -> Iter
         yield batch
 
 
-def stored(moments: Moments, config: ExtractConfig) -> np.ndarray:
-    """Return a clip's features in the type they are stored in, shape (L, D) or (L, 2 D).
+def stored(encoded: Encoded, settings: ViewSettings, frames_of: Sequence[int]) -> np.ndarray:
+    """Return a clip's features in the type they are stored in.
+
+    Args:
+        encoded: What the encoder made of it.
+        settings: Of the view.
+        frames_of: The layers whose frames `encoded` has, those of the view among them.
+
+    Returns:
+        Shape (L, D), (L, 2 D) with deviations, or (T, R, D) of frames.
 
     Raises:
         AudioError: If a number is not finite, or does not fit the type.
     """
-    features = pool(moments, config.pooling).numpy()
+    if settings.is_frames:
+        assert encoded.frames is not None
+        places = [list(frames_of).index(layer) for layer in settings.layers]
+        features = mean_of_every(encoded.frames[:, places], settings.every).numpy()
+    else:
+        features = pool(encoded.moments, settings.pooling).numpy()
     if not np.isfinite(features).all():
-        cure = "drop the row" if config.compute_dtype == "float32" else "use a wider compute_dtype"
+        cure = (
+            "drop the row" if settings.compute_dtype == "float32" else "use a wider compute_dtype"
+        )
         raise AudioError(NONFINITE, f"the encoder gave NaN or infinity; {cure}.")
-    limit = float(np.finfo(config.stored_dtype).max)
+    limit = float(np.finfo(settings.stored_dtype).max)
     largest = float(np.abs(features).max())
     if largest > limit:
         raise AudioError(
             NONFINITE,
-            f"a feature of {largest:g} does not fit {config.stored_dtype}; "
+            f"a feature of {largest:g} does not fit {settings.stored_dtype}; "
             "set extract.stored_dtype to float32.",
         )
-    return features.astype(config.stored_dtype)
+    return features.astype(settings.stored_dtype)

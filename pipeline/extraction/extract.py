@@ -1,4 +1,4 @@
-"""From audio files to the `layers` view of a store, shard by shard."""
+"""From audio files to views of a store, shard by shard."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -6,37 +6,29 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from pipeline.audio.outcomes import LENGTH_MISMATCH, OK
+from pipeline.audio.outcomes import OK
 from pipeline.audio.segments import segments
-from pipeline.encoders.base import Encoder
-from pipeline.errors import AudioError, ManifestError
-from pipeline.extraction.encoding import (
-    Decoded,
-    ExtractConfig,
-    decode,
-    encode_all,
-    file_digest,
-    make_recipe,
-    stored,
+from pipeline.errors import ManifestError
+from pipeline.extraction.encoding import Decoded, decode, file_digest
+from pipeline.extraction.shards import make_shards
+from pipeline.extraction.views import (
+    OpenView,
+    Piece,
+    ViewPlan,
+    cut_pieces,
+    pass_key,
+    remembered,
 )
 from pipeline.progress import Reporter
-from pipeline.provenance import package_versions
-from pipeline.store.format import Shard
-from pipeline.store.planning import Group, plan_groups
-from pipeline.store.recipe import Recipe
 from pipeline.store.turns import Job, Turn, enter_turn
-from pipeline.store.views import CLIP_COLUMNS, LAYERS
-from pipeline.store.writer import ViewWriter
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a run has done.
+    """What a run has done for one view.
 
     Attributes:
         outcomes: Clips of the manifest by outcome; empty while other jobs are still at work.
@@ -59,8 +51,7 @@ class Summary:
 def extract(
     requests: pd.DataFrame,
     root: Path,
-    encoder: Encoder,
-    config: ExtractConfig,
+    views: Sequence[OpenView],
     *,
     reporter: Reporter,
     job: Job | None = None,
@@ -69,22 +60,26 @@ def extract(
     prune: bool = False,
     replace: bool = False,
     kept_bytes: float | None = None,
-) -> Summary:
-    """Bring a store's `layers` view up to date with a manifest's clips.
+) -> dict[str, Summary]:
+    """Bring views of a store up to date with a manifest's clips.
+
+    Views of one encoder share a pass over equal clips; their bytes are those of views made alone.
 
     Args:
         requests: The clips, `pipeline.manifests.manifest.requests`.
         root: The store's folder.
-        encoder: The frozen encoder.
-        config: What changes a number; `encoder` must be what it names.
+        views: What to make, with the encoders open; names are unique.
         reporter: Hears of progress.
         job: This job of a plan of several; None does the whole.
         workers: Threads that decode; changes speed only.
         batch_seconds: Audio per batch, padding included; changes the last bits only.
         prune: Forget clips that `requests` does not name.
-        replace: Make the view anew where it was made with another recipe, put it in place of that
+        replace: Make a view anew where it was made with another recipe, put it in place of that
             one when all is done, and keep that one beside it.
-        kept_bytes: Disk that kept editions of the view may take, None for any.
+        kept_bytes: Disk that kept editions of a view may take, None for any.
+
+    Returns:
+        What was done for each view, by its name.
 
     Raises:
         ManifestError: If two rows have one id.
@@ -97,54 +92,44 @@ def extract(
             f"{root}: found store_id {repeated.iloc[0]!r} in several rows, wanted one row for each "
             "clip of a store; mend the manifest."
         )
-    recipe = make_recipe(encoder, config)
-    provenance = {"encoder": config.encoder, "versions": package_versions()}
     job = job or Job()
-    plan_key = [requests.drop(columns="source").to_json(orient="values"), dict(recipe)]
+    clips = requests.drop(columns="source").to_json(orient="values")
+    plan_key = [clips, {view.name: dict(view.recipe) for view in views}]
     with enter_turn(root, job=job, plan_key=plan_key) as turn, _pool(workers) as executor:
         with turn.settled():
-            writer = ViewWriter(root, LAYERS, recipe, provenance, replace)
-
-        def plan() -> list[Group]:
-            return plan_groups(
-                writer,
-                requests,
-                rows_per_shard=config.rows_per_shard,
-                digests_of=lambda sources: list(executor.map(file_digest, map(Path, sources))),
-                may_adopt=turn.alone,
-            )
-
-        groups = plan()
+            plans = [ViewPlan(root, view, replace=replace) for view in views]
+        digests_of = remembered(lambda sources: list(executor.map(file_digest, map(Path, sources))))
+        for plan in plans:
+            plan.make(requests, digests_of, may_adopt=turn.alone)
         turn.share()
         with turn.settled():
-            if writer.refresh():  # the other jobs have committed while this one planned
-                groups = plan()
-        mine = [g for g in groups if job.owns(g.number) and not g.is_finished]
-        num_todo = sum(len(g.requests) for g in mine)
-        num_resumed = sum(len(g.requests) for g in groups if g.is_finished)
-        num_known = len(requests) - sum(len(g.requests) for g in groups)
-        reporter.say(
-            f"{num_todo} clips to extract, {num_known} in the store already"
-            + (f", {num_resumed} kept from a run that was stopped" if num_resumed else "")
-        )
-        reporter.begin(num_todo)
-        audio_s = 0.0
-        for group, decoded in _decoded_groups(mine, executor, encoder, config):
-            shard = _make_shard(group, decoded, encoder, config, batch_seconds, recipe, provenance)
-            writer.publish(group.number, shard)
-            seconds = float(shard.clips["duration"].sum())
-            audio_s += seconds
-            reporter.advance(len(group.requests), seconds)
+            # The other jobs may have committed while this one planned.
+            if not turn.alone and any([plan.writer.refresh() for plan in plans]):
+                for plan in plans:
+                    plan.make(requests, digests_of, may_adopt=False)
+        pieces = cut_pieces(plans, job)
+        _announce(plans, pieces, requests, reporter)
+        seconds = dict.fromkeys((view.name for view in views), 0.0)
+        for piece, decoded in _decoded_pieces(pieces, executor):
+            shards = make_shards(piece.requests, decoded, piece.views, batch_seconds)
+            for (plan, number), shard in zip(piece.shards, shards, strict=True):
+                plan.writer.publish(number, shard)
+                seconds[plan.view.name] += float(shard.clips["duration"].sum())
+            reporter.advance(len(piece.requests), float(shards[0].clips["duration"].sum()))
         keep = frozenset(requests["utterance_id"]) if prune else None
-        is_committed = _commit(turn, writer, groups, keep, kept_bytes)
-        if writer.kept_line:
-            reporter.say(writer.kept_line)
-    return Summary(
-        outcomes=_count_outcomes(writer, requests) if is_committed else {},
-        num_computed=num_todo,
-        audio_s=audio_s,
-        is_committed=is_committed,
-    )
+        is_committed = _commit(turn, plans, keep, kept_bytes)
+        for plan in plans:
+            if plan.writer.kept_line:
+                reporter.say(plan.writer.kept_line)
+    return {
+        plan.view.name: Summary(
+            outcomes=_count_outcomes(plan, requests) if is_committed else {},
+            num_computed=_num_todo(plan, pieces),
+            audio_s=seconds[plan.view.name],
+            is_committed=is_committed,
+        )
+        for plan in plans
+    }
 
 
 @contextmanager
@@ -157,114 +142,76 @@ def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _decoded_groups(
-    groups: Sequence[Group],
-    executor: ThreadPoolExecutor,
-    encoder: Encoder,
-    config: ExtractConfig,
-) -> Iterator[tuple[Group, list[Decoded]]]:
-    """Yield each group with its clips decoded; the next one is decoded meanwhile."""
+def _num_todo(plan: ViewPlan, pieces: Sequence[Piece]) -> int:
+    return sum(len(piece.requests) for piece in pieces if plan.view in piece.views)
 
-    def submit(group: Group) -> list[Future[Decoded]]:
+
+def _announce(
+    plans: Sequence[ViewPlan], pieces: Sequence[Piece], requests: pd.DataFrame, reporter: Reporter
+) -> None:
+    """Say what there is to do for each view, and where a pass could have been shared."""
+    for plan in plans:
+        num_resumed = sum(len(g.requests) for g in plan.groups if g.is_finished)
+        num_known = len(requests) - sum(len(g.requests) for g in plan.groups)
+        reporter.say(
+            f"view {plan.view.name}: {_num_todo(plan, pieces)} clips to extract, {num_known} in "
+            "the store already"
+            + (f", {num_resumed} kept from a run that was stopped" if num_resumed else "")
+        )
+    alike: dict[tuple[int, float], dict[str, int]] = {}
+    for plan in plans:
+        if _num_todo(plan, pieces):
+            sizes = alike.setdefault(pass_key(plan.view), {})
+            sizes[plan.view.name] = plan.view.settings.rows_per_shard
+    for sizes in alike.values():
+        if len(set(sizes.values())) > 1:
+            named = ", ".join(f"{name} {size}" for name, size in sizes.items())
+            reporter.say(
+                f"the encoder runs once for each number of clips per shard ({named}); one "
+                "extract.rows_per_shard for all would let the views share a pass"
+            )
+    reporter.begin(sum(len(piece.requests) for piece in pieces))
+
+
+def _decoded_pieces(
+    pieces: Sequence[Piece], executor: ThreadPoolExecutor
+) -> Iterator[tuple[Piece, list[Decoded]]]:
+    """Yield each piece with its clips decoded; the next one is decoded meanwhile."""
+
+    def submit(piece: Piece) -> list[Future[Decoded]]:
+        view = piece.views[0]
+        limit = view.settings.max_duration_s
         return [
-            executor.submit(decode, segment, encoder, config)
-            for segment in segments(group.requests)
+            executor.submit(decode, segment, view.encoder, limit)
+            for segment in segments(piece.requests)
         ]
 
-    ahead = submit(groups[0]) if groups else []
-    for i, group in enumerate(groups):
+    ahead = submit(pieces[0]) if pieces else []
+    for i, piece in enumerate(pieces):
         current = ahead
-        ahead = submit(groups[i + 1]) if i + 1 < len(groups) else []
-        yield group, [future.result() for future in current]
-
-
-def _make_shard(
-    group: Group,
-    decoded: Sequence[Decoded],
-    encoder: Encoder,
-    config: ExtractConfig,
-    batch_seconds: float,
-    recipe: Recipe,
-    provenance: dict[str, Any],
-) -> Shard:
-    wanted = segments(group.requests)
-    usable = [i for i, d in enumerate(decoded) if d.clip is not None]
-    moments = encode_all(
-        [wanted[i] for i in usable],
-        [clip for d in decoded if (clip := d.clip) is not None],
-        encoder,
-        config,
-        batch_seconds,
-    )
-    features: list[np.ndarray] = []
-    errors: dict[int, AudioError] = {i: d.error for i, d in enumerate(decoded) if d.error}
-    rows = np.full(len(decoded), -1)
-    for i, clip_moments in zip(usable, moments, strict=True):
-        try:
-            features.append(stored(clip_moments, config))
-            rows[i] = len(features) - 1
-        except AudioError as error:
-            errors[i] = error
-    empty = np.empty((0, encoder.num_layers, 1), config.stored_dtype)
-    return Shard(
-        clips=_clip_table(group.requests, decoded, errors, rows),
-        features=np.stack(features) if features else empty,
-        recipe=recipe,
-        provenance=provenance,
-    )
-
-
-def _clip_table(
-    requests: pd.DataFrame,
-    decoded: Sequence[Decoded],
-    errors: dict[int, AudioError],
-    rows: np.ndarray,
-) -> pd.DataFrame:
-    clips = [d.clip for d in decoded]
-    outcomes = [errors[i].outcome if i in errors else OK for i in range(len(decoded))]
-    # Of a broken promise the promise is kept, so that the clip is tried again when it changes.
-    is_broken = np.array(outcomes) == LENGTH_MISMATCH
-    columns = {
-        "utterance_id": requests["utterance_id"].tolist(),
-        "start": requests["start"].to_numpy(),
-        "end": requests["end"].to_numpy(),
-        "channel": requests["channel"].to_numpy(),
-        "file_digest": [d.file_digest for d in decoded],
-        "audio_digest": [c.audio_digest if c else "" for c in clips],
-        "num_samples": np.where(
-            is_broken, requests["num_samples"], [c.num_samples if c else 0 for c in clips]
-        ),
-        "sample_rate": np.where(
-            is_broken, requests["sample_rate"], [c.sample_rate if c else 0 for c in clips]
-        ),
-        "duration": [c.duration if c else 0.0 for c in clips],
-        "outcome": outcomes,
-        "message": [str(errors.get(i, "")) for i in range(len(decoded))],
-        "row": rows,
-    }
-    kinds: dict[Any, Any] = dict(CLIP_COLUMNS)
-    return pd.DataFrame(columns).astype(kinds)[list(CLIP_COLUMNS)]
+        ahead = submit(pieces[i + 1]) if i + 1 < len(pieces) else []
+        yield piece, [future.result() for future in current]
 
 
 def _commit(
     turn: Turn,
-    writer: ViewWriter,
-    groups: Sequence[Group],
+    plans: Sequence[ViewPlan],
     keep: frozenset[str] | None,
     kept_bytes: float | None,
 ) -> bool:
-    """Commit if every shard of the plan is there; return whether the store now holds it."""
+    """Commit if every shard of every view is there; return whether the store now holds them."""
     with turn.settled():
-        # Another job may have found the plan complete before this one.
-        numbers = [] if writer.refresh() else [group.number for group in groups]
-        if set(numbers) - set(writer.published()):
+        for plan in plans:
+            plan.writer.refresh()
+        if not all(plan.is_published for plan in plans):
             return False
-        writer.commit(numbers, keep, kept_bytes)
+        for plan in plans:
+            plan.commit(keep, kept_bytes)
         turn.close_plan()
         return True
 
 
-def _count_outcomes(writer: ViewWriter, requests: pd.DataFrame) -> dict[str, int]:
-    records = writer.records
+def _count_outcomes(plan: ViewPlan, requests: pd.DataFrame) -> dict[str, int]:
+    records = plan.writer.records
     mine = records[records["utterance_id"].isin(requests["utterance_id"])]
     return dict(sorted(Counter(mine["outcome"]).items()))

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from pipeline.audio.segments import Segment
-from pipeline.encoders.base import Encoder
-from pipeline.encoders.catalogue import open_encoder
 from pipeline.errors import AudioError, HeadError
-from pipeline.extraction.encoding import ExtractConfig, encode_clip, make_recipe
+from pipeline.extraction.encoding import encode_clip
+from pipeline.extraction.settings import settings_of_recipe
+from pipeline.extraction.views import OpenView, open_views
 from pipeline.heads.saved import TrainedHead
 from pipeline.scoring.score import ScoreConfig, with_prior
 from pipeline.sources.alone import lone_batch
 from pipeline.sources.inference import say
-from pipeline.store.views import LAYERS
+
+SOURCES = {"table": "ingested"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +44,8 @@ class FilePrediction:
         return max(self.probabilities, key=lambda name: self.probabilities[name])
 
 
-def encoder_of(
-    trained: TrainedHead, spelling: str | None, device: str
-) -> tuple[Encoder, ExtractConfig]:
-    """Open the encoder that a head's features were made with.
+def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> list[OpenView]:
+    """Open the encoders that a head's features were made with, with their settings.
 
     Args:
         trained: The head.
@@ -54,54 +53,63 @@ def encoder_of(
         device: A torch device.
 
     Raises:
-        HeadError: If its features were ingested: nothing here can make them.
-        FeatureStoreError: If the encoder is another one, by field.
+        HeadError: If its features were ingested or derived: nothing here can make them.
+        FeatureStoreError: If an encoder is another one, by field.
     """
-    (recipe,) = trained.record.recipes.values()
     for standardiser in trained.standardisers.values():
         if standardiser.is_grouped:
             raise HeadError(
                 f"this head standardises over each {standardiser.over}, and a loose file has none; "
                 "use 'genser score' with a manifest, or train with train.standardise_over=all."
             )
-    if recipe.get("source") != "audio":
-        raise HeadError(
-            f"this head reads ingested features ({recipe.get('name')!r}), which genser cannot make "
-            "from a recording; ingest features of the recordings and use 'genser score'."
-        )
-    config = ExtractConfig(
-        encoder=spelling or str(trained.record.encoder),
-        compute_dtype=recipe["compute_dtype"],
-        stored_dtype=recipe["stored_dtype"],
-        pooling=recipe["pooling"],
-        max_duration_s=recipe["max_duration_s"],
-    )
-    encoder = open_encoder(config.encoder, compute_dtype=config.compute_dtype, device=device)
-    trained.require_recipes(config.encoder, {LAYERS: make_recipe(encoder, config)})
-    return encoder, config
+    settings = []
+    for name, recipe in trained.record.recipes.items():
+        if recipe.get("source") != "audio":
+            raise HeadError(
+                f"this head reads {SOURCES.get(str(recipe.get('source')), 'other')} features "
+                f"({recipe.get('name')!r}), which genser cannot make from a recording; make them "
+                "of the recordings and use 'genser score'."
+            )
+        encoder = spelling or str(trained.record.encoders[name])
+        settings.append(settings_of_recipe(name, recipe, encoder))
+    views = open_views(settings, device)
+    where = spelling or ", ".join(dict.fromkeys(each.encoder for each in settings))
+    trained.require_recipes(where, {view.name: view.recipe for view in views})
+    return views
 
 
 def predict_files(
     paths: Sequence[Path],
     trained: TrainedHead,
-    encoder: Encoder,
-    config: ExtractConfig,
+    views: Sequence[OpenView],
     score: ScoreConfig,
     *,
     device: str,
 ) -> list[FilePrediction]:
-    """Predict the class of each file; a bad file has its error instead."""
+    """Predict the class of each file; a bad file has its error instead.
+
+    Args:
+        paths: The files.
+        trained: The head.
+        views: From `views_of_head`.
+        score: How to score.
+        device: A torch device.
+    """
     results = []
     for path in paths:
+        segment = Segment(path=path)
         try:
-            features = encode_clip(Segment(path=path), encoder, config, batch_seconds=1.0)
+            features = {
+                view.name: encode_clip(segment, view.encoder, view.settings, batch_seconds=1.0)
+                for view in views
+            }
         except AudioError as error:
             message = f"{error.outcome}: {error}"
             results.append(FilePrediction(path=path, probabilities={}, error=message))
             continue
         batch = lone_batch(
-            {LAYERS: features},
-            {column: "" for column in trained.head.columns},
+            features,
+            dict.fromkeys(trained.head.columns, ""),
             trained.record.needs,
             trained.standardisers,
             device=device,

@@ -17,7 +17,6 @@ from pipeline.errors import FeatureStoreError
 from pipeline.files import fingerprint, publish_bytes, sha256_bytes, sha256_file
 from pipeline.store.commit import commit
 from pipeline.store.contents import (
-    FILE_NAME,
     INDEX,
     Contents,
     Edition,
@@ -42,6 +41,7 @@ from pipeline.store.format import Shard, read_shard_bytes, shard_bytes
 from pipeline.store.index import index_bytes, merged, outcomes_bytes
 from pipeline.store.reader import FeatureStore, View
 from pipeline.store.recipe import Recipe, recipe_bytes, require_same_recipe
+from pipeline.store.views import require_view_name
 
 
 class ViewWriter:
@@ -62,6 +62,7 @@ class ViewWriter:
             in its place by the commit, and the other is kept. Without, it is refused.
 
     Raises:
+        ParamsError: If the name cannot be a view's.
         FeatureStoreError: If the view was made with another recipe, or is damaged.
     """
 
@@ -73,11 +74,7 @@ class ViewWriter:
         provenance: Mapping[str, Any],
         replace: bool = False,  # noqa: FBT001, FBT002 (given by name)
     ) -> None:
-        if "@" in view or not FILE_NAME.fullmatch(recipe_name(view)):
-            raise FeatureStoreError(
-                f"{root}: {view!r} is no name of a view, wanted letters, digits, '-' and '_'; "
-                "name it so."
-            )
+        require_view_name(root, view)
         self.root = root
         self.view = view
         self.recipe = recipe

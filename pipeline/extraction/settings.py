@@ -1,0 +1,247 @@
+"""Everything about extraction that changes a number: the section `extract`, and one view of it.
+
+The flat keys of the section are the defaults of every view; a view may set any of them anew.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.encoders.base import COMPUTE_DTYPES, Outline, require_allowed
+from pipeline.encoders.pooling import MEAN, POOLINGS
+from pipeline.errors import EncoderError, ParamsError
+from pipeline.store.recipe import Recipe
+from pipeline.store.views import FRAMES, LAYERS, require_view_name
+
+STORED_DTYPES = ("float16", "float32")
+KINDS = (LAYERS, FRAMES)
+# A frame view's shards are read whole by who streams them, and a clip takes far more of them.
+CLIPS_PER_SHARD = {LAYERS: 256, FRAMES: 64}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewConfig:
+    """What one view has of its own; what is None is that of the section."""
+
+    kind: str | None = None  # layers or frames; None: frames for a view of that name, else layers
+    encoder: str | None = None
+    compute_dtype: str | None = None
+    stored_dtype: str | None = None
+    pooling: str | None = None  # of layers only
+    max_duration_s: float | None = None
+    rows_per_shard: int | None = None
+    layers: tuple[int, ...] = ()  # of frames only: which are kept; negative counts from the end
+    every: int = 1  # of frames only: means of so many frames are stored
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractConfig:
+    """Everything about extraction that changes a number."""
+
+    encoder: str = "demo/encoder"  # folder, hub-id@revision, fbank, or opensmile:<feature set>
+    num_layers: int | None = None  # layers it must have (blocks + 1); None takes what it has
+    dim: int | None = None  # width it must have; None takes what it has
+    compute_dtype: str = "float32"  # of the encoder: float32, bfloat16, or float16 on a GPU
+    stored_dtype: str = "float16"  # of the store: float16 or float32
+    pooling: str = "mean"  # of layers: mean, or mean_std for means and deviations side by side
+    max_duration_s: float = 30.0  # longer clips are cut into equal windows
+    rows_per_shard: int | None = None  # clips: what a kill can cost; None: 256, of frames 64
+    views: Mapping[str, ViewConfig] = field(default_factory=lambda: {LAYERS: ViewConfig()})
+
+    def __post_init__(self) -> None:
+        _check_values("extract", self)
+        if not self.views:
+            raise ParamsError("extract.views: names no view; name one, or leave the key out.")
+        for settings in self.view_settings():
+            settings.check()
+
+    def view_settings(self, names: Sequence[str] = ()) -> list["ViewSettings"]:
+        """Return what each view takes, in the order of the parameters.
+
+        Args:
+            names: The views wanted; none takes all.
+
+        Raises:
+            ParamsError: If one of the names is no view of the parameters.
+        """
+        absent = [name for name in names if name not in self.views]
+        if absent:
+            raise ParamsError(
+                f"--view {absent[0]}: extract.views has {list(self.views)}; name one of them."
+            )
+        return [
+            _settings(self, name, view)
+            for name, view in self.views.items()
+            if not names or name in names
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewSettings:
+    """What makes one view.
+
+    Attributes:
+        name: Of the view in the store.
+        kind: `LAYERS`: a clip is (L, D), pooled over its frames; `FRAMES`: it is (T, R, D).
+        encoder: Its spelling.
+        num_layers: Layers that it must have; None takes what it has.
+        dim: Width that it must have; None takes what it has.
+        compute_dtype: Of the encoder.
+        stored_dtype: Of the store.
+        pooling: Of layers.
+        max_duration_s: Longer clips are cut into equal windows: layers are averaged over the
+            frames of all, frames put one after another.
+        rows_per_shard: Clips per shard.
+        layers: Of frames, the R layers kept, ascending; negative ones count from the end.
+        every: Of frames, how many consecutive ones are stored as their mean.
+    """
+
+    name: str = LAYERS
+    kind: str = LAYERS
+    encoder: str
+    num_layers: int | None = None
+    dim: int | None = None
+    compute_dtype: str
+    stored_dtype: str
+    pooling: str = MEAN
+    max_duration_s: float
+    rows_per_shard: int = 256
+    layers: tuple[int, ...] = ()
+    every: int = 1
+
+    @property
+    def is_frames(self) -> bool:
+        """Whether a clip keeps its frames."""
+        return self.kind == FRAMES
+
+    @property
+    def where(self) -> str:
+        """The place of the view's parameters, for messages."""
+        return f"extract.views.{self.name}"
+
+    def check(self) -> None:
+        """Hold the view to its kind.
+
+        Raises:
+            ParamsError: If a value is not allowed, or belongs to another kind.
+        """
+        require_view_name("extract.views", self.name)
+        if self.kind not in KINDS:
+            raise ParamsError(f"{self.where}.kind: {self.kind!r} is not one of {list(KINDS)}.")
+        _check_values(self.where, self)
+        if self.every < 1:
+            raise ParamsError(f"{self.where}.every: {self.every} is below 1 frame.")
+        if self.is_frames and not self.layers:
+            raise ParamsError(
+                f"{self.where}.layers: names none, wanted those whose frames are kept, "
+                "for instance [-1]."
+            )
+        if not self.is_frames and (self.layers or self.every != 1):
+            raise ParamsError(
+                f"{self.where}: has layers or every, which are of kind {FRAMES!r}, found kind "
+                f"{self.kind!r}; mend one of them."
+            )
+
+
+def check_settings(outline: Outline, settings: ViewSettings) -> ViewSettings:
+    """Hold an encoder and a view's settings to one another; return them with absolute layers.
+
+    Raises:
+        EncoderError: If they do not fit one another.
+    """
+    where = "" if settings.name == LAYERS else f"views.{settings.name}."
+    name = settings.encoder
+    for key, found in (("num_layers", outline.num_layers), ("dim", outline.dim)):
+        wanted = getattr(settings, key)
+        if wanted not in (None, found):
+            raise EncoderError(
+                f"extract.{key}: the encoder {name} has {found}, wanted {wanted}; mend one of them."
+            )
+    require_allowed(name, f"{where}compute_dtype", settings.compute_dtype, outline.compute_dtypes)
+    if not settings.is_frames:
+        require_allowed(name, f"{where}pooling", settings.pooling, outline.poolings)
+    elif outline.frames_per_s is None:
+        raise EncoderError(
+            f"{settings.where}: the encoder {name} gives no frames, only features of a whole clip; "
+            "leave the view out, or give it another encoder."
+        )
+    limit = outline.max_window_s
+    if limit is not None and settings.max_duration_s > limit:
+        raise EncoderError(
+            f"extract.{where}max_duration_s: the encoder {name} takes {limit:g} seconds at "
+            f"once, found {settings.max_duration_s:g}; longer clips are cut, set it to {limit:g}."
+        )
+    return dataclasses.replace(settings, layers=_absolute(settings, outline.num_layers))
+
+
+def settings_of_recipe(name: str, recipe: Recipe, encoder: str) -> ViewSettings:
+    """Return the settings that made a view.
+
+    Args:
+        name: Of the view.
+        recipe: Its recipe, of source `"audio"`.
+        encoder: Spelling of its encoder.
+    """
+    shared = {
+        key: recipe[key]
+        for key in ("compute_dtype", "stored_dtype", "pooling", "max_duration_s", "every")
+        if key in recipe
+    }
+    layers = tuple(recipe.get("layers", ()))
+    return ViewSettings(name=name, kind=recipe["view"], encoder=encoder, layers=layers, **shared)
+
+
+def _settings(config: ExtractConfig, name: str, view: ViewConfig) -> ViewSettings:
+    kind = view.kind or (FRAMES if name == FRAMES else LAYERS)
+    if kind == FRAMES and view.pooling is not None:
+        raise ParamsError(
+            f"extract.views.{name}.pooling: found {view.pooling!r}, frames are not pooled; "
+            "leave it out."
+        )
+    own = {
+        key: value
+        for key in ("encoder", "compute_dtype", "stored_dtype", "pooling", "max_duration_s")
+        if (value := getattr(view, key)) is not None
+    }
+    shared = {
+        key: getattr(config, key)
+        for key in ("encoder", "compute_dtype", "stored_dtype", "pooling", "max_duration_s")
+    }
+    # What the section says of its encoder's shape is not said of a view's own encoder.
+    shape = {} if view.encoder else {"num_layers": config.num_layers, "dim": config.dim}
+    clips = [view.rows_per_shard, config.rows_per_shard, CLIPS_PER_SHARD.get(kind, 256)]
+    return ViewSettings(
+        name=name,
+        kind=kind,
+        rows_per_shard=next(n for n in clips if n is not None),
+        layers=view.layers,
+        every=view.every,
+        **{**shared, **own, **shape},
+    )
+
+
+def _check_values(where: str, values: ExtractConfig | ViewSettings) -> None:
+    for name, allowed in (
+        ("compute_dtype", COMPUTE_DTYPES),
+        ("stored_dtype", STORED_DTYPES),
+        ("pooling", POOLINGS),
+    ):
+        value = getattr(values, name)
+        if value not in allowed:
+            raise ParamsError(f"{where}.{name}: {value!r} is not one of {list(allowed)}.")
+    if values.max_duration_s < 1:
+        raise ParamsError(f"{where}.max_duration_s: {values.max_duration_s} is below 1 second.")
+    if values.rows_per_shard is not None and values.rows_per_shard < 1:
+        raise ParamsError(f"{where}.rows_per_shard: {values.rows_per_shard} is below 1.")
+
+
+def _absolute(settings: ViewSettings, num_layers: int) -> tuple[int, ...]:
+    beyond = [k for k in settings.layers if not -num_layers <= k < num_layers]
+    layers = tuple(k % num_layers for k in settings.layers)
+    if beyond or list(layers) != sorted(set(layers)):
+        raise EncoderError(
+            f"{settings.where}.layers: found {list(settings.layers)}, the encoder "
+            f"{settings.encoder} has layers 0 to {num_layers - 1} (-{num_layers} to -1); name "
+            "different ones of them in ascending order."
+        )
+    return layers

@@ -1,0 +1,163 @@
+"""A view to be made: its settings with the encoder open, what its shards are, where it stands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.encoders.base import Encoder
+from pipeline.encoders.catalogue import open_encoder
+from pipeline.extraction.encoding import make_recipe
+from pipeline.extraction.settings import ViewSettings, check_settings
+from pipeline.provenance import package_versions
+from pipeline.store.planning import Digests, Group, plan_groups
+from pipeline.store.recipe import Recipe
+from pipeline.store.turns import Job
+from pipeline.store.writer import ViewWriter
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenView:
+    """A view whose encoder is open.
+
+    Attributes:
+        settings: What makes it, layers absolute.
+        encoder: The encoder that the settings name.
+    """
+
+    settings: ViewSettings
+    encoder: Encoder
+
+    @property
+    def name(self) -> str:
+        """Its name in the store."""
+        return self.settings.name
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """Everything that changes a number of it."""
+        return make_recipe(self.encoder, self.settings)
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """What is recorded and not compared."""
+        return {"encoder": self.settings.encoder, "versions": package_versions()}
+
+
+def open_views(settings: Sequence[ViewSettings], device: str) -> list[OpenView]:
+    """Open the encoders of views, each once.
+
+    Raises:
+        EncoderError: If one cannot be loaded, or does not fit its view.
+    """
+    encoders: dict[tuple[str, str], Encoder] = {}
+    for each in settings:
+        key = each.encoder, each.compute_dtype
+        if key not in encoders:
+            encoders[key] = open_encoder(
+                each.encoder, compute_dtype=each.compute_dtype, device=device
+            )
+    return [open_view(encoders[each.encoder, each.compute_dtype], each) for each in settings]
+
+
+def open_view(encoder: Encoder, settings: ViewSettings) -> OpenView:
+    """Return a view of an open encoder.
+
+    Raises:
+        EncoderError: If encoder and settings do not fit one another.
+    """
+    return OpenView(settings=check_settings(encoder.outline, settings), encoder=encoder)
+
+
+class ViewPlan:
+    """What is to be done for one view of a store.
+
+    Attributes:
+        view: The view.
+        writer: Its writing side.
+        groups: The clips that become shards, finished ones too.
+    """
+
+    def __init__(self, root: Path, view: OpenView, *, replace: bool) -> None:
+        self.view = view
+        self.writer = ViewWriter(root, view.name, view.recipe, view.provenance, replace)
+        self.groups: list[Group] = []
+
+    def make(self, requests: pd.DataFrame, digests_of: Digests, *, may_adopt: bool) -> None:
+        """Cut the clips that need features into shards, by the store as it is now."""
+        self.writer.refresh()
+        self.groups = plan_groups(
+            self.writer,
+            requests,
+            rows_per_shard=self.view.settings.rows_per_shard,
+            digests_of=digests_of,
+            may_adopt=may_adopt,
+        )
+
+    @property
+    def is_published(self) -> bool:
+        """Whether every shard of the plan is on the disk, committed or not."""
+        return not set(self._uncommitted()) - set(self.writer.published())
+
+    def commit(self, keep: frozenset[str] | None, kept_bytes: float | None) -> None:
+        """Make the plan's shards part of the store as it is now."""
+        self.writer.refresh()
+        self.writer.commit(self._uncommitted(), keep, kept_bytes)
+
+    def _uncommitted(self) -> list[int]:
+        # Another job may have found the plan complete before this one.
+        committed = self.writer.contents.shard_numbers(self.writer.folder)
+        return [group.number for group in self.groups if group.number not in committed]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """Clips that go through an encoder together, and the shards that they become.
+
+    Attributes:
+        requests: The clips.
+        shards: For each view the number of its shard; all of one encoder, all of these clips.
+    """
+
+    requests: pd.DataFrame
+    shards: list[tuple[ViewPlan, int]] = field(default_factory=list)
+
+    @property
+    def views(self) -> list[OpenView]:
+        """The views that the pass is for."""
+        return [plan.view for plan, _ in self.shards]
+
+
+def cut_pieces(plans: Sequence[ViewPlan], job: Job) -> list[Piece]:
+    """Return what a job has to do: views of one encoder share the pass over equal clips.
+
+    Batches are cut within a piece, so a shard has the same bytes whether its pass was shared.
+    """
+    pieces: dict[Any, Piece] = {}
+    for plan in plans:
+        for group in plan.groups:
+            if job.owns(group.number) and not group.is_finished:
+                key = (*pass_key(plan.view), tuple(group.requests["utterance_id"]))
+                piece = pieces.setdefault(key, Piece(requests=group.requests))
+                piece.shards.append((plan, group.number))
+    return list(pieces.values())
+
+
+def pass_key(view: OpenView) -> tuple[int, float]:
+    """Return what two views have in common that can share a pass: encoder, and length of audio."""
+    return id(view.encoder), view.settings.max_duration_s
+
+
+def remembered(digests_of: Digests) -> Digests:
+    """Return a way to digests that looks at each source once, for the plans of several views."""
+    known: dict[str, str] = {}
+
+    def look_up(sources: Sequence[str]) -> list[str]:
+        new = [source for source in dict.fromkeys(sources) if source not in known]
+        known.update(zip(new, digests_of(new), strict=True))
+        return [known[source] for source in sources]
+
+    return look_up
