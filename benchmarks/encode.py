@@ -13,7 +13,8 @@ import click
 import numpy as np
 import torch
 
-from pipeline.encoders.hubert import COMPUTE_DTYPES, SpeechEncoder, open_encoder
+from pipeline.encoders.base import Encoder
+from pipeline.encoders.catalogue import open_encoder
 
 NUM_CLIPS = 8
 SECONDS = 4.0
@@ -45,7 +46,7 @@ def multiply_rate(dtype: torch.dtype, device: str) -> float:
     return 10 * 2 * 1600 * 1024 * 4096 / best_time(work) / 1e9
 
 
-def encode_rate(encoder: SpeechEncoder, waveforms: list[np.ndarray], *, batched: bool) -> float:
+def encode_rate(encoder: Encoder, waveforms: list[np.ndarray], *, batched: bool) -> float:
     """Return seconds of audio encoded per second."""
 
     def work() -> None:
@@ -70,7 +71,7 @@ def main(spelling: str, device: str) -> None:
     print(f"{NUM_CLIPS} clips of {SECONDS:g} s, {device}, {torch.get_num_threads()} threads")
     print(f"{'type':10} {'clips':8} {'x real time':>12} {'ratio':>7} {'matrix GFLOP/s':>15}")
     for name in ("float32", "bfloat16", *(["float16"] if device != "cpu" else [])):
-        rate = multiply_rate(COMPUTE_DTYPES[name], device)
+        rate = multiply_rate(getattr(torch, name), device)
         encoder = open_encoder(spelling, compute_dtype=name, device=device)
         for batched in (False, True):
             found = encode_rate(encoder, waveforms, batched=batched)

@@ -39,8 +39,9 @@ def command(context: click.Context, path: Path, as_json: bool) -> None:
 
 
 def _store(path: Path) -> dict[str, Any]:
+    from pipeline.store.editions import size_of
     from pipeline.store.reader import FeatureStore
-    from pipeline.store.recipe import flatten
+    from pipeline.store.recipe import differences, flatten
 
     store = FeatureStore.open(path)
     views: dict[str, Any] = {}
@@ -53,11 +54,23 @@ def _store(path: Path) -> dict[str, Any]:
         failures += [f"{name}, {i!r}: {outcome}: {message}" for i, outcome, message in rows]
         views[name] = {
             "outcomes": {str(k): int(v) for k, v in counts.items()},
-            "shards": len(store.contents.shard_numbers(name)),
+            "shards": len(store.contents.shard_numbers(view.edition.folder)),
             "fingerprint": view.fingerprint,
             "recipe": dict(flatten(view.recipe)),
             "provenance": dict(flatten(view.provenance)),
         }
+        kept = {
+            edition.edition.folder: {
+                "megabytes": round(size_of(path, edition.edition.folder) / 1e6, 1),
+                "clips": len(edition.records),
+                "fingerprint": edition.fingerprint,
+                "differs": differences(edition.recipe, view.recipe),
+            }
+            for edition in store.kept
+            if edition.name == name
+        }
+        if kept:
+            views[name]["kept"] = kept
     files = [f for f in path.rglob("*") if f.is_file()]
     return {
         "kind": "feature store",

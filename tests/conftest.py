@@ -16,14 +16,14 @@ import soundfile
 import torch
 from hypothesis import settings
 
+from helpers.extraction import run as extract_small
+from helpers.extraction import table, tree
 from pipeline.encoders.seeded import save_seeded_encoder
 from pipeline.heads.catalogue import head_kinds
 from pipeline.heads.needs import LAYERS_OF_A_CLIP
 from pipeline.heads.standardiser import Standardiser
 from pipeline.manifests.manifest import write_manifest
 from pipeline.sources.in_memory import InMemory
-from small_extraction import run as extract_small
-from small_extraction import table, tree
 
 # A second thread gains nothing at these sizes, and beside another busy process it stalls.
 torch.set_num_threads(1)

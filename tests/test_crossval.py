@@ -11,7 +11,8 @@ from pipeline.evaluation.standings import comparison, standing
 from pipeline.experiments import crossval
 from pipeline.experiments.crossval import Plan, System, corpus_pairs, cross_validate
 from pipeline.experiments.tables import out_of_fold, write_tables
-from pipeline.extraction.ingest import IngestConfig, ingest, read_feature_table
+from pipeline.extraction.feature_tables import read_feature_table
+from pipeline.extraction.ingest import IngestConfig, ingest
 from pipeline.heads.classifier import LinearConfig
 from pipeline.manifests.manifest import Manifest, read_manifest, write_manifest
 from pipeline.manifests.splits import make_folds, with_splits

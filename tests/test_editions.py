@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.errors import FeatureStoreError
-from pipeline.files import sealed_json
-from pipeline.progress import Silence
-from pipeline.store.contents import read_contents
-from pipeline.store.reader import FeatureStore
-from pipeline.store.verification import verify_store
-from small_extraction import (
+from helpers.extraction import (
     NUM_CLIPS,
     num_computed,
     run,
     table,
     tree,
 )
+from pipeline.errors import FeatureStoreError
+from pipeline.files import sealed_json
+from pipeline.progress import Silence
+from pipeline.store.contents import read_contents
+from pipeline.store.reader import FeatureStore
+from pipeline.store.verification import verify_store
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 

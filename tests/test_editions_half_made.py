@@ -10,10 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.errors import FeatureStoreError
-from pipeline.store.reader import FeatureStore
-from pipeline.store.verification import verify_store
-from small_extraction import (
+from helpers.extraction import (
     KILLED,
     NUM_CLIPS,
     forked,
@@ -25,6 +22,9 @@ from small_extraction import (
     table,
     tree,
 )
+from pipeline.errors import FeatureStoreError
+from pipeline.store.reader import FeatureStore
+from pipeline.store.verification import verify_store
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 

@@ -9,10 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.errors import FeatureStoreError, ManifestError
-from pipeline.store.reader import FeatureStore
-from pipeline.store.verification import verify_store
-from small_extraction import (
+from helpers.extraction import (
     NUM_CLIPS,
     PlainEncoder,
     forked,
@@ -23,6 +20,9 @@ from small_extraction import (
     table,
     tree,
 )
+from pipeline.errors import FeatureStoreError, ManifestError
+from pipeline.store.reader import FeatureStore
+from pipeline.store.verification import verify_store
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 

@@ -11,13 +11,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from helpers.extraction import KILLED, NUM_CLIPS, forked, kill_at, outcome, run, table, tree
 from pipeline.errors import FeatureStoreError, ParamsError
 from pipeline.extraction import views as extraction
 from pipeline.progress import Silence
 from pipeline.store.planning import Group, plan_groups
 from pipeline.store.turns import Job
 from pipeline.store.verification import verify_store
-from small_extraction import KILLED, NUM_CLIPS, forked, kill_at, outcome, run, table, tree
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 

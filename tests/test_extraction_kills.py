@@ -14,11 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pipeline.errors import FeatureStoreError, OutputError
-from pipeline.store.reader import FeatureStore
-from pipeline.store.verification import verify_store
-from pipeline.store.writer import ViewWriter
-from small_extraction import (
+from helpers.extraction import (
     KILLED,
     ROWS_PER_SHARD,
     forked,
@@ -31,6 +27,10 @@ from small_extraction import (
     table,
     tree,
 )
+from pipeline.errors import FeatureStoreError, OutputError
+from pipeline.store.reader import FeatureStore
+from pipeline.store.verification import verify_store
+from pipeline.store.writer import ViewWriter
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 

@@ -14,7 +14,8 @@ from pipeline.dataset import StoredFeatures
 from pipeline.errors import HeadError, ParamsError
 from pipeline.evaluation.reliability import jensen_shannon
 from pipeline.evaluation.standings import standing
-from pipeline.extraction.ingest import IngestConfig, ingest, read_feature_table
+from pipeline.extraction.feature_tables import read_feature_table
+from pipeline.extraction.ingest import IngestConfig, ingest
 from pipeline.heads.catalogue import build_head, head_kinds
 from pipeline.heads.classifier import LinearConfig, MLPConfig
 from pipeline.heads.genser import GenSER, GenSERConfig

@@ -379,7 +379,7 @@ def test_ingested_features_train_a_head_and_predict_refuses_it(here, tmp_path, k
     words = ["-S", "ingest.last_layer=1", "ingest", table, "--store", store]
     result = genser(*words)
     assert "x1 is row 1" in result.stdout
-    assert genser(*words).stdout.startswith(f"{store}: 30 clips, 0 of them written")
+    assert genser(*words).stdout.startswith(f"{store}: view layers: 30 clips, 0 of them written")
     assert genser("train", "demo.csv", "--store", store, "--out", head).exit_code == 0
     assert json.loads((head / "head.json").read_text())["shapes"]["layers"]["last_layer"] == 1
     told = refused("predict", "demo/audio/" + manifest["path"][0], "--head", head)

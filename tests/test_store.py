@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import FeatureStoreError
-from pipeline.extraction.ingest import FeatureTable, IngestConfig, ingest
+from pipeline.extraction.feature_tables import FeatureTable
+from pipeline.extraction.ingest import IngestConfig, ingest
 from pipeline.files import canonical_json, sealed_json
 from pipeline.parquet import read_table_bytes, table_bytes
 from pipeline.progress import Silence

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import FeatureStoreError, GenserError, OutputError
-from pipeline.extraction.ingest import FeatureTable, IngestConfig, ingest
+from pipeline.extraction.feature_tables import FeatureTable
+from pipeline.extraction.ingest import IngestConfig, ingest
 from pipeline.progress import Silence
 from pipeline.store.contents import INDEX, Contents, read_contents
 from pipeline.store.reader import FeatureStore

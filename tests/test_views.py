@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers.extraction import KILLED, forked, kill_at, outcome, tree
+from helpers.views import bring_up, features_of, write_files
 from pipeline.errors import FeatureStoreError
 from pipeline.store.contents import read_contents
 from pipeline.store.reader import FeatureStore
 from pipeline.store.repair import repair_store
 from pipeline.store.verification import verify_store
 from pipeline.store.views import FRAMES, LAYERS
-from small_extraction import KILLED, forked, kill_at, outcome, tree
-from small_view import bring_up, features_of, write_files
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 

@@ -1,5 +1,6 @@
 """What a view would take, told before anything is computed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,8 +46,8 @@ class Cost:
         disk = self.hours * self.unit_bytes / 1e6
         if self.num_unmeasured:
             return (
-                f"{per_hour}, {frames} and {disk:.1f} MB of disk for {self.hours:.3g} h, and what "
-                f"the {self.num_unmeasured} clips take whose length is not known"
+                f"{per_hour}, {frames} and {disk:.1f} MB of disk for {self.hours:.3g} h, and more "
+                f"for {self.num_unmeasured} clips of unknown length"
             )
         return f"{per_hour}, {frames} and {disk:.1f} MB of disk for {self.hours:.3g} h"
 
@@ -69,8 +70,9 @@ def cost_of(
         requests: The clips, `pipeline.manifests.manifest.requests`.
         store: The store that the view is of; None where there is none yet.
     """
-    is_there = store is not None and settings.name in store.views
-    known = list(store.view(settings.name).records["utterance_id"]) if store and is_there else []
+    known: Sequence[str] = ()
+    if store is not None and settings.name in store.views:
+        known = store.view(settings.name).records["utterance_id"].tolist()
     new = requests[~requests["utterance_id"].isin(known)]
     seconds = _durations(new, store)
     frames_per_hour: float | None = None

@@ -1,20 +1,17 @@
-"""Features computed elsewhere become a store with a recipe of their own.
+"""Features computed elsewhere become a view of a store, with a recipe of their own."""
 
-A table is an npz with `utterance_id` (N,) and `features` (N, D) or (N, L, D), a folder of one
-`<utterance_id>.npy` per clip, or a Parquet file with `utterance_id` and a list column `features`.
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.audio.outcomes import NONFINITE, OK
-from pipeline.errors import FeatureStoreError, ParamsError
+from pipeline.errors import ParamsError
+from pipeline.extraction.feature_tables import FeatureTable
+from pipeline.extraction.settings import CLIPS_PER_SHARD, KINDS, STORED_DTYPES
 from pipeline.files import fingerprint, sha256_bytes
 from pipeline.progress import Reporter
 from pipeline.provenance import package_versions
@@ -22,7 +19,7 @@ from pipeline.store.format import Shard
 from pipeline.store.planning import REQUEST_COLUMNS, plan_groups
 from pipeline.store.recipe import Recipe
 from pipeline.store.turns import Job, enter_turn
-from pipeline.store.views import CLIP_COLUMNS, LAYERS
+from pipeline.store.views import CLIP_COLUMNS, FRAMES, require_view_name
 from pipeline.store.writer import ViewWriter
 
 
@@ -31,73 +28,40 @@ class IngestConfig:
     """What a table cannot say of itself."""
 
     name: str = "features"  # of the features, part of the recipe
-    last_layer: int = -1  # the row that is x1; negative counts from the end
+    view: str | None = None  # of the store; None: layers, or frames for a table of frames
+    kind: str | None = None  # layers or frames; None: what an .npz says, of others layers
+    last_layer: int = -1  # of layers: the one that is x1; negative counts from the end
     stored_dtype: str = "float16"  # of the store: float16 or float32
-    rows_per_shard: int = 256  # clips per shard
+    rows_per_shard: int | None = None  # clips; None: 256, of frames 64
 
     def __post_init__(self) -> None:
-        if self.stored_dtype not in ("float16", "float32"):
+        if self.view is not None:
+            require_view_name("ingest.view", self.view)
+        if self.kind not in (None, *KINDS):
+            raise ParamsError(f"ingest.kind: {self.kind!r} is not one of {list(KINDS)}.")
+        if self.stored_dtype not in STORED_DTYPES:
             raise ParamsError(
                 f"ingest.stored_dtype: {self.stored_dtype!r} is not 'float16' or 'float32'."
             )
-        if self.rows_per_shard < 1:
+        if self.rows_per_shard is not None and self.rows_per_shard < 1:
             raise ParamsError(f"ingest.rows_per_shard: {self.rows_per_shard} is below 1.")
 
-
-@dataclass(frozen=True, kw_only=True)
-class FeatureTable:
-    """A table of features.
-
-    Attributes:
-        utterance_ids: Unique.
-        features: Shape (N, L, D).
-    """
-
-    utterance_ids: list[str]
-    features: np.ndarray
+    def view_of(self, table: FeatureTable) -> str:
+        """Return the name of the view that a table becomes."""
+        return self.view or table.kind
 
 
-def read_feature_table(path: Path) -> FeatureTable:
-    """Read a table of features; one vector per clip becomes one layer.
+def ingest(
+    table: FeatureTable,
+    root: Path,
+    config: IngestConfig,
+    reporter: Reporter,
+    *,
+    replace: bool = False,
+) -> int:
+    """Bring a view up to date with a table; return how many clips were written.
 
-    Raises:
-        FeatureStoreError: If it cannot be read, ids repeat, or shapes differ.
-    """
-    try:
-        if path.is_dir():
-            ids, features = _read_folder(path)
-        elif path.suffix == ".npz":
-            ids, features = _read_npz(path)
-        elif path.suffix == ".parquet":
-            ids, features = _read_parquet(path)
-        else:
-            raise FeatureStoreError(
-                f"{path}: wanted an .npz, a .parquet or a folder of .npy files."
-            )
-    except FileNotFoundError as error:
-        raise FeatureStoreError(f"{path}: no such table of features.") from error
-    except (OSError, ValueError, KeyError, EOFError, pa.ArrowException) as error:
-        if isinstance(error, FeatureStoreError):
-            raise
-        line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise FeatureStoreError(f"{path}: cannot be read ({line}); write it again.") from error
-    if features.ndim == 2:
-        features = features[:, None]
-    if features.ndim != 3 or not features.size or features.dtype.kind != "f":
-        raise FeatureStoreError(
-            f"{path}: features have shape {features.shape} and type {features.dtype}, wanted "
-            "(N, D) or (N, L, D) floating-point numbers."
-        )
-    if len(ids) != len(features):
-        raise FeatureStoreError(f"{path}: {len(ids)} ids for {len(features)} rows of features.")
-    repeated = pd.Series(ids)[pd.Series(ids).duplicated()]
-    if len(repeated):
-        raise FeatureStoreError(f"{path}: utterance_id {repeated.iloc[0]!r} occurs twice.")
-    return FeatureTable(utterance_ids=ids, features=features)
-
-
-def ingest(table: FeatureTable, root: Path, config: IngestConfig, reporter: Reporter) -> int:
-    """Bring a store's `layers` view up to date with a table; return how many rows were written.
+    With `replace` a view of another recipe is made anew, and that one kept beside it.
 
     Raises:
         ParamsError: If `last_layer` is not a row of the table.
@@ -105,7 +69,7 @@ def ingest(table: FeatureTable, root: Path, config: IngestConfig, reporter: Repo
         OutputError: If it cannot be written.
     """
     recipe = make_recipe(table, config)
-    digests = [sha256_bytes(row.tobytes()) for row in table.features]
+    digests = [sha256_bytes(table.clip(i).tobytes()) for i in range(len(table.utterance_ids))]
     places = dict(zip(table.utterance_ids, range(len(digests)), strict=True))
     # The source of a clip is its row in the table, by number.
     requests = pd.DataFrame(
@@ -122,11 +86,11 @@ def ingest(table: FeatureTable, root: Path, config: IngestConfig, reporter: Repo
     key = [fingerprint(digests), table.utterance_ids, dict(recipe)]
     with enter_turn(root, job=Job(), plan_key=key):
         provenance = {"versions": package_versions()}
-        writer = ViewWriter(root, LAYERS, recipe, provenance)
+        writer = ViewWriter(root, config.view_of(table), recipe, provenance, replace)
         groups = plan_groups(
             writer,
             requests,
-            rows_per_shard=config.rows_per_shard,
+            rows_per_shard=config.rows_per_shard or CLIPS_PER_SHARD[table.kind],
             digests_of=lambda sources: [digests[int(source)] for source in sources],
             may_adopt=True,
         )
@@ -134,10 +98,9 @@ def ingest(table: FeatureTable, root: Path, config: IngestConfig, reporter: Repo
         reporter.begin(sum(len(group.requests) for group in todo))
         for group in todo:
             rows = [places[name] for name in group.requests["utterance_id"]]
-            features = table.features[rows]
-            clips = _clip_table(group.requests, features, [digests[i] for i in rows], config)
-            kept = features[(clips["row"] >= 0).to_numpy()].astype(config.stored_dtype)
-            shard = Shard(clips=clips, features=kept, recipe=recipe, provenance=provenance)
+            clips = _clip_table(group.requests, table, rows, digests, config)
+            kept = [i for i, row in zip(rows, clips["row"], strict=True) if row >= 0]
+            shard = _make_shard(clips, table, kept, config, recipe, provenance)
             writer.publish(group.number, shard)
             reporter.advance(len(rows))
         writer.commit([group.number for group in groups], keep=None)
@@ -151,26 +114,53 @@ def make_recipe(table: FeatureTable, config: IngestConfig) -> Recipe:
         ParamsError: If `last_layer` is not a row of the table.
     """
     num_layers, dim = table.features.shape[1:]
-    if not -num_layers <= config.last_layer < num_layers:
-        raise ParamsError(
-            f"ingest.last_layer: {config.last_layer} is not a row of {num_layers}-layer features."
-        )
-    return {
-        "view": LAYERS,
+    shared = {
+        "view": table.kind,
         "source": "table",
         "name": config.name,
         "num_layers": num_layers,
         "dim": dim,
-        "last_layer": config.last_layer % num_layers,
         "stored_dtype": config.stored_dtype,
     }
+    if table.kind == FRAMES:
+        return shared | {"layers": list(range(num_layers)), "every": 1}
+    if not -num_layers <= config.last_layer < num_layers:
+        raise ParamsError(
+            f"ingest.last_layer: {config.last_layer} is not a row of {num_layers}-layer features."
+        )
+    return shared | {"last_layer": config.last_layer % num_layers}
+
+
+def _make_shard(
+    clips: pd.DataFrame,
+    table: FeatureTable,
+    kept: Sequence[int],
+    config: IngestConfig,
+    recipe: Recipe,
+    provenance: dict[str, Any],
+) -> Shard:
+    parts = [table.clip(i).astype(config.stored_dtype) for i in kept]
+    offsets: np.ndarray | None = None
+    empty = np.empty((0, *table.features.shape[1:]), config.stored_dtype)
+    if table.kind == FRAMES:
+        offsets = np.cumsum([0, *map(len, parts)], dtype=np.int64)
+        features = np.concatenate([empty, *parts])
+    else:
+        features = np.stack(parts) if parts else empty
+    return Shard(
+        clips=clips, features=features, recipe=recipe, provenance=provenance, offsets=offsets
+    )
 
 
 def _clip_table(
-    requests: pd.DataFrame, features: np.ndarray, digests: list[str], config: IngestConfig
+    requests: pd.DataFrame,
+    table: FeatureTable,
+    rows: Sequence[int],
+    digests: Sequence[str],
+    config: IngestConfig,
 ) -> pd.DataFrame:
     limit = float(np.finfo(config.stored_dtype).max)
-    largest = np.abs(features.astype(np.float64)).max(axis=(1, 2))
+    largest = np.array([np.abs(table.clip(i).astype(np.float64)).max() for i in rows])
     # NaN compares false, so it fails like infinity and like what the stored type cannot hold.
     fits = largest <= limit
     columns: dict[str, Any] = {
@@ -178,7 +168,7 @@ def _clip_table(
         "start": np.nan,
         "end": np.nan,
         "channel": -1,
-        "file_digest": digests,
+        "file_digest": [digests[i] for i in rows],
         "audio_digest": "",
         "num_samples": -1,
         "sample_rate": -1,
@@ -192,28 +182,3 @@ def _clip_table(
     }
     kinds: dict[Any, Any] = dict(CLIP_COLUMNS)
     return pd.DataFrame(columns).astype(kinds)
-
-
-def _read_npz(path: Path) -> tuple[list[str], np.ndarray]:
-    with np.load(path, allow_pickle=False) as table:
-        return [str(name) for name in table["utterance_id"]], table["features"]
-
-
-def _read_folder(path: Path) -> tuple[list[str], np.ndarray]:
-    files = sorted(path.rglob("*.npy"))
-    if not files:
-        raise FeatureStoreError(f"{path}: holds no .npy files; name the folder that has them.")
-    arrays = [np.load(file, allow_pickle=False) for file in files]
-    for file, array in zip(files, arrays, strict=True):
-        if array.shape != arrays[0].shape:
-            raise FeatureStoreError(
-                f"{file}: shape {array.shape}, {files[0].name} has {arrays[0].shape}; "
-                "average over time first, so that all are alike."
-            )
-    ids = [file.relative_to(path).with_suffix("").as_posix() for file in files]
-    return ids, np.stack(arrays)
-
-
-def _read_parquet(path: Path) -> tuple[list[str], np.ndarray]:
-    table = pq.read_table(path, columns=["utterance_id", "features"])
-    return table["utterance_id"].to_pylist(), np.array(table["features"].to_pylist(), np.float32)

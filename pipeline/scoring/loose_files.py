@@ -17,8 +17,6 @@ from pipeline.scoring.score import ScoreConfig, with_prior
 from pipeline.sources.alone import lone_batch
 from pipeline.sources.inference import say
 
-SOURCES = {"table": "ingested"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class FilePrediction:
@@ -66,9 +64,8 @@ def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> li
     for name, recipe in trained.record.recipes.items():
         if recipe.get("source") != "audio":
             raise HeadError(
-                f"this head reads {SOURCES.get(str(recipe.get('source')), 'other')} features "
-                f"({recipe.get('name')!r}), which genser cannot make from a recording; make them "
-                "of the recordings and use 'genser score'."
+                f"this head reads ingested features ({recipe.get('name')!r}), which genser cannot "
+                "make from a recording; ingest features of the recordings and use 'genser score'."
             )
         encoder = spelling or str(trained.record.encoders[name])
         settings.append(settings_of_recipe(name, recipe, encoder))

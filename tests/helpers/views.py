@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from helpers.extraction import table
 from pipeline.files import sha256_bytes
 from pipeline.store.format import Shard
 from pipeline.store.planning import plan_groups
 from pipeline.store.turns import Job, enter_turn
 from pipeline.store.views import CLIP_COLUMNS, FRAMES, LAYERS
 from pipeline.store.writer import ViewWriter
-from small_extraction import table
 
 KINDS = {LAYERS: "dense", FRAMES: "ragged", "codes": "ragged"}
 
