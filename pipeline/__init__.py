@@ -9,6 +9,7 @@
     dataset      a manifest's rows joined with their stored features
     diffusion    Gen-SER's mathematics
     heads        the small networks on stored features, and how they are kept
+    sources      clips as a head sees them, from memory or streamed
     training     from stored features to a trained head
     scoring      from a trained head to predictions
     evaluation   what came of it, and how sure that is

@@ -9,9 +9,10 @@ import pandas as pd
 
 from pipeline.audio.outcomes import OK
 from pipeline.errors import FeatureStoreError, ManifestError
+from pipeline.files import fingerprint
 from pipeline.manifests.faults import Problems
 from pipeline.manifests.manifest import Manifest, speaker_names
-from pipeline.store.reader import FeatureStore
+from pipeline.store.reader import FeatureStore, View
 from pipeline.store.recipe import Recipe, require_same_recipe
 from pipeline.store.views import LAYERS
 
@@ -20,25 +21,36 @@ class StoredFeatures:
     """The features of a manifest's clips, from one store or one per corpus.
 
     Attributes:
-        recipe: What all of them were made with.
-        outcomes: Outcome of each row's extraction.
+        manifest: The manifest.
+        views: Names of the views that are read.
+        recipes: What each view's features were made with.
+        provenance: What is known beside the first view's recipe.
+        outcomes: What became of each row's extraction: `ok` where all views have features.
         messages: Why a row has no features, "" where it has.
         audio_digests: Digest of each row's decoded samples, "" where unknown.
         durations: Seconds of each row, NaN where unknown.
     """
 
-    def __init__(self, manifest: Manifest, stores: Mapping[str, Path]) -> None:
+    def __init__(
+        self, manifest: Manifest, stores: Mapping[str, Path], views: Sequence[str] = (LAYERS,)
+    ) -> None:
+        """Open the views of the stores.
+
+        Raises:
+            ManifestError: If a corpus has no store, or rows were never extracted.
+            FeatureStoreError: If a view is absent, damaged, or of several recipes.
+        """
         self.manifest = manifest
+        self.views = tuple(views)
         self._ids = np.array(manifest.store_ids, dtype=object)
         self._positions = _positions_by_store(manifest, stores)
-        self._views = {key: FeatureStore.open(stores[key]).view(LAYERS) for key in self._positions}
-        first_key, first = next(iter(self._views.items()))
-        self.recipe: Recipe = first.recipe
-        self.fingerprint = first.fingerprint
-        self.provenance = first.provenance
-        for key, view in self._views.items():
-            where = f"{stores[key]} beside {stores[first_key]}"
-            require_same_recipe(where, view.recipe, first.recipe, "extract both alike")
+        self._views = {
+            name: _open_views(name, {key: stores[key] for key in self._positions})
+            for name in self.views
+        }
+        first = {name: next(iter(views.values())) for name, views in self._views.items()}
+        self.recipes: dict[str, Recipe] = {name: view.recipe for name, view in first.items()}
+        self.provenance = first[self.views[0]].provenance
         found = self._lookup()
         self.outcomes: pd.Series = found["outcome"]
         self.messages: pd.Series = found["message"]
@@ -51,9 +63,17 @@ class StoredFeatures:
         other.manifest = manifest
         return other
 
+    def only(self, views: Sequence[str]) -> "StoredFeatures":
+        """Return the same rows with some of the views; what has features stays as it is."""
+        other = copy.copy(self)
+        other.views = tuple(views)
+        other._views = {name: self._views[name] for name in views}
+        other.recipes = {name: self.recipes[name] for name in views}
+        return other
+
     @property
     def has_features(self) -> np.ndarray:
-        """Whether each row has features, shape (N,)."""
+        """Whether each row has features in every view, shape (N,)."""
         return (self.outcomes == OK).to_numpy()
 
     def groups(self, over: str) -> np.ndarray:
@@ -66,24 +86,120 @@ class StoredFeatures:
         named = {"all": "", "corpus": table["corpus"], "speaker": speaker_names(table)}[over]
         return np.asarray(pd.Series(named, index=table.index, dtype="str"), dtype="U")
 
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        """Return the features of manifest rows, shape (len(rows), L, D).
+    def texts(self, column: str, rows: np.ndarray) -> list[str]:
+        """Return a text column of manifest rows, "" where the manifest has none."""
+        table = self.manifest.table
+        if column not in table.columns:
+            return [""] * len(rows)
+        texts: list[str] = table[column].iloc[rows].astype("str").tolist()
+        return texts
+
+    def is_ragged(self, view: str) -> bool:
+        """Say whether a view's features are frames rather than one stack of layers per clip."""
+        return next(iter(self._views[view].values())).is_ragged
+
+    def shape(self, view: str) -> tuple[int, int]:
+        """Return (L, D) of a view's features.
+
+        Raises:
+            FeatureStoreError: If no clip has any, or the stores differ.
+        """
+        found = {key: opened.feature_shape for key, opened in self._views[view].items()}
+        shapes = set(found.values())
+        if len(shapes) > 1:
+            raise FeatureStoreError(
+                f"view {view!r}: found shapes {found} in the stores, wanted one; extract alike."
+            )
+        layers, dim = shapes.pop()
+        return layers, dim
+
+    def read(self, rows: np.ndarray, view: str = LAYERS) -> np.ndarray:
+        """Return the dense features of manifest rows, shape (len(rows), L, D).
 
         Raises:
             FeatureStoreError: If a row has none, or a file is damaged.
         """
         result: np.ndarray | None = None
-        for key, positions in self._positions.items():
-            mine = np.flatnonzero(np.isin(rows, positions))
-            if not len(mine):
-                continue
-            part = self._views[key].read(list(self._ids[rows[mine]]))
+        for key, mine in self._stores_of(rows):
+            part = self._views[view][key].read(list(self._ids[rows[mine]]))
             if result is None:
                 result = np.empty((len(rows), *part.shape[1:]), part.dtype)
             result[mine] = part
         if result is None:
             raise FeatureStoreError(f"{self.manifest.path}: no rows to read features of.")
         return result
+
+    def read_frames(
+        self, rows: np.ndarray, view: str, layers: Sequence[int] | None = None
+    ) -> list[np.ndarray]:
+        """Return the frames of manifest rows, each of shape (T, R, D).
+
+        Args:
+            rows: Of the manifest.
+            view: A ragged view.
+            layers: Positions along R; None takes all.
+
+        Raises:
+            FeatureStoreError: If a row has none, or a file is damaged.
+        """
+        result: list[np.ndarray] = [np.empty(0)] * len(rows)
+        for key, mine in self._stores_of(rows):
+            ids = list(self._ids[rows[mine]])
+            for place, frames in zip(
+                mine, self._views[view][key].read_ragged(ids, layers), strict=True
+            ):
+                result[place] = frames
+        return result
+
+    def num_frames(self, rows: np.ndarray, view: str) -> np.ndarray:
+        """Return how many frames manifest rows have, int64, shape (len(rows),); opens no shard."""
+        result = np.zeros(len(rows), np.int64)
+        for key, mine in self._stores_of(rows):
+            result[mine] = self._views[view][key].num_frames(list(self._ids[rows[mine]]))
+        return result
+
+    def shards(self, rows: np.ndarray, view: str) -> np.ndarray:
+        """Return a number for the shard of each row, stores one after another, (len(rows),)."""
+        result = np.zeros(len(rows), np.int64)
+        offset = 0
+        for key, opened in self._views[view].items():
+            mine = np.flatnonzero(np.isin(rows, self._positions[key]))
+            found = opened.lookup(list(self._ids[rows[mine]]))["shard"].to_numpy(np.int64)
+            result[mine] = found + offset
+            offset += int(opened.records["shard"].max()) + 1
+        return result
+
+    def digest(self, rows: np.ndarray) -> str:
+        """Return one digest of all features of manifest rows, from the digests that stores keep.
+
+        It is that of the shards that hold them and of where they lie, so nothing is read, and clips
+        that a store gains beside them change nothing.
+        """
+        told = [
+            [name, key, opened.digest_of(list(self._ids[rows[mine]]))]
+            for name, views in self._views.items()
+            for key, opened in views.items()
+            if len(mine := np.flatnonzero(np.isin(rows, self._positions[key])))
+        ]
+        return fingerprint([list(map(int, rows)), told])
+
+    @property
+    def was_fitted_on(self) -> np.ndarray:
+        """Whether a derived view among these was fitted on a row, shape (N,)."""
+        result = np.zeros(len(self._ids), dtype=bool)
+        for views in self._views.values():
+            for key, opened in views.items():
+                mine = self._positions[key]
+                result[mine] |= pd.Series(self._ids[mine]).isin(opened.fit_ids).to_numpy()
+        return result
+
+    def _stores_of(self, rows: np.ndarray) -> list[tuple[str, np.ndarray]]:
+        """Return for each store which places of `rows` it serves; stores without any left out."""
+        places = {
+            key: np.flatnonzero(np.isin(rows, positions))
+            for key, positions in self._positions.items()
+        }
+        return [(key, mine) for key, mine in places.items() if len(mine)]
 
     def _lookup(self) -> pd.DataFrame:
         """Find every row in its store.
@@ -92,18 +208,40 @@ class StoredFeatures:
             ManifestError: If rows were never extracted.
         """
         columns = ["outcome", "message", "audio_digest", "duration"]
-        parts = []
-        for key, positions in self._positions.items():
-            records = self._views[key].records.set_index("utterance_id")[columns]
-            part = records.reindex(list(self._ids[positions]))
-            parts.append(part.set_index(pd.Index(positions)))
-        found = pd.concat(parts).sort_index()
+        found: pd.DataFrame | None = None
+        for views in self._views.values():
+            parts = []
+            for key, positions in self._positions.items():
+                records = views[key].records.set_index("utterance_id")[columns]
+                part = records.reindex(list(self._ids[positions]))
+                parts.append(part.set_index(pd.Index(positions)))
+            mine = pd.concat(parts).sort_index()
+            self._require_extracted(mine)
+            # A clip counts as what its first view without features says.
+            found = mine if found is None else found.where(found["outcome"] != OK, mine)
+        assert found is not None
+        return found
+
+    def _require_extracted(self, found: pd.DataFrame) -> None:
         problems = Problems(self.manifest.path, self.manifest.first_row)
         problems.add(
             found["outcome"].isna(), lambda i: f"utterance {self._ids[i]!r} was never extracted"
         )
         problems.raise_if_any("run 'genser extract' (or ingest) on this manifest first")
-        return found
+
+
+def _open_views(name: str, stores: Mapping[str, Path]) -> dict[str, View]:
+    """Open one view of every store.
+
+    Raises:
+        FeatureStoreError: If one is absent or damaged, or they are of several recipes.
+    """
+    views = {key: FeatureStore.open(root).view(name) for key, root in stores.items()}
+    first = next(iter(views))
+    for key, view in views.items():
+        where = f"{stores[key]} beside {stores[first]}"
+        require_same_recipe(where, view.recipe, views[first].recipe, "extract both alike")
+    return views
 
 
 def _positions_by_store(manifest: Manifest, stores: Mapping[str, Path]) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ import click
 from pipeline.errors import first_ten
 from stages.kinds import kind_of
 from stages.options import params_of
-from stages.params import Params
+from stages.params import HEADS, Params
 
 
 @click.command("inspect")
@@ -70,22 +70,24 @@ def _store(path: Path) -> dict[str, Any]:
 
 
 def _head(path: Path) -> dict[str, Any]:
-    from pipeline.heads.base import FeatureShape
-    from pipeline.heads.saved import read_description
+    from pipeline.heads.saved import read_head_record
 
-    description = read_description(path)
-    shape = FeatureShape(**description["shape"])
-    config = description["config"]
-    count = _count(description["kind"], shape, len(description["classes"]), config)
+    record = read_head_record(path)
+    count = _count(record.kind, record.shapes, len(record.classes), record.config)
     shown = ("task", "classes", "encoder", "dev", "best_step", "temperature", "seed", "leaks")
     return {
-        "kind": f"head ({description['kind']})",
+        "kind": f"head ({record.kind})",
         "parameters": count,
-        "features": f"{shape.num_layers} layers of {shape.dim}, x1 is row {shape.last_row}",
-        **{name: description[name] for name in shown},
-        "clips": {name: description[f"num_{name}"] for name in ("train", "dev", "skipped")},
-        "train": description["train"],
+        "features": {need: _shape(shape) for need, shape in record.shapes.items()},
+        "bases": [base["spelling"] for base in record.bases],
+        **{name: getattr(record, name) for name in shown},
+        "clips": {name: getattr(record, f"num_{name}") for name in ("train", "dev", "skipped")},
+        "train": {**record.train, record.kind: record.config},
     }
+
+
+def _shape(shape: Any) -> str:
+    return f"{shape.num_layers} layers of {shape.dim}, x1 is layer {shape.last_layer}"
 
 
 def _predictions(path: Path) -> dict[str, Any]:
@@ -106,7 +108,8 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
     from pipeline.corpora.preparation import PrepareConfig
     from pipeline.extraction.encoding import ExtractConfig
     from pipeline.extraction.ingest import IngestConfig
-    from pipeline.heads.base import FeatureShape
+    from pipeline.heads.catalogue import head_needs
+    from pipeline.heads.needs import FeatureShape, chosen
     from pipeline.report.report import ReportConfig
     from pipeline.scoring.score import ScoreConfig
     from pipeline.training.config import TrainConfig
@@ -128,11 +131,25 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
         facts["parameters"] = "unknown until extract.num_layers and extract.dim are"
     else:
         num_layers, dim = size
-        shape = FeatureShape(num_layers=num_layers, dim=dim, last_row=num_layers - 1, input_row=0)
+        shape = FeatureShape(
+            num_layers=num_layers, dim=dim, last_layer=num_layers - 1, input_layer=0
+        )
+        needs = head_needs(train.head, train.head_config)
+        shapes = {need.name: chosen(shape, need) for need in needs}
         # Two classes stand for any number: the codes are fixed and count for nothing.
-        facts["parameters"] = _count(train.head, shape, 2, getattr(train, train.head))
+        facts["parameters"] = _count(train.head, shapes, 2, train.head_config)
         facts["features"] = f"{num_layers} layers of {dim}"
-    return facts | {name: dataclasses.asdict(section) for name, section in sections.items()}
+    return facts | {name: _all_keys(section) for name, section in sections.items()}
+
+
+def _all_keys(section: Any) -> dict[str, Any]:
+    """Return every key of a section, those of heads that it does not name too."""
+    values = dataclasses.asdict(section)
+    given = values.pop(HEADS, None)
+    if given is None:
+        return values
+    kinds = section.subsections()
+    return values | {n: given.get(n) or dataclasses.asdict(kind()) for n, kind in kinds.items()}
 
 
 def _encoder_size(extract: Any) -> tuple[int, int] | None:
@@ -148,14 +165,14 @@ def _encoder_size(extract: Any) -> tuple[int, int] | None:
     return outline.num_layers, width
 
 
-def _count(kind: str, shape: Any, num_classes: int, config: Any) -> str:
+def _count(kind: str, shapes: Any, num_classes: int, config: Any) -> str:
     """Return a head's number of parameters, built without memory for them."""
     import torch
 
     from pipeline.heads.catalogue import build_head
 
     with torch.device("meta"):
-        head = build_head(kind, shape, num_classes, config)
+        head = build_head(kind, shapes, num_classes, config)
     number = sum(parameter.numel() for parameter in head.parameters())
     return f"{number:,} ({number / 1e6:.1f} M)"
 

@@ -14,6 +14,9 @@ from pipeline.errors import ParamsError
 
 SECTIONS = ("prepare", "extract", "ingest", "train", "score", "report")
 
+# The field that holds what a section says of each head, under the head's name.
+HEADS = "heads"
+
 Config = TypeVar("Config")
 
 
@@ -89,11 +92,19 @@ def build(kind: type[Config], values: Any, where: str) -> Config:
     """
     if not isinstance(values, Mapping):
         raise ParamsError(f"{where}: holds {values!r}, wanted keys and values.")
-    fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, kind))}
-    _refuse_unknown(where, values, tuple(fields), "keys")
+    fields = [field.name for field in dataclasses.fields(typing.cast(Any, kind))]
+    heads: dict[str, type] = getattr(kind, "subsections", dict)()
+    known = [name for name in fields if name != HEADS] if heads else fields
+    _refuse_unknown(where, values, (*known, *heads), "keys")
     hints = typing.get_type_hints(kind)
-    made = {key: _value(hints[key], value, f"{where}.{key}") for key, value in values.items()}
-    return kind(**made)
+    made: dict[str, Any] = {}
+    sections: dict[str, Any] = {}
+    for key, value in values.items():
+        if key in heads:
+            sections[key] = build(heads[key], value or {}, f"{where}.{key}")
+        else:
+            made[key] = _value(hints[key], value, f"{where}.{key}")
+    return kind(**made, **({HEADS: sections} if heads else {}))
 
 
 def numbers(option: str, text: str) -> tuple[int, ...]:

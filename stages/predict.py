@@ -63,6 +63,7 @@ def _as_json(result: "FilePrediction") -> dict[str, object]:
         "path": str(result.path),
         "predicted": result.predicted,
         "probabilities": result.probabilities,
+        **result.extras,
         "error": result.error or None,
     }
 
@@ -78,3 +79,5 @@ def _show(result: "FilePrediction") -> None:
     for name, value in result.probabilities.items():
         bar = "█" * round(value * BAR_CELLS)
         click.echo(f"  {name:<{width}}  {value:6.1%}  {bar}")
+    for name, told in result.extras.items():
+        click.echo(f"  {name}: {told}")

@@ -135,7 +135,7 @@ def command(
                 by_corpus(stores, "--store"),
                 split=config.split,
                 cluster=config.cluster,
-                solver=params.section("score", ScoreConfig).solver,
+                score=params.section("score", ScoreConfig),
                 device=torch_device(device),
                 reporter=progress,
             )

@@ -32,12 +32,12 @@ def chosen_heads(text: str, option: str) -> tuple[str, ...]:
     Raises:
         ParamsError: If one is unknown, or named twice.
     """
-    from pipeline.heads.catalogue import HEADS
+    from pipeline.heads.catalogue import head_kinds
 
     names = tuple(name.strip() for name in text.split(",") if name.strip())
-    strange = [name for name in names if name not in HEADS]
+    strange = [name for name in names if name not in head_kinds()]
     if strange or not names or len(set(names)) < len(names):
-        raise ParamsError(f"{option} {text}: wanted different ones of {','.join(HEADS)}.")
+        raise ParamsError(f"{option} {text}: wanted different ones of {','.join(head_kinds())}.")
     return names
 
 

@@ -59,20 +59,20 @@ def command(
     Example:
       genser train data_manifests/demo.csv --store features/demo --task emotion --out models/demo
     """
-    from pipeline.dataset import StoredFeatures
     from pipeline.manifests.manifest import read_manifest
     from pipeline.training.config import TrainConfig
-    from pipeline.training.fit import fit_head
     from pipeline.training.rows import choose_rows
+    from pipeline.training.train import features_for, train_manifest
 
     config = params_of(context).section("train", TrainConfig)
     read = read_manifest(manifest, fold)
     folders = by_corpus(stores, "--store")
     classes = read_label_map(find_label_map(manifest, task, label_map))
     if dry_run:
+        features = features_for(config, read, folders)
         rows = choose_rows(
             read,
-            StoredFeatures(read, folders),
+            features,
             task=task,
             label_map=classes,
             allow_overlap=allow_speaker_overlap,
@@ -84,7 +84,7 @@ def command(
         )
         return
     with Progress("steps") as progress:
-        fit = fit_head(
+        selection = train_manifest(
             read,
             folders,
             task=task,
@@ -95,5 +95,5 @@ def command(
             device=torch_device(device),
             reporter=progress,
         )
-    values = ", ".join(f"{name.upper()} {value:.3f}" for name, value in fit.dev.items())
-    click.echo(f"{out}: step {fit.best_step} is kept; on dev: {values}")
+    values = ", ".join(f"{name.upper()} {value:.3f}" for name, value in selection.dev.items())
+    click.echo(f"{out}: step {selection.best_step} is kept; on dev: {values}")

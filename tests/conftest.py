@@ -17,7 +17,10 @@ import torch
 from hypothesis import settings
 
 from pipeline.encoders.seeded import save_seeded_encoder
+from pipeline.heads.needs import LAYERS_OF_A_CLIP
+from pipeline.heads.standardiser import Standardiser
 from pipeline.manifests.manifest import write_manifest
+from pipeline.sources.in_memory import InMemory
 
 # A second thread gains nothing at these sizes, and beside another busy process it stalls.
 torch.set_num_threads(1)
@@ -48,6 +51,42 @@ def _make_wav(
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, samples, rate)
     return path
+
+
+class ArrayFeatures:
+    """Dense features of one array, as a store would give them."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+
+    def read(self, rows: np.ndarray, view: str = "layers") -> np.ndarray:
+        return self.values[rows]
+
+    @property
+    def has_features(self) -> np.ndarray:
+        return np.ones(len(self.values), dtype=bool)
+
+    def groups(self, over: str) -> np.ndarray:
+        return np.full(len(self.values), over)
+
+
+@pytest.fixture(scope="session")
+def array_features() -> type[ArrayFeatures]:
+    return ArrayFeatures
+
+
+@pytest.fixture(scope="session")
+def array_source() -> Callable[..., InMemory]:
+    """Makes the source of dense features, standardised if something is given to do it."""
+
+    def make(values: np.ndarray, standardiser: Standardiser | None = None) -> InMemory:
+        rows = np.arange(len(values))
+        source = InMemory(ArrayFeatures(values), rows, [LAYERS_OF_A_CLIP], (), device="cpu")
+        if standardiser is not None:
+            source.use({"layers": standardiser})
+        return source
+
+    return make
 
 
 @pytest.fixture

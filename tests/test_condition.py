@@ -3,10 +3,10 @@ import torch
 from torch.nn import functional
 
 from pipeline.errors import ParamsError
-from pipeline.heads.base import FeatureShape
 from pipeline.heads.condition import Condition, ConditionConfig, beside
+from pipeline.heads.needs import FeatureShape
 
-SHAPE = FeatureShape(num_layers=5, dim=8, last_row=4, input_row=0)
+SHAPE = FeatureShape(num_layers=5, dim=8, last_layer=4, input_layer=0)
 
 
 def layers(size: int = 3) -> torch.Tensor:

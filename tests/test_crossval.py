@@ -64,7 +64,7 @@ def folds_of(manifest: Manifest, num_folds: int = 3) -> dict[str, Manifest]:
     return {fold: folded.of_fold(fold) for fold in folded.folds}
 
 
-TRAIN = TrainConfig(num_steps=8, eval_every=4, linear=LinearConfig(input="all"))
+TRAIN = TrainConfig(num_steps=8, eval_every=4, heads={"linear": LinearConfig(input="all")})
 
 
 def plan(*, heads=("linear", "logreg"), train=TRAIN, score=None, **changes) -> Plan:
@@ -102,15 +102,15 @@ def test_every_clip_is_tested_once_by_every_head_and_seed(made, tmp_path: Path) 
 
 def test_a_stopped_run_goes_on_and_ends_the_same(made, tmp_path: Path, monkeypatch) -> None:
     whole = out_of_fold(run(made, tmp_path / "whole"), made[0], None)
-    trained, fit_rows = [], crossval.fit_rows
+    trained, train_rows = [], crossval.train_rows
 
     def stops(*args, **kwargs):
         trained.append(kwargs["config"].head)
         if len(trained) == 5:
             raise KeyboardInterrupt
-        return fit_rows(*args, **kwargs)
+        return train_rows(*args, **kwargs)
 
-    monkeypatch.setattr(crossval, "fit_rows", stops)
+    monkeypatch.setattr(crossval, "train_rows", stops)
     with pytest.raises(KeyboardInterrupt):
         run(made, tmp_path / "cv")
     resumed = run(made, tmp_path / "cv")
@@ -122,16 +122,16 @@ def test_a_stopped_run_goes_on_and_ends_the_same(made, tmp_path: Path, monkeypat
 
 def test_a_run_is_made_again_when_what_it_was_made_with_changed(made, tmp_path, monkeypatch):
     run(made, tmp_path / "cv", seeds=(0,))
-    counted, fit_rows = [], crossval.fit_rows
+    counted, train_rows = [], crossval.train_rows
 
     def counts(*args, **kwargs):
         counted.append(kwargs["config"].head)
-        return fit_rows(*args, **kwargs)
+        return train_rows(*args, **kwargs)
 
-    monkeypatch.setattr(crossval, "fit_rows", counts)
+    monkeypatch.setattr(crossval, "train_rows", counts)
     run(made, tmp_path / "cv", seeds=(0,), heads=("logreg",))
     assert counted == []
-    longer = TrainConfig(num_steps=9, eval_every=4, linear=LinearConfig(input="all"))
+    longer = TrainConfig(num_steps=9, eval_every=4, heads={"linear": LinearConfig(input="all")})
     run(made, tmp_path / "cv", seeds=(0,), heads=("linear",), train=longer)
     assert counted == ["linear"] * 3
     damaged = tmp_path / "cv" / "runs" / "logreg" / "1-0.parquet"

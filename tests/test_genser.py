@@ -7,38 +7,39 @@ from torch.nn import functional
 
 from pipeline.diffusion.sampler import SamplerConfig
 from pipeline.errors import ParamsError
-from pipeline.heads.base import Batch, FeatureShape, Phase, feature_shape
+from pipeline.heads.batch import Batch, of_layers
 from pipeline.heads.catalogue import build_head
 from pipeline.heads.condition import ConditionConfig
 from pipeline.heads.genser import GenSER, GenSERConfig
+from pipeline.heads.needs import FeatureShape, feature_shape
 from pipeline.heads.standardiser import Standardiser
 from pipeline.heads.trunk import TrunkConfig
 from pipeline.training.config import TrainConfig
 from stages.params import Params
 
-SHAPE = FeatureShape(num_layers=5, dim=16, last_row=4, input_row=0)
+SHAPES = {"layers": FeatureShape(num_layers=5, dim=16, last_layer=4, input_layer=0)}
 SMALL = TrunkConfig(width=8, num_blocks=2, num_heads=2)
-PHASE = Phase(name="train", num_steps=1)
+PHASE = TrainConfig(num_steps=1).phase
 
 
 def make_head(**config) -> GenSER:
     torch.manual_seed(0)
-    return GenSER(SHAPE, 4, GenSERConfig(trunk=SMALL, **config)).eval()
+    return GenSER(SHAPES, 4, GenSERConfig(trunk=SMALL, **config)).eval()
 
 
 def make_batch(size: int = 6) -> Batch:
     generator = torch.Generator().manual_seed(1)
     layers = torch.randn(size, 5, 16, generator=generator)
-    return Batch(layers=layers, targets=functional.one_hot(torch.arange(size) % 4, 4).float())
+    return of_layers(layers, targets=functional.one_hot(torch.arange(size) % 4, 4).float())
 
 
 def paper_config() -> GenSERConfig:
     params = Params(Path(__file__).parent.parent / "params" / "paper.yaml", ())
-    return params.section("train", TrainConfig).genser
+    return params.section("train", TrainConfig).head_config
 
 
 def test_the_paper_size_has_71_4_million_parameters():
-    shape = FeatureShape(num_layers=25, dim=1024, last_row=24, input_row=0)
+    shape = {"layers": FeatureShape(num_layers=25, dim=1024, last_layer=24, input_layer=0)}
     with torch.device("meta"):
         head = build_head("genser", shape, 7, paper_config())
     count = sum(p.numel() for p in head.parameters())
@@ -122,7 +123,7 @@ def test_a_batch_scores_as_its_clips_do_alone():
     alone = torch.cat(
         [
             head.scores(
-                Batch(layers=batch.layers[i : i + 1]),
+                of_layers(batch.layers[i : i + 1]),
                 SamplerConfig(num_steps=4),
             )
             for i in range(6)
@@ -144,7 +145,7 @@ def test_the_same_generator_gives_the_same_loss_and_another_another():
 
 def test_more_classes_than_the_width_can_code_are_refused():
     with pytest.raises(ParamsError, match=r"8"):
-        GenSER(SHAPE, 8, GenSERConfig(trunk=SMALL))
+        GenSER(SHAPES, 8, GenSERConfig(trunk=SMALL))
 
 
 @pytest.mark.parametrize(
@@ -162,21 +163,23 @@ def test_bad_settings_are_refused_by_name(values, named):
 
 
 def test_extracted_rows_play_the_paper_s_parts():
-    shape = feature_shape({"source": "audio"}, (9, 25, 1024))
-    assert shape.last_row == 24
-    assert shape.condition_rows(use_input=False) == list(range(1, 24))
-    assert shape.condition_rows(use_input=True) == list(range(24))
+    shape = feature_shape({"source": "audio"}, (25, 1024))
+    assert shape.last_layer == 24
+    assert shape.condition_layers(use_input=False) == list(range(1, 24))
+    assert shape.condition_layers(use_input=True) == list(range(24))
 
 
 def test_ingested_rows_all_but_x1_are_the_condition():
-    shape = feature_shape({"source": "table", "last_layer": 7}, (9, 9, 768))
-    assert shape.last_row == 7
-    assert shape.condition_rows(use_input=False) == [0, 1, 2, 3, 4, 5, 6, 8]
+    shape = feature_shape({"source": "table", "last_layer": 7}, (9, 768))
+    assert shape.last_layer == 7
+    assert shape.condition_layers(use_input=False) == [0, 1, 2, 3, 4, 5, 6, 8]
 
 
 def test_one_vector_per_clip_has_an_empty_condition():
-    shape = feature_shape({"source": "table", "last_layer": 0}, (9, 1, 16))
-    head = GenSER(shape, 3, GenSERConfig(trunk=SMALL, condition=ConditionConfig(kind="sum")))
+    shape = feature_shape({"source": "table", "last_layer": 0}, (1, 16))
+    head = GenSER(
+        {"layers": shape}, 3, GenSERConfig(trunk=SMALL, condition=ConditionConfig(kind="sum"))
+    )
     assert head.condition(torch.randn(2, 1, 16)).abs().max() == 0
 
 
@@ -184,7 +187,7 @@ def test_one_vector_per_clip_has_an_empty_condition():
 def test_standardised_training_rows_have_mean_zero_and_deviation_one(kind):
     features = np.random.default_rng(0).normal(3, 5, (200, 3, 8)).astype(np.float32)
     standardiser = Standardiser(3, 8, kind=kind)
-    standardiser.fit(features)
+    standardiser.fit([features])
     out = standardiser(torch.from_numpy(features)).numpy()
     axis = 0 if kind == "dimension" else (0, 2)
     np.testing.assert_allclose(out.mean(axis), 0, atol=1e-5)
@@ -195,7 +198,7 @@ def test_a_dimension_without_variance_becomes_zero():
     features = np.random.default_rng(0).normal(size=(2000, 2, 3)).astype(np.float16)
     features[:, 1, 2] = np.float16(0.1)
     standardiser = Standardiser(2, 3)
-    standardiser.fit(features)
+    standardiser.fit([features])
     other = torch.randn(4, 2, 3) * 100
     assert standardiser(other)[:, 1, 2].abs().max() == 0
     assert standardiser(other)[:, 0, 2].abs().min() > 0
@@ -204,5 +207,5 @@ def test_a_dimension_without_variance_becomes_zero():
 def test_no_standardisation_changes_nothing():
     features = np.random.default_rng(0).normal(3, 5, (20, 3, 8)).astype(np.float32)
     standardiser = Standardiser(3, 8, kind="none")
-    standardiser.fit(features)
+    standardiser.fit([features])
     assert torch.equal(standardiser(torch.from_numpy(features)), torch.from_numpy(features))

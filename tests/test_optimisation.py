@@ -7,14 +7,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pipeline.errors import ParamsError
-from pipeline.training.optimisation import (
-    OptimiserConfig,
-    batch_rows,
-    learning_rate,
-    make_optimiser,
-    step_generator,
-    update_average,
-)
+from pipeline.heads.phase import OptimiserConfig
+from pipeline.training.draws import batch_rows, step_generator
+from pipeline.training.optimisation import learning_rate, make_optimiser, update_average
 
 
 @settings(max_examples=50, deadline=None)
@@ -72,7 +67,12 @@ def test_averaged_weights_are_the_naive_recursion():
     expected = 0.0
     for step in range(200):
         nn.init.constant_(current.weight, float(step % 7))
-        update_average(average, current, step=step, decay=0.9)
+        update_average(
+            dict(average.named_parameters()),
+            dict(current.named_parameters()),
+            step=step,
+            decay=0.9,
+        )
         decay = min(0.9, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * (step % 7)
     torch.testing.assert_close(average.weight, torch.full((1, 2), expected))

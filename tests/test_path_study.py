@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
@@ -9,13 +11,14 @@ from pipeline.experiments.path_study import STEPS, sampling_table, trace_clip
 from pipeline.figures.lines import draw_scores
 from pipeline.figures.reliability import draw_reliability
 from pipeline.figures.transport import draw_transport
-from pipeline.heads.base import FeatureShape
 from pipeline.heads.catalogue import build_head
 from pipeline.heads.genser import GenSERConfig
-from pipeline.heads.inference import score_features
+from pipeline.heads.needs import FeatureShape
+from pipeline.heads.record import HeadRecord
 from pipeline.heads.saved import TrainedHead
 from pipeline.heads.standardiser import Standardiser
 from pipeline.heads.trunk import TrunkConfig
+from pipeline.sources.inference import score_source
 
 CLASSES = ("angry", "calm", "sad")
 
@@ -24,45 +27,54 @@ def features(num: int = 12) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(num, 4, 16)).astype(np.float32)
 
 
-class InMemory:
-    """Features as a store would give them."""
-
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        return features()[rows]
-
-    def groups(self, over: str) -> np.ndarray:
-        return np.full(12, over)
-
-
 @pytest.fixture
 def trained() -> TrainedHead:
-    shape = FeatureShape(num_layers=4, dim=16, last_row=3, input_row=0)
+    shape = FeatureShape(num_layers=4, dim=16, last_layer=3, input_layer=0)
     torch.manual_seed(0)
     config = GenSERConfig(trunk=TrunkConfig(width=8, num_blocks=1, num_heads=2))
-    head = build_head("genser", shape, 3, config).eval()
+    head = build_head("genser", {"layers": shape}, 3, config).eval()
     standardiser = Standardiser(4, 16)
-    standardiser.fit(features())
-    description = {"classes": list(CLASSES), "temperature": 1.0, "train": {"precision": "float32"}}
-    return TrainedHead(head=head, standardiser=standardiser, description=description)
+    standardiser.fit([features()])
+    record = HeadRecord(
+        kind="genser",
+        config=asdict(config),
+        shapes={"layers": shape},
+        recipes={},
+        standardisers={},
+        bases=[],
+        task="emotion",
+        classes=CLASSES,
+        label_map=None,
+        temperature=1.0,
+        prior=None,
+        corpora={},
+        train={"precision": "float32"},
+        seed=0,
+        num_train=1,
+        num_dev=1,
+        num_skipped=0,
+        best_step=1,
+        dev={},
+        leaks={},
+        encoder=None,
+    )
+    return TrainedHead(head=head, standardisers={"layers": standardiser}, record=record)
 
 
-def test_the_table_has_every_solver_readout_and_number_of_steps(trained: TrainedHead) -> None:
+def test_the_table_has_every_solver_readout_and_number_of_steps(
+    trained: TrainedHead, array_features, array_source
+) -> None:
     labels, clusters = np.arange(12) % 3, [str(i % 4) for i in range(12)]
-    table = sampling_table(trained, InMemory(), np.arange(12), labels, clusters, device="cpu")
+    table = sampling_table(
+        trained, array_features(features()), np.arange(12), labels, clusters, device="cpu"
+    )
     assert len(table) == len(SOLVERS) * len(READOUTS) * len(STEPS)
     row = table[
         (table["solver"] == "euler") & (table["readout"] == "state") & (table["num_steps"] == 4)
     ].iloc[0]
     config = SamplerConfig(num_steps=4, solver="euler", readout="state")
-    scores = score_features(
-        trained.head,
-        trained.standardiser,
-        features(),
-        None,
-        config,
-        device="cpu",
-        precision="float32",
-    )
+    source = array_source(features(), trained.standardisers["layers"])
+    scores = score_source(trained.head, source, config, device="cpu", precision="float32").scores
     found = intervals(cluster_counts(labels, scores.argmax(1), clusters, num_classes=3))
     assert row["wa"] == found["wa"].value
     assert (row["ua_low"], row["ua_high"]) == (found["ua"].low, found["ua"].high)
@@ -70,28 +82,26 @@ def test_the_table_has_every_solver_readout_and_number_of_steps(trained: Trained
     assert one["wa"].nunique() == 1
 
 
-def test_a_trace_leads_from_the_embedding_to_what_the_sampler_says(trained: TrainedHead) -> None:
+def test_a_trace_leads_from_the_embedding_to_what_the_sampler_says(
+    trained: TrainedHead, array_features, array_source
+) -> None:
     clip = features()[5]
-    trace = trace_clip(trained, InMemory(), 5, 2, solver="exponential", device="cpu")
+    trace = trace_clip(
+        trained, array_features(features()), 5, 2, solver="exponential", device="cpu"
+    )
     assert len(trace.times) == len(trace.states) == len(trace.cosines) == STEPS[-1] + 1
     assert (trace.times[0], trace.times[-1]) == (1.0, 0.0)
-    x1 = trained.standardiser(torch.from_numpy(clip[None]))[0, 3].numpy()
+    x1 = trained.standardisers["layers"](torch.from_numpy(clip[None]))[0, 3].numpy()
     np.testing.assert_allclose(trace.states[0], x1, rtol=1e-6)
     np.testing.assert_array_equal(trace.code, trained.head.codes[2].numpy())
-    scores = score_features(
-        trained.head,
-        trained.standardiser,
-        clip[None],
-        None,
-        SamplerConfig(num_steps=STEPS[-1], readout="state"),
-        device="cpu",
-        precision="float32",
-    )
+    source = array_source(clip[None], trained.standardisers["layers"])
+    options = SamplerConfig(num_steps=STEPS[-1], readout="state")
+    scores = score_source(trained.head, source, options, device="cpu", precision="float32").scores
     np.testing.assert_allclose(trace.cosines[-1], scores[0], atol=1e-6)
 
 
-def test_the_figure_of_a_trace_is_drawn_the_same_twice(trained, tmp_path) -> None:
-    trace = trace_clip(trained, InMemory(), 0, 0, solver="euler", device="cpu")
+def test_the_figure_of_a_trace_is_drawn_the_same_twice(trained, array_features, tmp_path) -> None:
+    trace = trace_clip(trained, array_features(features()), 0, 0, solver="euler", device="cpu")
     pictures = []
     for name in ("a.png", "b.png"):
         draw_transport(

@@ -1,5 +1,6 @@
 """Priors, classes that a corpus lacks, and standardisation by corpus and speaker."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,13 @@ from pipeline.errors import HeadError, ParamsError
 from pipeline.evaluation.reliability import jensen_shannon
 from pipeline.evaluation.standings import standing
 from pipeline.extraction.ingest import IngestConfig, ingest, read_feature_table
-from pipeline.heads.base import FeatureShape
-from pipeline.heads.catalogue import HEADS, build_head
+from pipeline.heads.catalogue import build_head, head_kinds
 from pipeline.heads.classifier import LinearConfig, MLPConfig
 from pipeline.heads.genser import GenSER, GenSERConfig
 from pipeline.heads.logreg import LogRegConfig
+from pipeline.heads.needs import LAYERS_OF_A_CLIP, FeatureShape
 from pipeline.heads.saved import load_head
-from pipeline.heads.standardiser import FEW_ROWS, Standardiser
+from pipeline.heads.standardiser import FEW_CLIPS, Standardiser
 from pipeline.heads.trunk import TrunkConfig
 from pipeline.heads.twin import TwinConfig
 from pipeline.manifests.manifest import Manifest, read_manifest, write_manifest
@@ -29,13 +30,15 @@ from pipeline.report.report import ReportConfig, Sources, write_report
 from pipeline.report.tables import prediction_table
 from pipeline.scoring.loose_files import encoder_of
 from pipeline.scoring.score import ScoreConfig, masked, score_manifest, with_prior
+from pipeline.sources.opening import with_groups
 from pipeline.training.config import TrainConfig
-from pipeline.training.fit import fit_head
 from pipeline.training.targets import vote_shares
+from pipeline.training.train import train_manifest
 
 CLASSES = ("angry", "calm", "sad")
 SMALL = TrunkConfig(width=16, num_blocks=1, num_heads=2)
 HEAD_CONFIGS = {
+    "logreg": LogRegConfig(strength=0.1),
     "linear": LinearConfig(input="all"),
     "mlp": MLPConfig(hidden=16),
     "genser": GenSERConfig(trunk=SMALL),
@@ -83,9 +86,14 @@ def made(tmp_path: Path) -> tuple[Manifest, Path]:
 def trained(made, out: Path, **settings):
     manifest, store = made
     config = TrainConfig(
-        **{"head": "logreg", "logreg": LogRegConfig(strength=0.1), "num_steps": 20, **settings}
+        **{
+            "head": "logreg",
+            "heads": {"logreg": LogRegConfig(strength=0.1)},
+            "num_steps": 20,
+            **settings,
+        }
     )
-    fit_head(
+    train_manifest(
         manifest,
         {"": store},
         task="emotion",
@@ -125,7 +133,7 @@ def test_a_class_that_is_ruled_out_is_below_all_others(row, ruled) -> None:
 
 def test_a_corpus_gets_only_the_classes_that_its_training_rows_had(made, tmp_path: Path) -> None:
     head = trained(made, tmp_path / "head")
-    assert head.corpora == {"a": list(CLASSES), "b": ["angry", "calm"]}
+    assert head.record.corpora == {"a": list(CLASSES), "b": ["angry", "calm"]}
     kept = scored(made, head)
     of_b = made[0].table["corpus"] == "b"
     assert (kept.loc[of_b, "predicted"] != "sad").all()
@@ -149,8 +157,8 @@ def test_a_uniform_prior_is_bayes_rule_for_logits(made, tmp_path: Path) -> None:
 
 def test_a_uniform_prior_reweighs_the_mean_code_of_gen_ser() -> None:
     """The estimate that minimises the loss is the posterior's mean code: its prior divides out."""
-    shape = FeatureShape(num_layers=2, dim=16, last_row=1, input_row=None)
-    head = build_head("genser", shape, 3, GenSERConfig(trunk=SMALL))
+    shapes = {"layers": FeatureShape(num_layers=2, dim=16, last_layer=1, input_layer=None)}
+    head = build_head("genser", shapes, 3, GenSERConfig(trunk=SMALL))
     assert isinstance(head, GenSER)
     likelihood, prior = torch.tensor([[0.2, 0.5, 0.3]]), torch.tensor([0.7, 0.2, 0.1])
     posterior = likelihood * prior / (likelihood * prior).sum()
@@ -165,7 +173,7 @@ def test_a_uniform_prior_reweighs_the_mean_code_of_gen_ser() -> None:
 
 def test_a_head_without_its_shares_cannot_change_its_prior(made, tmp_path: Path) -> None:
     head = trained(made, tmp_path / "head")
-    del head.description["prior"]
+    head = replace(head, record=replace(head.record, prior=None))
     with pytest.raises(HeadError, match=r"score\.prior: 'uniform' needs the class shares"):
         with_prior(head, np.zeros((1, 3), np.float32), "uniform")
     with pytest.raises(ParamsError, match=r"score\.prior: 'flat' is not one of"):
@@ -180,8 +188,8 @@ def test_rows_are_standardised_by_their_own_corpus_or_speaker(made, over: str) -
     names = features.groups(over)
     read = features.read(every)
     plain = Standardiser(2, 16, over=over)
-    plain.fit(read)
-    full = plain.extended((name, read[names == name]) for name in sorted(set(names)))
+    plain.fit([read])
+    full = plain.extended((name, [read[names == name]]) for name in sorted(set(names)))
     out = full(torch.from_numpy(read), full.places(names)).numpy()
     for name in set(names):
         np.testing.assert_allclose(out[names == name].mean(0), 0, atol=1e-5)
@@ -193,12 +201,17 @@ def test_rows_are_standardised_by_their_own_corpus_or_speaker(made, over: str) -
     )
 
 
-def test_a_few_rows_are_no_group() -> None:
-    rows = np.random.default_rng(0).normal(size=(FEW_ROWS, 2, 16)).astype(np.float32)
-    plain = Standardiser(2, 16, over="speaker")
-    assert plain.extended([("x", rows[1:])]).groups == ()
-    assert plain.extended([("x", rows)]).groups == ("x",)
-    assert plain.groups == ()
+def test_a_few_clips_are_no_group(made) -> None:
+    manifest, store = made
+    table = manifest.table.copy()
+    table.loc[: FEW_CLIPS - 2, "speaker"] = "few"
+    table.loc[20 : 20 + FEW_CLIPS - 1, "speaker"] = "enough"
+    features = StoredFeatures(replace(manifest, table=table), {"": store})
+    plain = {"layers": Standardiser(2, 16, over="speaker")}
+    rows = np.flatnonzero(table["speaker"].isin(["few", "enough"]))
+    found = with_groups(plain, features, rows, [LAYERS_OF_A_CLIP])
+    assert found["layers"].groups == ("a/enough",)
+    assert plain["layers"].groups == ()
 
 
 def test_speakers_apart_are_heard_better_by_their_own_mean_and_that_is_stamped(
@@ -211,7 +224,7 @@ def test_speakers_apart_are_heard_better_by_their_own_mean_and_that_is_stamped(
     manifest, store = made
     found = score_manifest(manifest, {"": store}, head, ScoreConfig(), device="cpu")
     assert found.metadata["transductive"] is True
-    assert head.standardiser.groups == ()
+    assert head.standardisers["layers"].groups == ()
     # Labels play no part in it.
     blind = Manifest(manifest.path, manifest.table.assign(emotion=""), manifest.first_row)
     again = score_manifest(blind, {"": store}, head, ScoreConfig(), device="cpu")
@@ -223,11 +236,11 @@ def test_speakers_apart_are_heard_better_by_their_own_mean_and_that_is_stamped(
 def test_a_corpus_keeps_the_numbers_of_its_training_rows(made, tmp_path: Path) -> None:
     manifest, store = made
     head = trained(made, tmp_path / "head", standardise_over="corpus")
-    assert head.standardiser.groups == ("a", "b")
+    assert head.standardisers["layers"].groups == ("a", "b")
     features = StoredFeatures(manifest, {"": store})
     train = (manifest.table["split"] == "train") & (manifest.table["corpus"] == "b")
     read = features.read(np.flatnonzero(train))
-    mean = head.standardiser.group_mean[1].numpy()
+    mean = head.standardisers["layers"].group_mean[1].numpy()
     np.testing.assert_allclose(mean, read.astype(np.float64).mean(0), rtol=1e-4)
     whole = score_manifest(manifest, {"": store}, head, ScoreConfig(), device="cpu")
     assert whole.metadata["transductive"] is False
@@ -242,7 +255,7 @@ def test_a_corpus_keeps_the_numbers_of_its_training_rows(made, tmp_path: Path) -
     assert other.metadata["transductive"] is True
 
 
-@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.parametrize("kind", list(head_kinds()))
 @pytest.mark.parametrize("balance", ["sampler", "loss"])
 def test_balance_changes_the_prior_and_raises_the_rare_class(
     made, tmp_path: Path, kind: str, balance: str
@@ -251,7 +264,7 @@ def test_balance_changes_the_prior_and_raises_the_rare_class(
         "head": kind,
         "num_steps": 20,
         "eval_every": 20,
-        **HEAD_CONFIGS,
+        "heads": HEAD_CONFIGS,
     }
     plain = trained(made, tmp_path / "plain", **settings)
     head = trained(made, tmp_path / "head", balance=balance, **settings)
@@ -267,14 +280,14 @@ def test_balance_changes_the_prior_and_raises_the_rare_class(
     assert rare["head"] > rare["plain"]
 
 
-@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.parametrize("kind", list(head_kinds()))
 def test_votes_are_learnt_as_shares(made, tmp_path: Path, kind: str) -> None:
     """Half of the votes for angry clips say calm, too: no head may be sure of angry then."""
     settings = {
         "head": kind,
         "num_steps": 20,
         "eval_every": 20,
-        **HEAD_CONFIGS,
+        "heads": HEAD_CONFIGS,
     }
     sure = trained(made, tmp_path / "sure", **settings)
     head = trained(made, tmp_path / "votes", targets="votes", **settings)
@@ -313,9 +326,3 @@ def test_the_distance_to_the_votes_is_among_the_scores(made, tmp_path: Path) -> 
     assert "JS to votes" in (tmp_path / "r/report.md").read_text()
     without = prediction_table({"one": found}, "test", None, None)
     assert "js" not in standing(without, list(CLASSES), cluster="clip").calibration
-
-
-def test_old_heads_without_groups_are_read(made, tmp_path: Path) -> None:
-    head = trained(made, tmp_path / "head")
-    assert "standardiser.group_mean" not in head.head.state_dict()
-    assert head.standardiser.is_grouped is False

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipeline.experiments import crossval
-from pipeline.heads.catalogue import HEADS
+from pipeline.heads.catalogue import head_kinds
 from pipeline.manifests.leaks import Leaks
 from pipeline.scoring.predictions import read_predictions
 from stages.cli import COMMANDS, main
@@ -129,9 +129,9 @@ def test_training_twice_gives_the_same_bytes(here, tmp_path):
 @pytest.mark.parametrize("readout", ["estimate", "literal", "state"])
 def test_score_parameters_reach_the_sampler(here, tmp_path, solver, readout):
     out = tmp_path / "p.parquet"
-    sets = ["-S", f"score.solver={solver}", "-S", f"score.readout={readout}"]
+    sets = ["-S", f"score.genser.solver={solver}", "-S", f"score.genser.readout={readout}"]
     words = ["score", "demo.csv", "--store", "store", "--head", "head", "--out", out]
-    assert genser(*sets, "-S", "score.num_steps=2", *words).exit_code == 0
+    assert genser(*sets, "-S", "score.genser.num_steps=2", *words).exit_code == 0
     metadata = read_predictions(out).metadata
     found = (metadata["solver"], metadata["readout"], metadata["num_steps"])
     assert found == (solver, readout, 2)
@@ -381,7 +381,7 @@ def test_ingested_features_train_a_head_and_predict_refuses_it(here, tmp_path, k
     assert "x1 is row 1" in result.stdout
     assert genser(*words).stdout.startswith(f"{store}: 30 clips, 0 of them written")
     assert genser("train", "demo.csv", "--store", store, "--out", head).exit_code == 0
-    assert json.loads((head / "head.json").read_text())["shape"]["last_row"] == 1
+    assert json.loads((head / "head.json").read_text())["shapes"]["layers"]["last_layer"] == 1
     told = refused("predict", "demo/audio/" + manifest["path"][0], "--head", head)
     assert "ingested" in told
 
@@ -609,7 +609,7 @@ def test_two_corpora_in_two_stores_train_one_head(here, tmp_path):
     )
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", list(head_kinds()))
 def test_every_head_is_trained_scored_and_inspected_alike(here, tmp_path, head):
     words = ["demo.csv", "--store", "store"]
     out = tmp_path / "p.parquet"
@@ -666,13 +666,13 @@ def test_a_report_of_head_and_store_shows_layers_steps_and_the_way(here, tmp_pat
 
 
 def test_a_report_trains_what_its_head_is_compared_with(here, tmp_path, monkeypatch):
-    trained, fit_rows = [], crossval.fit_rows
+    trained, train_rows = [], crossval.train_rows
 
     def counts(*args, **kwargs):
         trained.append(kwargs["config"].head)
-        return fit_rows(*args, **kwargs)
+        return train_rows(*args, **kwargs)
 
-    monkeypatch.setattr(crossval, "fit_rows", counts)
+    monkeypatch.setattr(crossval, "train_rows", counts)
     words = ["report", "p.parquet", "--manifest", "demo.csv", "--head", "head", "--store", "store"]
     words += ["--against", "logreg,linear", "--out", tmp_path]
     result = genser(*words, "--variant", "soft=train.head=linear,train.linear.dropout=0.9")
@@ -713,17 +713,25 @@ def test_a_parameter_is_swept_on_dev(here, tmp_path):
 
 
 def test_what_is_swept_under_score_is_trained_once(here, tmp_path, monkeypatch):
-    trained, fit_rows = [], crossval.fit_rows
+    trained, train_rows = [], crossval.train_rows
 
     def counts(*args, **kwargs):
         trained.append(kwargs["config"])
-        return fit_rows(*args, **kwargs)
+        return train_rows(*args, **kwargs)
 
-    monkeypatch.setattr(crossval, "fit_rows", counts)
-    words = ["sweep", "demo.csv", "score.num_steps=1,2,4", "--store", "store", "--out", tmp_path]
+    monkeypatch.setattr(crossval, "train_rows", counts)
+    words = [
+        "sweep",
+        "demo.csv",
+        "score.genser.num_steps=1,2,4",
+        "--store",
+        "store",
+        "--out",
+        tmp_path,
+    ]
     assert genser(*words).exit_code == 0
     assert len(trained) == 1
-    assert len(pd.read_csv(tmp_path / "score_num_steps.csv")) == 3
+    assert len(pd.read_csv(tmp_path / "score_genser_num_steps.csv")) == 3
     assert genser(*words).exit_code == 0
     assert len(trained) == 1  # what is finished is kept
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ParamsError
-from pipeline.training.optimisation import drawn_rows, mixup
+from pipeline.training.draws import drawn_rows, mixup
 from pipeline.training.targets import one_hot
 from pipeline.training.weighting import BALANCES, weigh_rows
 
@@ -84,12 +84,16 @@ def test_mixup_mixes_clip_and_target_by_one_share() -> None:
     # Features that are their own targets stay so, whatever is mixed with what.
     targets = torch.eye(6).repeat(4, 1)
     layers = targets[:, None, :].expand(-1, 3, -1)
-    mixed, labels = mixup(layers, targets, alpha=0.4, step=5, seed=1)
+    views = {"layers": layers, "flipped": layers.flip(-1)}
+    found, labels = mixup(views, targets, alpha=0.4, step=5, seed=1)
+    mixed = found["layers"]
+    # Every view is mixed with the same clips in the same shares.
+    torch.testing.assert_close(found["flipped"], mixed.flip(-1))
     for layer in range(3):
         torch.testing.assert_close(mixed[:, layer], labels)
     torch.testing.assert_close(labels.sum(1), torch.ones(24))
     assert ((labels > 0) & (labels < 1)).any()
-    again, _ = mixup(layers, targets, alpha=0.4, step=5, seed=1)
-    assert torch.equal(mixed, again)
-    other, _ = mixup(layers, targets, alpha=0.4, step=6, seed=1)
-    assert not torch.equal(mixed, other)
+    again, _ = mixup(views, targets, alpha=0.4, step=5, seed=1)
+    assert torch.equal(mixed, again["layers"])
+    other, _ = mixup(views, targets, alpha=0.4, step=6, seed=1)
+    assert not torch.equal(mixed, other["layers"])

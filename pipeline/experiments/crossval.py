@@ -14,16 +14,19 @@ import pandas as pd
 
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import ManifestError, PredictionsError
-from pipeline.files import fingerprint, sha256_bytes
+from pipeline.files import fingerprint
+from pipeline.heads.catalogue import head_kind, head_needs
+from pipeline.heads.needs import Need
 from pipeline.heads.saved import TrainedHead
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import SPLITS, VOTES, Manifest
 from pipeline.progress import Reporter, Silence
 from pipeline.scoring.predictions import Predictions, read_predictions, write_predictions
 from pipeline.scoring.score import ScoreConfig, score_stored
+from pipeline.sources.opening import views_of
 from pipeline.training.config import TrainConfig
-from pipeline.training.fit import fit_rows
 from pipeline.training.rows import choose_rows
+from pipeline.training.train import train_rows
 
 RUNS = "runs"
 BINDING = "binding"
@@ -104,8 +107,7 @@ def cross_validate(
         FeatureStoreError: If a store is damaged.
         OutputError: If a run cannot be written.
     """
-    features = StoredFeatures(next(iter(folds.values())), stores)
-    digest = sha256_bytes(features.read(np.flatnonzero(features.has_features)).data)
+    features = StoredFeatures(next(iter(folds.values())), stores, _views(plan))
     todo = [(name, fold, seed) for fold in folds for seed in plan.seeds for name in plan.systems]
     reporter.begin(len(todo))
     runs = []
@@ -115,7 +117,7 @@ def cross_validate(
         system = plan.systems[name]
         system = replace(system, train=replace(system.train, seed=seed))
         of_fold = features.of(folds[fold])
-        binding = _binding(of_fold, digest, plan, system)
+        binding = _binding(of_fold, plan, system)
         predictions = _kept(path, binding)
         if predictions is None:
             # Systems that differ in scoring only stand side by side: one training serves them.
@@ -175,6 +177,15 @@ def forget_other_runs(out: Path, runs: Sequence[Run]) -> None:
             path.unlink()
 
 
+def _needs(config: TrainConfig) -> tuple[Need, ...]:
+    return head_needs(config.head, config.head_config)
+
+
+def _views(plan: Plan) -> tuple[str, ...]:
+    """Return the views that any of the systems reads, so that all see the same clips."""
+    return views_of([need for system in plan.systems.values() for need in _needs(system.train)])
+
+
 def _run_path(out: Path, system: str, fold: str, seed: int) -> Path:
     return out / RUNS / system / f"{fold}-{seed}.parquet"
 
@@ -187,7 +198,7 @@ def _trained(features: StoredFeatures, plan: Plan, config: TrainConfig) -> Train
         label_map=plan.label_map,
         allow_overlap=plan.allow_overlap,
     )
-    trained, _ = fit_rows(
+    trained, _ = train_rows(
         features,
         rows,
         task=plan.task,
@@ -204,26 +215,30 @@ def _scored(
     features: StoredFeatures, plan: Plan, trained: TrainedHead, config: ScoreConfig, binding: str
 ) -> Predictions:
     scored = np.flatnonzero((features.manifest.table["split"] == plan.part).to_numpy())
-    found = score_stored(features, trained, config, device=plan.device, rows=scored)
+    read = features.only(views_of(trained.record.needs))
+    found = score_stored(read, trained, config, device=plan.device, rows=scored)
     return replace(found, metadata={**found.metadata, BINDING: binding})
 
 
-def _binding(features: StoredFeatures, digest: str, plan: Plan, system: System) -> str:
+def _binding(features: StoredFeatures, plan: Plan, system: System) -> str:
     """Return the fingerprint of everything that a run's predictions depend on."""
     table = features.manifest.table
+    read = _needs(system.train)
+    texts = [name for name in head_kind(system.train.head).head.columns if name in table.columns]
     voted = [name for name in table.columns if name.startswith(VOTES)]
     label_map = None if plan.label_map is None else asdict(plan.label_map)
     return fingerprint(
         [
-            asdict(system.train),
-            asdict(system.score),
+            system.train.as_json(),
+            system.score.as_json(system.train.head),
             label_map,
             plan.device,
             plan.task,
             plan.part,
-            features.fingerprint,
-            digest,
-            table[["utterance_id", "corpus", "speaker", "split", plan.task, *voted]].to_csv(),
+            features.only(views_of(read)).digest(np.flatnonzero(features.has_features)),
+            table[
+                ["utterance_id", "corpus", "speaker", "split", plan.task, *voted, *texts]
+            ].to_csv(),
         ]
     )
 

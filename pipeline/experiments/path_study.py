@@ -9,11 +9,11 @@ import torch
 
 from pipeline.dataset import StoredFeatures
 from pipeline.diffusion.codes import similarities
-from pipeline.diffusion.sampler import READOUTS, SOLVERS, SamplerConfig, integrate
+from pipeline.diffusion.sampler import READOUTS, SOLVERS, SamplerConfig
 from pipeline.evaluation.bootstrap import cluster_counts, intervals
 from pipeline.heads.genser import GenSER
 from pipeline.heads.saved import TrainedHead
-from pipeline.scoring.score import ScoreConfig, read_clips, score_clips
+from pipeline.scoring.score import ScoreConfig, open_clips, score_clips
 
 STEPS = (1, 2, 4, 10, 20)  # N, as in Gen-SER, Table 3
 
@@ -57,12 +57,13 @@ def sampling_table(
     Returns:
         Columns solver, readout, num_steps, wa and ua with `_low` and `_high`, and num_clusters.
     """
-    clips = read_clips(features, rows, trained)
+    clips = open_clips(features, rows, trained, device=device)
     table = []
     for solver in SOLVERS:
         for readout in READOUTS:
             for num_steps in STEPS:
-                config = ScoreConfig(num_steps=num_steps, solver=solver, readout=readout)
+                walk = SamplerConfig(num_steps=num_steps, solver=solver, readout=readout)
+                config = ScoreConfig(heads={trained.record.kind: walk})
                 scored = score_clips(clips, trained, config, device=device)
                 counts = cluster_counts(
                     labels, scored.scores.argmax(1), clusters, num_classes=len(trained.classes)
@@ -104,18 +105,10 @@ def trace_clip(
     """
     head = trained.head
     assert isinstance(head, GenSER)
-    clip = read_clips(features, np.array([row]), trained)
-    places = clip.standardiser.places(clip.groups)
-    layers = clip.standardiser(torch.from_numpy(clip.features).to(device), places)
-    condition = head.condition(layers)
-    sample = integrate(
-        lambda xt, t: head.estimate(xt, condition, t),
-        layers[:, head.shape.last_row],
-        head.schedule,
-        SamplerConfig(num_steps=STEPS[-1], solver=solver, readout="state"),
-        t_start=head.config.t_max,
-        keep_states=True,
-    )
+    clips = open_clips(features, np.array([row]), trained, device=device)
+    (batch,) = clips.source.batches([[np.array([0])]])
+    walk = SamplerConfig(num_steps=STEPS[-1], solver=solver, readout="state")
+    sample = head.walk(batch, walk, keep_states=True)
     assert sample.states is not None
     states = sample.states[:, 0]
     return Trace(

@@ -5,13 +5,13 @@ import pandas as pd
 import torch
 
 from pipeline.dataset import StoredFeatures
-from pipeline.diffusion.sampler import SamplerConfig
 from pipeline.evaluation.metrics import unweighted_accuracy, weighted_accuracy
-from pipeline.heads.base import Batch, feature_shape
-from pipeline.heads.inference import score_features
+from pipeline.heads.batch import of_layers
 from pipeline.heads.logreg import LogReg, LogRegConfig
+from pipeline.heads.needs import feature_shape
 from pipeline.heads.standardiser import Standardiser
 from pipeline.progress import Reporter
+from pipeline.store.views import LAYERS
 from pipeline.training.rows import TrainingRows
 from pipeline.training.targets import one_hot
 
@@ -29,30 +29,24 @@ def probe_layers(
     Raises:
         FeatureStoreError: If a store is damaged.
     """
-    train, dev = features.read(rows.train), features.read(rows.dev)
-    labels = {"train": rows.labels[rows.train], "dev": rows.labels[rows.dev]}
-    shape = feature_shape(features.recipe, train.shape)
+    chosen = {"train": rows.train, "dev": rows.dev}
+    labels = {part: rows.labels[of_part] for part, of_part in chosen.items()}
+    stored = {part: features.read(of_part) for part, of_part in chosen.items()}
+    shape = feature_shape(features.recipes[LAYERS], stored["train"].shape[1:])
     standardiser = Standardiser(shape.num_layers, shape.dim)
-    standardiser.fit(train)
+    standardiser.fit([stored["train"]])
+    layers = {part: standardiser(torch.from_numpy(values)) for part, values in stored.items()}
     targets = torch.from_numpy(one_hot(labels["train"], len(rows.classes)))
-    batch = Batch(layers=standardiser(torch.from_numpy(train)), targets=targets)
+    batch = of_layers(layers["train"], targets=targets)
     reporter.begin(shape.num_layers)
     found = []
     for layer in range(shape.num_layers):
         config = LogRegConfig(input="layer", layer=layer, strength=STRENGTH)
-        head = LogReg(shape, len(rows.classes), config)
-        head.fit(batch, np.zeros(len(train)), seed=0)
+        head = LogReg({LAYERS: shape}, len(rows.classes), config)
+        head.fit(batch, np.zeros(len(rows.train)), seed=0)
         predicted = {
-            part: score_features(
-                head,
-                standardiser,
-                values,
-                None,
-                SamplerConfig(),
-                device="cpu",
-                precision="float32",
-            ).argmax(1)
-            for part, values in (("train", train), ("dev", dev))
+            part: head.scores(of_layers(values), None).argmax(1).numpy()
+            for part, values in layers.items()
         }
         found.append(
             {

@@ -1,125 +1,80 @@
 """The contract between heads and the commands that train and score them.
 
-A head declares what it reads and its training phases, gives named losses from a batch, and gives
-class scores. `genser train` and `genser score` know nothing else of it.
+A head says what it reads of a store, in which phases it is trained, gives named losses from a
+batch, and gives class scores. `genser train` and `genser score` know nothing else of it.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.diffusion.sampler import SamplerConfig
-from pipeline.errors import FeatureStoreError
-from pipeline.store.recipe import Recipe
+from pipeline.heads.batch import Batch
+from pipeline.heads.needs import LAYERS_OF_A_CLIP, Need
+from pipeline.heads.phase import Phase
 
 
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """What a head sees of some clips.
+@dataclass
+class Base:
+    """A frozen pretrained model that a head holds: named in the head, never stored in it.
 
-    Attributes:
-        layers: Features of the `layers` view, standardised, float32, shape (B, L, D).
-        targets: Share of each class in each clip's label, float32, shape (B, C), rows sum to 1;
-            None where clips are scored.
-        weights: How much each clip counts in the loss, mean about 1, shape (B,); None is 1 each.
-    """
-
-    def weighted_mean(self, losses: Tensor) -> Tensor:
-        """Return the mean of losses (B,), each counted as much as its clip."""
-        return losses.mean() if self.weights is None else (losses * self.weights).mean()
-
-    layers: Tensor
-    targets: Tensor | None = None
-    weights: Tensor | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class FeatureShape:
-    """The shape of stored features and the part that each row plays.
+    It is no `nn.Module`, so whatever walks over a head's parameters passes it by.
 
     Attributes:
-        num_layers: L.
-        dim: D.
-        last_row: The row that is x1, the encoder's last output.
-        input_row: The row that is the encoder's input; None where there is none.
+        spelling: A folder, or a hub id with its revision.
+        digest: SHA-256 of its tensors, held to when the head is loaded.
+        model: The model, in evaluation mode and without gradients.
     """
 
-    num_layers: int
-    dim: int
-    last_row: int
-    input_row: int | None
-
-    def condition_rows(self, *, use_input: bool) -> list[int]:
-        """Return the rows that precede the last one, with or without the encoder's input."""
-        skipped = {self.last_row} | (set() if use_input else {self.input_row})
-        return [row for row in range(self.num_layers) if row not in skipped]
-
-
-def feature_shape(recipe: Recipe, array_shape: Sequence[int]) -> FeatureShape:
-    """Return the shape and the row roles of features that a recipe made.
-
-    Args:
-        recipe: Of a `layers` view, extracted or ingested.
-        array_shape: (N, L, D).
-
-    Raises:
-        FeatureStoreError: If the recipe is of neither kind.
-    """
-    _, num_layers, dim = array_shape
-    if recipe.get("source") == "audio":
-        # Encoders without blocks (filterbanks, functionals) have no input of theirs in row 0.
-        has_input = str(recipe.get("layer_convention", "input")).startswith("input")
-        return FeatureShape(
-            num_layers=num_layers,
-            dim=dim,
-            last_row=num_layers - 1,
-            input_row=0 if has_input else None,
-        )
-    if recipe.get("source") == "table":
-        last = int(recipe["last_layer"])
-        return FeatureShape(num_layers=num_layers, dim=dim, last_row=last, input_row=None)
-    raise FeatureStoreError(f"recipe: source {recipe.get('source')!r} is not 'audio' or 'table'.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    """A stretch of training.
-
-    Attributes:
-        name: For curves and checkpoints.
-        num_steps: Optimiser steps.
-    """
-
-    name: str
-    num_steps: int
+    spelling: str
+    digest: str
+    model: Any
 
 
 class Head(nn.Module, ABC):
     """A small network on stored features; see the module's docstring.
 
     Attributes:
-        views: Views of the store that it reads.
         columns: Manifest columns that it reads beside the labels.
-        fits_at_once: Whether `fit` takes the place of steps.
+        fits_at_once: Whether `fit` takes the place of steps; such a head reads no frames.
+        bases: The frozen models that it holds.
     """
 
-    views: ClassVar[tuple[str, ...]] = ("layers",)
     columns: ClassVar[tuple[str, ...]] = ()
     fits_at_once: ClassVar[bool] = False
+    bases: Sequence[Base] = ()
 
-    def phases(self, num_steps: int) -> list[Phase]:
-        """Return the phases that share `num_steps`; one, unless a head says otherwise."""
-        return [Phase(name="train", num_steps=num_steps)]
+    @classmethod
+    def needs(cls, config: Any) -> Sequence[Need]:
+        """Return the views that a head with this configuration reads; layers, unless it says so."""
+        del config
+        return (LAYERS_OF_A_CLIP,)
 
-    def trainable(self, phase: Phase) -> list[nn.Parameter]:
-        """Return what is trained in a phase; everything, unless a head says otherwise."""
+    def phases(self, default: Phase) -> Sequence[Phase]:
+        """Return the phases of training.
+
+        Args:
+            default: The one phase that the section `train` describes.
+        """
+        return [default]
+
+    def enter(self, phase: Phase) -> dict[str, nn.Parameter]:
+        """Freeze what a phase does not train, and return what it trains by the names of `kept`."""
         del phase
-        return list(self.parameters())
+        return self.train_only(lambda _: True)
+
+    def train_only(self, is_trained: Any) -> dict[str, nn.Parameter]:
+        """Let gradients reach those parameters whose name passes, and return them by name."""
+        trained = {}
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(bool(is_trained(name)))
+            if parameter.requires_grad:
+                trained[name] = parameter
+        return trained
 
     def fit(self, batch: Batch, groups: np.ndarray, *, seed: int) -> None:
         """Take everything from the training rows at once, where `fits_at_once`.
@@ -144,9 +99,32 @@ class Head(nn.Module, ABC):
             generator: The source of every random number, on the CPU.
         """
 
+    def watch(self, batch: Batch, *, phase: Phase) -> Mapping[str, Tensor]:
+        """Return named numbers of each dev clip, shape (B,), the lower the better; none here.
+
+        A phase may be selected by the mean of one of them (`Phase.select_by`), where class scores
+        mean nothing yet.
+        """
+        del batch, phase
+        return {}
+
+    def dev_scoring(self) -> Any:
+        """Return the scoring options that dev is scored with while training; None has none."""
+        return None
+
     @abstractmethod
-    def scores(self, batch: Batch, config: SamplerConfig) -> Tensor:
-        """Return class scores, the higher the likelier, shape (B, C)."""
+    def scores(self, batch: Batch, options: Any) -> Tensor:
+        """Return class scores, the higher the likelier, shape (B, C).
+
+        Args:
+            batch: Clips.
+            options: The head's own section of `score`; None where it has none.
+        """
+
+    def extras(self, batch: Batch, options: Any) -> Mapping[str, Sequence[str] | Tensor]:
+        """Return what it says of each clip besides, texts or numbers (B,) by column; none here."""
+        del batch, options
+        return {}
 
     @abstractmethod
     def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:
@@ -158,3 +136,11 @@ class Head(nn.Module, ABC):
                 over the shares of the training rows makes every class equally frequent.
             temperature: By which scores are divided before they are probabilities.
         """
+
+    def kept(self) -> dict[str, Tensor]:
+        """Return what is averaged, checkpointed and saved: all that is its own, no base."""
+        return self.state_dict()
+
+    def restore(self, kept: Mapping[str, Tensor]) -> None:
+        """Take up what `kept` returned."""
+        self.load_state_dict(dict(kept))

@@ -1,57 +1,120 @@
-"""The heads by name: `train.head` chooses one, the section of its name configures it."""
+"""The heads by name: `train.head` chooses one, the sections of its name configure it."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from functools import cache
 from typing import Any, get_type_hints
 
+from pipeline.diffusion.sampler import SamplerConfig
 from pipeline.errors import ParamsError
-from pipeline.heads.base import FeatureShape, Head
+from pipeline.heads.base import Head
 from pipeline.heads.classifier import Classifier, LinearConfig, MLPConfig
 from pipeline.heads.genser import GenSER, GenSERConfig
 from pipeline.heads.logreg import LogReg, LogRegConfig
+from pipeline.heads.needs import Need, Shapes
 from pipeline.heads.twin import Twin, TwinConfig
+from pipeline.plugins import plugins
 
-_Build = Callable[[FeatureShape, int, Any], Head]
-_KINDS: dict[str, tuple[_Build, type]] = {
-    "genser": (GenSER, GenSERConfig),
-    "linear": (Classifier, LinearConfig),
-    "mlp": (Classifier, MLPConfig),
-    "twin": (Twin, TwinConfig),
-    "logreg": (LogReg, LogRegConfig),
+GROUP = "genser.heads"
+
+
+@dataclass(frozen=True)
+class HeadKind:
+    """One kind of head; another package names one under the entry points `genser.heads`.
+
+    Attributes:
+        head: Called with the shapes of its needs, the number of classes, and its configuration.
+        config: Frozen dataclass of the section `train.<name>`.
+        scoring: Frozen dataclass of the section `score.<name>`; None where it has no options.
+    """
+
+    head: type[Head]
+    config: type
+    scoring: type | None = None
+
+
+_BUILT_IN = {
+    "genser": HeadKind(GenSER, GenSERConfig, SamplerConfig),
+    "linear": HeadKind(Classifier, LinearConfig),
+    "mlp": HeadKind(Classifier, MLPConfig),
+    "twin": HeadKind(Twin, TwinConfig),
+    "logreg": HeadKind(LogReg, LogRegConfig),
 }
-HEADS = tuple(_KINDS)
+
+
+@cache
+def head_kinds() -> Mapping[str, HeadKind]:
+    """Return every kind of head by name, those of other packages last.
+
+    Raises:
+        PluginError: If another package's head cannot be used.
+    """
+    return {**_BUILT_IN, **plugins(GROUP, kind=HeadKind, taken=_BUILT_IN)}
+
+
+def head_kind(name: str) -> HeadKind:
+    """Return one kind of head.
+
+    Raises:
+        ParamsError: If there is none of that name.
+    """
+    kinds = head_kinds()
+    if name not in kinds:
+        raise ParamsError(f"train.head: {name!r} is not one of {list(kinds)}.")
+    return kinds[name]
+
+
+def head_needs(name: str, config: object) -> tuple[Need, ...]:
+    """Return what a kind of head reads under a configuration.
+
+    Raises:
+        ParamsError: If there is none of that name.
+    """
+    return tuple(head_kind(name).head.needs(config))
 
 
 def build_head(
-    kind: str, shape: FeatureShape, num_classes: int, config: object | Mapping[str, Any]
+    name: str, shapes: Shapes, num_classes: int, config: object | Mapping[str, Any]
 ) -> Head:
     """Return an untrained head, its weights drawn from torch's generator.
 
     Args:
-        kind: One of `HEADS`.
-        shape: Of the features.
+        name: Of the kind.
+        shapes: Of the features, by the name of the need.
         num_classes: C.
         config: The head's configuration, or the mapping it was saved as.
 
     Raises:
         ParamsError: If the kind is unknown, or the classes are too many for the width.
     """
-    if kind not in HEADS:
-        raise ParamsError(f"train.head: {kind!r} is not one of {list(HEADS)}.")
-    build, config_class = _KINDS[kind]
+    kind = head_kind(name)
     if isinstance(config, Mapping):
-        config = _rebuilt(config_class, config)
-    return build(shape, num_classes, config)
+        config = rebuilt(kind.config, config)
+    return kind.head(shapes, num_classes, config)
 
 
-def _rebuilt(kind: Any, values: Mapping[str, Any]) -> object:
+def scoring_options(name: str, sections: Mapping[str, object]) -> Any:
+    """Return a head's own section of `score`, its defaults if it is not there; None without one."""
+    scoring = head_kind(name).scoring
+    return None if scoring is None else sections.get(name) or scoring()
+
+
+def stamp(options: Any) -> dict[str, Any]:
+    """Return what predictions say of the options that a head scored with."""
+    return {} if options is None else asdict(options)
+
+
+def rebuilt(kind: Any, values: Mapping[str, Any]) -> Any:
     """Return the dataclass that `asdict` made a mapping of."""
     hints = get_type_hints(kind)
     known = {field.name for field in fields(kind)}
     return kind(
-        **{
-            name: _rebuilt(hints[name], value) if is_dataclass(hints[name]) else value
-            for name, value in values.items()
-            if name in known
-        }
+        **{name: _restored(hints[name], value) for name, value in values.items() if name in known}
     )
+
+
+def _restored(hint: Any, value: Any) -> Any:
+    if is_dataclass(hint):
+        return rebuilt(hint, value)
+    # JSON knows lists only, frozen dataclasses hold tuples.
+    return tuple(value) if isinstance(value, list) else value

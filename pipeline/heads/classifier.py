@@ -13,10 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.diffusion.sampler import SamplerConfig
 from pipeline.errors import ParamsError
-from pipeline.heads.base import Batch, FeatureShape, Head, Phase
+from pipeline.heads.base import Head
+from pipeline.heads.batch import Batch
 from pipeline.heads.condition import LayerSum, drop_layers, require_layer_weights
+from pipeline.heads.needs import FeatureShape, Shapes
+from pipeline.heads.phase import Phase
+from pipeline.store.views import LAYERS
 
 INPUTS = ("last", "layer", "sum", "all")
 
@@ -31,19 +34,19 @@ def require_input(section: str, name: str) -> None:
         raise ParamsError(f"{section}.input: {name!r} is not one of {list(INPUTS)}.")
 
 
-def input_rows(shape: FeatureShape, name: str, layer: int, section: str) -> list[int]:
-    """Return the rows of the features that a choice of layers means.
+def input_layers(shape: FeatureShape, name: str, layer: int, section: str) -> list[int]:
+    """Return the layers that a choice of them means.
 
     Raises:
         ParamsError: If there is no such layer.
     """
     if name == "last":
-        return [shape.last_row]
+        return [shape.last_layer]
     if name != "layer":
         return list(range(shape.num_layers))
     if not 0 <= layer < shape.num_layers:
         raise ParamsError(
-            f"{section}.layer: {layer} is not a row of the features, 0 to {shape.num_layers - 1}."
+            f"{section}.layer: {layer} is not a layer of the features, 0 to {shape.num_layers - 1}."
         )
     return [layer]
 
@@ -108,9 +111,9 @@ class LogitHead(Head):
         )
         return {"cross_entropy": batch.weighted_mean(value)}
 
-    def scores(self, batch: Batch, config: SamplerConfig) -> Tensor:
-        """Return the logits; the sampler plays no part."""
-        del config
+    def scores(self, batch: Batch, options: None) -> Tensor:
+        """Return the logits."""
+        del options
         return self.logits(batch.layers)
 
     def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:
@@ -129,14 +132,15 @@ def reweighted_logits(logits: Tensor, factors: Tensor, temperature: float) -> Te
 class Classifier(LogitHead):
     """Logits of the classes from some layers of a clip."""
 
-    def __init__(self, shape: FeatureShape, num_classes: int, config: LinearConfig) -> None:
+    def __init__(self, shapes: Shapes, num_classes: int, config: LinearConfig) -> None:
         super().__init__()
+        shape = shapes[LAYERS]
         self.config = config
         self.label_smoothing = config.label_smoothing
-        self.rows = input_rows(shape, config.input, config.layer, config.section)
-        width = shape.dim * (len(self.rows) if config.input == "all" else 1)
+        self.layers = input_layers(shape, config.input, config.layer, config.section)
+        width = shape.dim * (len(self.layers) if config.input == "all" else 1)
         self.sum = (
-            LayerSum(self.rows, layer_weights=config.layer_weights, layer_norm=config.layer_norm)
+            LayerSum(self.layers, layer_weights=config.layer_weights, layer_norm=config.layer_norm)
             if config.input == "sum"
             else None
         )
@@ -156,6 +160,6 @@ class Classifier(LogitHead):
         """Return logits of features (B, L, D), float32, shape (B, C)."""
         if self.training:
             layers = drop_layers(layers, self.config.layer_dropout)
-        x = self.sum(layers) if self.sum is not None else layers[:, self.rows].flatten(1)
+        x = self.sum(layers) if self.sum is not None else layers[:, self.layers].flatten(1)
         logits: Tensor = self.network(x)
         return logits.float()

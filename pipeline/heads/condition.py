@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.errors import ParamsError
-from pipeline.heads.base import FeatureShape
+from pipeline.heads.needs import FeatureShape
 
 KINDS = ("sum", "projection", "tokens")
 LAYER_WEIGHTS = ("raw", "softmax")
@@ -24,7 +24,7 @@ class ConditionConfig:
 
     kind: str = "projection"  # of all side by side; weighted sum (the paper's); or tokens
     layer_weights: str = "raw"  # of the sum: raw (the paper's word), or softmax
-    use_input: bool = False  # whether the encoder's input (row 0) joins them
+    use_input: bool = False  # whether the encoder's input (layer 0) joins them
     layer_norm: bool = True  # normalise each layer before; deep layers are larger
     hidden: int = 256  # units of the projection's hidden layer
     dropout: float = 0.3  # of the projection's input and hidden units, in [0, 1)
@@ -55,36 +55,36 @@ class LayerSum(nn.Module):
     """The learnable weighted sum of some layers (Gen-SER, section 2.4).
 
     Attributes:
-        rows: Rows of the features that it sums.
+        layers: Those that it sums.
         weights: One each; they start at 1/n, as such or as the softmax of zeros.
     """
 
-    def __init__(self, rows: list[int], *, layer_weights: str, layer_norm: bool) -> None:
-        """Sum these rows; `layer_norm` normalises each before, as deep layers are larger."""
+    def __init__(self, layers: list[int], *, layer_weights: str, layer_norm: bool) -> None:
+        """Sum these layers; `layer_norm` normalises each before, as deep ones are larger."""
         super().__init__()
-        self.rows = rows
+        self.layers = layers
         self.is_softmax = layer_weights == "softmax"
         self.layer_norm = layer_norm
-        start = 0.0 if self.is_softmax else 1 / max(len(rows), 1)
-        self.weights = nn.Parameter(torch.full((len(rows),), start))
+        start = 0.0 if self.is_softmax else 1 / max(len(layers), 1)
+        self.weights = nn.Parameter(torch.full((len(layers),), start))
 
     def forward(self, layers: Tensor) -> Tensor:
         """Return the sum of features (B, L, D), shape (B, D)."""
-        rows = _normed(layers[:, self.rows], layer_norm=self.layer_norm)
+        summed = _normed(layers[:, self.layers], layer_norm=self.layer_norm)
         weights = self.weights.softmax(0) if self.is_softmax else self.weights
-        return torch.einsum("l,bld->bd", weights, rows)
+        return torch.einsum("l,bld->bd", weights, summed)
 
 
 class Projection(nn.Module):
     """All layers side by side, through one hidden layer with dropout."""
 
-    def __init__(self, rows: list[int], dim: int, config: ConditionConfig) -> None:
+    def __init__(self, layers: list[int], dim: int, config: ConditionConfig) -> None:
         super().__init__()
-        self.rows = rows
+        self.layers = layers
         self.layer_norm = config.layer_norm
         self.network = nn.Sequential(
             nn.Dropout(config.dropout),
-            nn.Linear(len(rows) * dim, config.hidden),
+            nn.Linear(len(layers) * dim, config.hidden),
             nn.GELU(),
             nn.Dropout(config.dropout),
             nn.Linear(config.hidden, dim),
@@ -93,7 +93,7 @@ class Projection(nn.Module):
     def forward(self, layers: Tensor) -> Tensor:
         """Return the projection of features (B, L, D), shape (B, D)."""
         projected: Tensor = self.network(
-            _normed(layers[:, self.rows], layer_norm=self.layer_norm).flatten(1)
+            _normed(layers[:, self.layers], layer_norm=self.layer_norm).flatten(1)
         )
         return projected.float()
 
@@ -102,18 +102,18 @@ class Tokens(nn.Module):
     """Each layer as a token, told apart by a learned vector that is added to it.
 
     Attributes:
-        places: The vectors, shape (rows, D).
+        places: The vectors, shape (S, D).
     """
 
-    def __init__(self, rows: list[int], dim: int, config: ConditionConfig) -> None:
+    def __init__(self, layers: list[int], dim: int, config: ConditionConfig) -> None:
         super().__init__()
-        self.rows = rows
+        self.layers = layers
         self.layer_norm = config.layer_norm
-        self.places = nn.Parameter(0.02 * torch.randn(len(rows), dim))
+        self.places = nn.Parameter(0.02 * torch.randn(len(layers), dim))
 
     def forward(self, layers: Tensor) -> Tensor:
-        """Return the layers as tokens, shape (B, rows, D)."""
-        return _normed(layers[:, self.rows], layer_norm=self.layer_norm) + self.places
+        """Return S layers as tokens, shape (B, S, D)."""
+        return _normed(layers[:, self.layers], layer_norm=self.layer_norm) + self.places
 
 
 class Condition(nn.Module):
@@ -122,16 +122,16 @@ class Condition(nn.Module):
     def __init__(self, shape: FeatureShape, config: ConditionConfig) -> None:
         super().__init__()
         self.layer_dropout = config.layer_dropout
-        rows = shape.condition_rows(use_input=config.use_input)
+        layers = shape.condition_layers(use_input=config.use_input)
         self.of: nn.Module
         if config.kind == "sum":
             self.of = LayerSum(
-                rows, layer_weights=config.layer_weights, layer_norm=config.layer_norm
+                layers, layer_weights=config.layer_weights, layer_norm=config.layer_norm
             )
         elif config.kind == "projection":
-            self.of = Projection(sorted([*rows, shape.last_row]), shape.dim, config)
+            self.of = Projection(sorted([*layers, shape.last_layer]), shape.dim, config)
         else:
-            self.of = Tokens(sorted([*rows, shape.last_row]), shape.dim, config)
+            self.of = Tokens(sorted([*layers, shape.last_layer]), shape.dim, config)
 
     def forward(self, layers: Tensor) -> Tensor:
         """Return the condition of features (B, L, D), shape (B, D) or, as tokens, (B, S, D)."""
@@ -159,5 +159,5 @@ def beside(vector: Tensor, condition: Tensor) -> Tensor:
     return torch.cat([vector, condition], dim=-1)
 
 
-def _normed(rows: Tensor, *, layer_norm: bool) -> Tensor:
-    return functional.layer_norm(rows, rows.shape[-1:]) if layer_norm else rows
+def _normed(layers: Tensor, *, layer_norm: bool) -> Tensor:
+    return functional.layer_norm(layers, layers.shape[-1:]) if layer_norm else layers

@@ -12,11 +12,15 @@ from torch import Tensor
 
 from pipeline.diffusion.codes import CODES, similarities
 from pipeline.diffusion.path import Schedule
-from pipeline.diffusion.sampler import SamplerConfig, integrate
+from pipeline.diffusion.sampler import Sample, SamplerConfig, integrate
 from pipeline.errors import ParamsError
-from pipeline.heads.base import Batch, FeatureShape, Head, Phase
+from pipeline.heads.base import Head
+from pipeline.heads.batch import Batch
 from pipeline.heads.condition import Condition, ConditionConfig, beside
+from pipeline.heads.needs import Shapes
+from pipeline.heads.phase import Phase
 from pipeline.heads.trunk import Trunk, TrunkConfig
+from pipeline.store.views import LAYERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +33,7 @@ class GenSERConfig:
     t_max: float = 1.0  # T
     t_power: float = 3.0  # of the drawn times: 1 uniform (the paper's), above 1 more of them near T
     codes: str = "sinusoidal"  # of the classes: sinusoidal (the paper's), one_hot or hadamard
+    dev_num_steps: int = 4  # N of the sampler on dev, for selection and temperature
     condition: ConditionConfig = field(default_factory=ConditionConfig)
     trunk: TrunkConfig = field(default_factory=TrunkConfig)
 
@@ -41,6 +46,8 @@ class GenSERConfig:
             )
         if self.t_power <= 0:
             raise ParamsError(f"train.genser.t_power: {self.t_power} is not above 0.")
+        if self.dev_num_steps < 1:
+            raise ParamsError(f"train.genser.dev_num_steps: {self.dev_num_steps} is below 1.")
         if self.codes not in CODES:
             raise ParamsError(f"train.genser.codes: {self.codes!r} is not one of {list(CODES)}.")
 
@@ -55,8 +62,9 @@ class GenSER(Head):
 
     codes: Tensor
 
-    def __init__(self, shape: FeatureShape, num_classes: int, config: GenSERConfig) -> None:
+    def __init__(self, shapes: Shapes, num_classes: int, config: GenSERConfig) -> None:
         super().__init__()
+        shape = shapes[LAYERS]
         self.config = config
         self.shape = shape
         self.schedule = Schedule(k=config.k, sigma=config.sigma)
@@ -81,7 +89,7 @@ class GenSER(Head):
         assert batch.targets is not None
         # Not a product of matrices: autocast would round the codes.
         x0 = (batch.targets[:, :, None] * self.codes).sum(1)
-        x1 = batch.layers[:, self.shape.last_row]
+        x1 = batch.layers[:, self.shape.last_layer]
         # Drawn on the CPU, so that every device trains on the same draws.
         uniform = torch.rand(len(x0), generator=generator).to(x0.device)
         noise = torch.randn(x0.shape, generator=generator).to(x0.device)
@@ -91,17 +99,25 @@ class GenSER(Head):
         error = self.estimate(xt, self.condition(batch.layers), t) - x0
         return {"target": batch.weighted_mean(error.square().sum(-1))}
 
-    def scores(self, batch: Batch, config: SamplerConfig) -> Tensor:
-        """Return the cosine of the transported embedding to each class code (2.6), (B, C)."""
+    def dev_scoring(self) -> SamplerConfig:
+        """Return the sampler's defaults, with `dev_num_steps`."""
+        return SamplerConfig(num_steps=self.config.dev_num_steps)
+
+    def walk(self, batch: Batch, options: SamplerConfig, *, keep_states: bool = False) -> Sample:
+        """Return the walk from each clip's embedding towards a class code (2.6)."""
         condition = self.condition(batch.layers)
-        sample = integrate(
+        return integrate(
             lambda xt, t: self.estimate(xt, condition, t),
-            batch.layers[:, self.shape.last_row],
+            batch.layers[:, self.shape.last_layer],
             self.schedule,
-            config,
+            options,
             t_start=self.config.t_max,
+            keep_states=keep_states,
         )
-        return similarities(sample.readout, self.codes)
+
+    def scores(self, batch: Batch, options: SamplerConfig) -> Tensor:
+        """Return the cosine of the transported embedding to each class code (2.6), (B, C)."""
+        return similarities(self.walk(batch, options).readout, self.codes)
 
     def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:
         """Multiply the estimate's part along each code, and take the cosines anew.

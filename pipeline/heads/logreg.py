@@ -15,11 +15,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
-from pipeline.diffusion.sampler import SamplerConfig
 from pipeline.errors import ParamsError
 from pipeline.evaluation.metrics import unweighted_accuracy
-from pipeline.heads.base import Batch, FeatureShape, Head, Phase
-from pipeline.heads.classifier import input_rows, require_input, reweighted_logits
+from pipeline.heads.base import Head
+from pipeline.heads.batch import Batch
+from pipeline.heads.classifier import input_layers, require_input, reweighted_logits
+from pipeline.heads.needs import Shapes
+from pipeline.heads.phase import Phase
+from pipeline.store.views import LAYERS
 
 STRENGTHS = tuple(10.0**power for power in range(-5, 2))  # the grid of C
 INNER_FOLDS = 3
@@ -47,7 +50,7 @@ class LogReg(Head):
     """Multinomial logistic regression with an L2 penalty.
 
     Attributes:
-        weight: Shape (C, P), of P = rows times D features.
+        weight: Shape (C, P), of P = chosen layers times D features.
         bias: Shape (C,).
         strength: The C that was taken, shape ().
     """
@@ -57,11 +60,12 @@ class LogReg(Head):
     bias: Tensor
     strength: Tensor
 
-    def __init__(self, shape: FeatureShape, num_classes: int, config: LogRegConfig) -> None:
+    def __init__(self, shapes: Shapes, num_classes: int, config: LogRegConfig) -> None:
         super().__init__()
+        shape = shapes[LAYERS]
         self.config = config
-        self.rows = input_rows(shape, config.input, config.layer, "train.logreg")
-        self.register_buffer("weight", torch.zeros(num_classes, len(self.rows) * shape.dim))
+        self.layers = input_layers(shape, config.input, config.layer, "train.logreg")
+        self.register_buffer("weight", torch.zeros(num_classes, len(self.layers) * shape.dim))
         self.register_buffer("bias", torch.zeros(num_classes))
         self.register_buffer("strength", torch.tensor(config.strength, dtype=torch.float64))
 
@@ -76,7 +80,7 @@ class LogReg(Head):
             seed: Of the inner folds.
         """
         assert batch.targets is not None
-        x = batch.layers[:, self.rows].flatten(1).cpu().double().numpy()
+        x = batch.layers[:, self.layers].flatten(1).cpu().double().numpy()
         shares = batch.targets.cpu().double().numpy()
         if batch.weights is not None:
             shares = shares * batch.weights.cpu().double().numpy()[:, None]
@@ -101,10 +105,10 @@ class LogReg(Head):
         """Not used: `fit` does it all."""
         raise NotImplementedError
 
-    def scores(self, batch: Batch, config: SamplerConfig) -> Tensor:
-        """Return the logits; the sampler plays no part."""
-        del config
-        x = batch.layers[:, self.rows].flatten(1)
+    def scores(self, batch: Batch, options: None) -> Tensor:
+        """Return the logits."""
+        del options
+        x = batch.layers[:, self.layers].flatten(1)
         return x @ self.weight.T + self.bias
 
     def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:

@@ -1,12 +1,13 @@
 """A trained head on the disk: `head.json` and the tensors it names, nothing pickled.
 
 `head.json` is replaced last and carries the digest of the tensors and of itself, so a head is the
-old one or the new one, never half of each.
+old one or the new one, never half of each. A frozen base model is named with its digest, and its
+tensors are not among the head's.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +18,14 @@ from safetensors.torch import save as save_tensors
 
 from pipeline.errors import HeadError
 from pipeline.evaluation.calibration import probabilities
-from pipeline.files import (
-    fingerprint,
-    publish_bytes,
-    sealed_json,
-    sha256_bytes,
-    sha256_file,
-    unseal_json,
-)
-from pipeline.heads.base import FeatureShape, Head
+from pipeline.files import publish_bytes, sealed_json, sha256_bytes, sha256_file, unseal_json
+from pipeline.heads.base import Head
 from pipeline.heads.catalogue import build_head
+from pipeline.heads.record import HeadRecord, read_record, record_digest
 from pipeline.heads.standardiser import Standardiser
-from pipeline.manifests.labels import LabelMap
 from pipeline.store.recipe import Recipe, require_same_recipe
 from pipeline.store.views import LAYERS
 
-FORMAT = "genser-head"
-FORMAT_VERSION = 1
 DESCRIPTION = "head.json"
 
 
@@ -43,28 +35,23 @@ class TrainedHead:
 
     Attributes:
         head: The network.
-        standardiser: Fitted on the training rows.
-        description: The content of `head.json` without its seal.
+        standardisers: Fitted on the training rows, by need.
+        record: What `head.json` says of it.
     """
 
     head: Head
-    standardiser: Standardiser
-    description: Mapping[str, Any]
+    standardisers: Mapping[str, Standardiser]
+    record: HeadRecord
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The classes, in score order."""
-        return tuple(self.description["classes"])
+        return self.record.classes
 
     @property
     def task(self) -> str:
         """The label column that it was trained on."""
-        return str(self.description["task"])
-
-    @property
-    def temperature(self) -> float:
-        """The temperature fitted on dev."""
-        return float(self.description["temperature"])
+        return self.record.task
 
     @property
     def prior(self) -> np.ndarray:
@@ -73,100 +60,59 @@ class TrainedHead:
         Raises:
             HeadError: If it was trained before shares were kept.
         """
-        if "prior" not in self.description:
+        if self.record.prior is None:
             raise HeadError(
                 "score.prior: 'uniform' needs the class shares that a head was trained with, and "
                 "this one is from before they were kept; train it again, or set it to 'train'."
             )
-        return np.array(self.description["prior"])
+        return np.array(self.record.prior)
 
-    @property
-    def corpora(self) -> Mapping[str, Sequence[str]]:
-        """The classes that each corpus's training rows had; empty where nobody kept them."""
-        corpora: Mapping[str, Sequence[str]] = self.description.get("corpora", {})
-        return corpora
-
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe of the `layers` view that it reads."""
-        recipe: Recipe = self.description["recipes"][LAYERS]
-        return recipe
-
-    @property
-    def label_map(self) -> LabelMap | None:
-        """How raw labels become its classes; None where they are the labels."""
-        stored = self.description["label_map"]
-        if stored is None:
-            return None
-        return LabelMap(
-            classes=tuple(stored["classes"]), mapping=stored["mapping"], drop=tuple(stored["drop"])
-        )
-
-    @property
+    @cached_property
     def digest(self) -> str:
-        """What identifies this head: the fingerprint of its description, pictures apart."""
-        return fingerprint({k: v for k, v in self.description.items() if k != "files"})
+        """What identifies this head: the fingerprint of its record and of its tensors."""
+        data = sha256_bytes(self.tensor_bytes())
+        return record_digest({**self.record.as_json(), "weights": data})
+
+    def tensor_bytes(self) -> bytes:
+        """Return the file of its tensors."""
+        return save_tensors(_tensors(self.head, self.standardisers))
 
     def probabilities(self, scores: Any) -> Any:
         """Return calibrated probabilities of scores (B, C)."""
-        return probabilities(scores, self.temperature)
+        return probabilities(scores, self.record.temperature)
 
-    def require_recipe(self, where: object, recipe: Recipe) -> None:
+    def require_recipes(self, where: object, recipes: Mapping[str, Recipe]) -> None:
         """Refuse features that were made otherwise than those it was trained on.
 
         Raises:
             FeatureStoreError: Naming each differing field.
         """
         cure = "score with a head of that store, or extract with the head's recipe"
-        require_same_recipe(f"{where}: other features than the head's", recipe, self.recipe, cure)
+        for view, wanted in self.record.recipes.items():
+            what = "" if view == LAYERS else f" in view {view!r}"
+            require_same_recipe(
+                f"{where}: other features than the head's{what}", recipes[view], wanted, cure
+            )
 
 
-def describe(
-    *,
-    kind: str,
-    config: object,
-    shape: FeatureShape,
-    label_map: LabelMap | None,
-    fields: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Return what `head.json` says, before the tensors' name and digest."""
-    return {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "kind": kind,
-        "config": asdict(config),  # type: ignore[call-overload]
-        "shape": asdict(shape),
-        "label_map": None if label_map is None else json.loads(json.dumps(asdict(label_map))),
-        **fields,
-    }
-
-
-def save_head(
-    folder: Path,
-    head: Head,
-    standardiser: Standardiser,
-    description: Mapping[str, Any],
-    *,
-    beside: Sequence[str],
-) -> None:
+def save_head(folder: Path, trained: TrainedHead, *, beside: Sequence[str]) -> None:
     """Save a trained head.
 
     Args:
         folder: Where to.
-        head: The network.
-        standardiser: What stands before it.
-        description: From `describe`.
+        trained: The head.
         beside: Files in the folder that go with the head, whose digests it keeps.
 
     Raises:
         OutputError: If it cannot be written; a head that stood there stays.
     """
-    data = save_tensors(_tensors(head, standardiser))
+    data = trained.tensor_bytes()
     digest = sha256_bytes(data)
     name = f"weights-{digest[:12]}.safetensors"
     publish_bytes(folder / name, data)
     files = {other: sha256_file(folder / other) for other in beside}
-    value = {**description, "weights": {"file": name, "sha256": digest}, "files": files}
+    weights = {"file": name, "sha256": digest}
+    value = {**trained.record.as_json(), "weights": weights, "files": files}
     publish_bytes(folder / DESCRIPTION, sealed_json(value))
     for old in folder.glob("weights-*.safetensors"):
         if old.name != name:
@@ -177,7 +123,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     """Return the content of `head.json`.
 
     Raises:
-        HeadError: If there is no head, or its description is damaged or of another version.
+        HeadError: If there is no head, or its description is damaged.
     """
     path = folder / DESCRIPTION
     try:
@@ -189,10 +135,16 @@ def read_description(folder: Path) -> dict[str, Any]:
     value = unseal_json(data)
     if value is None:
         raise HeadError(f"{path}: damaged, its digest does not match; train the head again.")
-    found = (value.get("format"), value.get("format_version"))
-    if found != (FORMAT, FORMAT_VERSION):
-        raise HeadError(f"{path}: format {found}, wanted {(FORMAT, FORMAT_VERSION)}.")
     return value
+
+
+def read_head_record(folder: Path) -> HeadRecord:
+    """Return what a trained head says of itself, without its tensors.
+
+    Raises:
+        HeadError: If there is no head, or its description is damaged or of another version.
+    """
+    return read_record(folder / DESCRIPTION, read_description(folder))
 
 
 def read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, torch.Tensor]:
@@ -223,6 +175,7 @@ def verify_head(folder: Path) -> None:
         HeadError: Naming the first that is absent or damaged.
     """
     description = read_description(folder)
+    read_record(folder / DESCRIPTION, description)
     read_weights(folder, description)
     for name, wanted in description["files"].items():
         path = folder / name
@@ -237,31 +190,55 @@ def load_head(folder: Path, device: str = "cpu") -> TrainedHead:
     """Load a trained head, ready to score.
 
     Raises:
-        HeadError: If there is none, or a byte of it has changed.
+        HeadError: If there is none, a byte of it has changed, or a base is another one.
     """
     description = read_description(folder)
-    shape = FeatureShape(**description["shape"])
-    head = build_head(
-        description["kind"], shape, len(description["classes"]), description["config"]
-    )
-    # Heads from before there were groups know the kind only.
-    told = description.get("standardiser") or {"kind": description["train"]["standardise"]}
-    standardiser = Standardiser(shape.num_layers, shape.dim, **told)
+    record = read_record(folder / DESCRIPTION, description)
+    head = build_head(record.kind, record.shapes, len(record.classes), record.config)
+    _require_bases(folder, head, record)
     tensors = read_weights(folder, description)
-    for prefix, module in (("head.", head), ("standardiser.", standardiser)):
-        mine = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        module.load_state_dict(mine)
+    head.restore(_named(tensors, "head."))
+    standardisers = {}
+    for need, told in record.standardisers.items():
+        shape = record.shapes[need]
+        standardisers[need] = Standardiser(shape.num_layers, shape.dim, **told)
+        mine = _named(tensors, _prefix(need))
+        standardisers[need].load_state_dict({k: v for k, v in mine.items() if "." not in k})
+    for base in head.bases:
+        base.model.to(device)
     return TrainedHead(
         head=head.to(device).eval(),
-        standardiser=standardiser.to(device),
-        description=description,
+        standardisers={need: one.to(device) for need, one in standardisers.items()},
+        record=record,
     )
 
 
-def _tensors(head: Head, standardiser: Standardiser) -> dict[str, torch.Tensor]:
-    parts = {"head.": head, "standardiser.": standardiser}
+def _require_bases(folder: Path, head: Head, record: HeadRecord) -> None:
+    """Refuse a head whose frozen models are not those that it was trained with."""
+    found = [{"spelling": base.spelling, "digest": base.digest} for base in head.bases]
+    for have, want in zip(found, record.bases, strict=True):
+        if have["digest"] != want["digest"]:
+            raise HeadError(
+                f"{folder}: the base model {have['spelling']} has digest {have['digest'][:12]}, "
+                f"wanted {want['digest'][:12]}, which it was trained with; put that one back, or "
+                "train the head again."
+            )
+
+
+def _prefix(need: str) -> str:
+    # Heads from before there were several needs have one standardiser, that of their layers.
+    return "standardiser." if need == LAYERS else f"standardiser.{need}."
+
+
+def _named(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _tensors(head: Head, standardisers: Mapping[str, Standardiser]) -> dict[str, torch.Tensor]:
+    parts = {"head.": head.kept()}
+    parts |= {_prefix(need): one.state_dict() for need, one in standardisers.items()}
     return {
         f"{prefix}{name}": tensor.detach().cpu().contiguous()
-        for prefix, module in parts.items()
-        for name, tensor in module.state_dict().items()
+        for prefix, tensors in parts.items()
+        for name, tensor in tensors.items()
     }

@@ -1,4 +1,4 @@
-"""Standardisation of stored features, fitted on the training rows and kept with the head.
+"""Standardisation of one need's features, fitted on the training rows and kept with the head.
 
 `train.standardise` says what is taken off and divided by, `train.standardise_over` whose rows it is
 taken from: of all training rows, of each corpus, or of each speaker. A speaker's own rows are all
@@ -8,17 +8,19 @@ and are stamped so.
 
 import copy
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pipeline.errors import ParamsError
+from pipeline.heads.batch import Ragged
 
 KINDS = ("none", "scalar", "dimension")
 ALL, CORPUS, SPEAKER = "all", "corpus", "speaker"
 OVER = (ALL, CORPUS, SPEAKER)
-FEW_ROWS = 8  # a group with fewer has no deviation worth the name, and takes that of all rows
+FEW_CLIPS = 8  # a group with fewer has no deviation worth the name, and takes that of all clips
 ROWS_AT_ONCE = 1024
 
 
@@ -85,13 +87,26 @@ class Standardiser(nn.Module):
             layers: The features.
             places: Of `places`, shape (B,), where `is_grouped`.
         """
+        mean, scale = self._of(places)
+        return (layers.float() - mean) * scale
+
+    def frames(self, frames: Ragged, places: Tensor | None = None) -> Ragged:
+        """Standardise frames of any float type, values (B, T, R, D); what is padded stays 0."""
+        mean, scale = self._of(places)
+        if mean.ndim == 3:
+            mean, scale = mean[:, None], scale[:, None]
+        values = (frames.values.float() - mean) * scale
+        return Ragged(values.masked_fill(~frames.mask[:, :, None, None], 0.0), frames.lengths)
+
+    def _of(self, places: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return mean and inverse deviation of clips, shape (L, D), or (B, L, D) by group."""
         if not self.is_grouped or not self.groups:
-            return (layers.float() - self.mean) * self.inverse_deviation
+            return self.mean, self.inverse_deviation
         assert places is not None
         known = (places >= 0)[:, None, None]
         mean = torch.where(known, self.group_mean[places], self.mean)
         scale = torch.where(known, self.group_inverse_deviation[places], self.inverse_deviation)
-        return (layers.float() - mean) * scale
+        return mean, scale
 
     def places(self, groups: Sequence[str] | np.ndarray) -> Tensor | None:
         """Return where each row's group stands, -1 for none of its own, int64, shape (B,)."""
@@ -101,25 +116,26 @@ class Standardiser(nn.Module):
         found = [positions.get(name, -1) for name in groups]
         return torch.tensor(found, dtype=torch.int64, device=self.mean.device)
 
-    def fit(self, features: np.ndarray) -> None:
-        """Take mean and deviation from all training rows, shape (N, L, D)."""
+    def fit(self, parts: Iterable[np.ndarray]) -> None:
+        """Take mean and deviation from the training rows.
+
+        Args:
+            parts: Together all of them, each of shape (N, L, D): clips, or frames of clips.
+        """
         if self.kind != "none":
-            mean, scale = _moments(features, self.kind)
+            mean, scale = moments(parts, self.kind)
             self.mean.copy_(mean)
             self.inverse_deviation.copy_(scale)
 
-    def extended(self, groups: Iterable[tuple[str, np.ndarray]]) -> "Standardiser":
+    def extended(self, groups: Iterable[tuple[str, Iterable[np.ndarray]]]) -> "Standardiser":
         """Return one that knows these groups too.
 
         Args:
-            groups: Name and features (N, L, D) of each; one of fewer than `FEW_ROWS` rows stays
-                unknown, and its rows are standardised as those of all.
+            groups: Name and features of each, as `fit` takes them.
         """
         other = copy.deepcopy(self)
-        for name, features in groups:
-            if len(features) < FEW_ROWS:
-                continue
-            mean, scale = (part.to(self.mean)[None] for part in _moments(features, self.kind))
+        for name, parts in groups:
+            mean, scale = (part.to(self.mean)[None] for part in moments(parts, self.kind))
             mean, scale = (part.expand(1, *self.mean.shape) for part in (mean, scale))
             other.groups = (*other.groups, name)
             other.group_mean = torch.cat([other.group_mean, mean])
@@ -127,29 +143,75 @@ class Standardiser(nn.Module):
         return other
 
 
-def _moments(features: np.ndarray, kind: str) -> tuple[Tensor, Tensor]:
-    """Return mean and inverse deviation, shape (L, D), or (L, 1) for `scalar`."""
+def moments(parts: Iterable[np.ndarray], kind: str) -> tuple[Tensor, Tensor]:
+    """Return mean and inverse deviation of features that may not fit in memory at once.
+
+    The parts' own sums are put together as by Chan et al. 1979, in float64.
+
+    Args:
+        parts: Each of shape (N, L, D).
+        kind: `"dimension"`, or `"scalar"` for one number per layer.
+
+    Returns:
+        Shape (L, D), or (L, 1) for `scalar`; the inverse is 0 where all numbers are the same.
+    """
     axis = 0 if kind == "dimension" else (0, 2)
-    low, high = features.min(axis), features.max(axis)
-    mean = _chunked_mean(features, axis, None)
-    variance = _chunked_mean(features, axis, mean)
+    total: _Sums | None = None
+    for part in parts:
+        if len(part):
+            found = _sums(part, axis)
+            total = found if total is None else total.joined(found)
+    assert total is not None, "there are training rows"
     # Equal numbers have a rounding-error variance; only their range is exactly 0.
-    scale = np.where(high > low, 1 / np.sqrt(np.maximum(variance, 1e-30)), 0.0)
+    variance = np.maximum(total.scatter / total.count, 1e-30)
+    scale = np.where(total.high > total.low, 1 / np.sqrt(variance), 0.0)
+    mean = total.mean
     if kind == "scalar":
         mean, scale = mean[:, None], scale[:, None]
     return torch.from_numpy(mean).float(), torch.from_numpy(scale).float()
 
 
-def _chunked_mean(
+@dataclass(frozen=True, kw_only=True)
+class _Sums:
+    """Count, mean, summed squared deviation and range of some features."""
+
+    count: int
+    mean: np.ndarray
+    scatter: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def joined(self, other: "_Sums") -> "_Sums":
+        count = self.count + other.count
+        shift = other.mean - self.mean
+        return _Sums(
+            count=count,
+            mean=self.mean + shift * (other.count / count),
+            scatter=self.scatter
+            + other.scatter
+            + np.square(shift) * (self.count * other.count / count),
+            low=np.minimum(self.low, other.low),
+            high=np.maximum(self.high, other.high),
+        )
+
+
+def _sums(features: np.ndarray, axis: int | tuple[int, int]) -> _Sums:
+    count = len(features) * (1 if axis == 0 else features.shape[2])
+    low, high = features.min(axis), features.max(axis)
+    mean = _chunked_sum(features, axis, None) / count
+    scatter = _chunked_sum(features, axis, mean)
+    return _Sums(count=count, mean=mean, scatter=scatter, low=low, high=high)
+
+
+def _chunked_sum(
     features: np.ndarray, axis: int | tuple[int, int], centre: np.ndarray | None
 ) -> np.ndarray:
-    """Return the mean, or the mean squared deviation from `centre`, in float64."""
+    """Return the sum, or the sum of squared deviations from `centre`, in float64."""
     total: np.ndarray = np.zeros(features.min(axis).shape)
-    count = len(features) * (1 if axis == 0 else features.shape[2])
     for start in range(0, len(features), ROWS_AT_ONCE):
         part = features[start : start + ROWS_AT_ONCE].astype(np.float64)
         if centre is not None:
             shift = centre if axis == 0 else centre[:, None]
             part = np.square(part - shift)
         total += part.sum(axis)
-    return total / count
+    return total

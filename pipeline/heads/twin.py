@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from pipeline.errors import ParamsError
-from pipeline.heads.base import FeatureShape
 from pipeline.heads.classifier import LogitHead
 from pipeline.heads.condition import Condition, ConditionConfig, beside
+from pipeline.heads.needs import Shapes
 from pipeline.heads.trunk import Trunk, TrunkConfig
+from pipeline.store.views import LAYERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +33,9 @@ class TwinConfig:
 class Twin(LogitHead):
     """Logits from [x1, x_c] through the trunk of Gen-SER at a fixed time."""
 
-    def __init__(self, shape: FeatureShape, num_classes: int, config: TwinConfig) -> None:
+    def __init__(self, shapes: Shapes, num_classes: int, config: TwinConfig) -> None:
         super().__init__()
+        shape = shapes[LAYERS]
         self.config = config
         self.label_smoothing = config.label_smoothing
         self.shape = shape
@@ -43,7 +45,7 @@ class Twin(LogitHead):
 
     def logits(self, layers: Tensor) -> Tensor:
         """Return logits of features (B, L, D), float32, shape (B, C)."""
-        x1 = layers[:, self.shape.last_row]
+        x1 = layers[:, self.shape.last_layer]
         tokens = beside(x1, self.condition(layers))
         estimate = self.trunk(tokens, tokens.new_ones(len(tokens)))
         logits: Tensor = self.classify(estimate)

@@ -15,7 +15,8 @@ from pipeline.figures.curves import draw_learning_curve
 from pipeline.figures.lines import draw_scores
 from pipeline.figures.transport import draw_transport
 from pipeline.heads.genser import GenSER
-from pipeline.heads.saved import TrainedHead, load_head, read_description
+from pipeline.heads.phase import LAST
+from pipeline.heads.saved import TrainedHead, load_head, read_head_record
 from pipeline.manifests.labels import UNLABELLED
 from pipeline.manifests.manifest import Manifest
 from pipeline.manifests.tables import write_csv
@@ -24,10 +25,10 @@ from pipeline.report.page import Picture, Section
 from pipeline.report.probe import PICTURE as PROBE_PICTURE
 from pipeline.report.probe import write_probe
 from pipeline.report.tables import NAMES, sampling_tables
-from pipeline.scoring.score import ScoreConfig, label_indices, read_clips, score_clips
-from pipeline.training.config import LAST
-from pipeline.training.fit import CURVES
+from pipeline.scoring.score import ScoreConfig, features_of, label_indices, open_clips, score_clips
+from pipeline.store.views import LAYERS
 from pipeline.training.rows import TrainingRows, choose_rows
+from pipeline.training.train import CURVES
 
 
 def head_sections(
@@ -38,7 +39,7 @@ def head_sections(
     *,
     split: str,
     cluster: str,
-    solver: str,
+    score: ScoreConfig,
     device: str,
     reporter: Reporter,
 ) -> list[Section]:
@@ -51,7 +52,7 @@ def head_sections(
         stores: Of its features, by corpus; without them only the learning curves are shown.
         split: Whose rows are scored.
         cluster: What intervals resample.
-        solver: Of the clip on its way.
+        score: How heads are scored.
         device: A torch device.
         reporter: Hears of the layers.
 
@@ -63,12 +64,16 @@ def head_sections(
     sections = [learning_section(folder, head, trained)]
     if not stores or manifest is None:
         return sections
-    features = StoredFeatures(manifest, stores)
-    trained.require_recipe(", ".join(map(str, stores.values())), features.recipe)
+    features = features_of(trained, manifest, stores)
     chosen = choose_rows(
-        manifest, features, task=trained.task, label_map=trained.label_map, allow_overlap=True
+        manifest,
+        features,
+        task=trained.task,
+        label_map=trained.record.label_map,
+        allow_overlap=True,
     )
-    sections.append(layer_section(folder, features, chosen, reporter))
+    if LAYERS in features.views:
+        sections.append(layer_section(folder, features, chosen, reporter))
     labels = label_indices(manifest, trained)
     sections += sampling_sections(
         folder,
@@ -77,7 +82,7 @@ def head_sections(
         labels,
         split=split,
         cluster=cluster,
-        solver=solver,
+        score=score,
         device=device,
     )
     return sections
@@ -85,7 +90,7 @@ def head_sections(
 
 def encoder_of(head: Path) -> str:
     """Return the spelling of the encoder that a head's features are from."""
-    return str(read_description(head).get("encoder") or "ingested features")
+    return read_head_record(head).encoder or "ingested features"
 
 
 def learning_section(folder: Path, head: Path, trained: TrainedHead) -> Section:
@@ -99,15 +104,15 @@ def learning_section(folder: Path, head: Path, trained: TrainedHead) -> Section:
     except (OSError, ValueError) as error:
         raise PredictionsError(f"{head / CURVES}: not readable ({error}); train again.") from error
     path = folder / "learning.png"
-    draw_learning_curve(path, curves, title=f"{trained.description['kind']} on {trained.task}")
-    best = trained.description["best_step"]
-    by = trained.description["train"]["select_by"]
+    draw_learning_curve(path, curves, title=f"{trained.record.kind} on {trained.task}")
+    best = trained.record.best_step
+    by = trained.record.train["select_by"]
     chosen = "the last one" if by == LAST else f"the best on dev by {NAMES[by]}"
     return Section(
         title="Learning",
         texts=[
-            f"{trained.description['num_train']} clips were trained on; step {best} is kept and "
-            f"scored ({chosen}). Dev has {trained.description['num_dev']} clips."
+            f"{trained.record.num_train} clips were trained on; step {best} is kept and "
+            f"scored ({chosen}). Dev has {trained.record.num_dev} clips."
         ],
         pictures=[Picture(caption="Training loss, and scores on dev.", path=path)],
     )
@@ -140,7 +145,7 @@ def sampling_sections(
     *,
     split: str,
     cluster: str,
-    solver: str,
+    score: ScoreConfig,
     device: str,
 ) -> list[Section]:
     """Return Gen-SER's Table 3 and Fig. 1 for a head that transports; nothing for others.
@@ -152,11 +157,12 @@ def sampling_sections(
         labels: Class index of every row, `UNLABELLED` where it has none.
         split: Whose rows are scored.
         cluster: What intervals resample.
-        solver: Of the figure.
+        score: How heads are scored; its solver is the figure's.
         device: A torch device.
     """
     if not isinstance(trained.head, GenSER):
         return []
+    solver = score.options(trained.record.kind).solver
     table = features.manifest.table
     usable = (table["split"] == split).to_numpy() & features.has_features
     rows = np.flatnonzero(usable & (labels != UNLABELLED))
@@ -231,7 +237,7 @@ def _clip_to_show(
     """Return the first of some rows of class 0 that is recognised, else the first; None of none."""
     if not len(rows):
         return None
-    clips = read_clips(features, rows, trained)
+    clips = open_clips(features, rows, trained, device=device)
     scored = score_clips(clips, trained, ScoreConfig(), device=device)
     right = rows[scored.scores.argmax(1) == 0]
     return (int(right[0]), True) if len(right) else (int(rows[0]), False)

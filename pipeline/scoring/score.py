@@ -1,110 +1,131 @@
 """From a manifest, its stores and a trained head to a table of predictions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import torch
 
 from pipeline.audio.outcomes import OK
 from pipeline.dataset import StoredFeatures
-from pipeline.diffusion.sampler import SamplerConfig
 from pipeline.errors import ParamsError
-from pipeline.heads.inference import score_features, with_groups
+from pipeline.files import fingerprint
+from pipeline.heads.catalogue import head_kinds, scoring_options, stamp
 from pipeline.heads.saved import TrainedHead
-from pipeline.heads.standardiser import CORPUS, Standardiser
+from pipeline.heads.standardiser import CORPUS
 from pipeline.manifests.labels import UNLABELLED, class_indices, class_names
 from pipeline.manifests.leaks import find_leaks
 from pipeline.manifests.manifest import Manifest
 from pipeline.scoring.predictions import Predictions, assemble_predictions
+from pipeline.sources.inference import Extras, score_source
+from pipeline.sources.opening import open_source, views_of, with_groups
+from pipeline.sources.source import Source
 
 PRIORS = ("train", "uniform")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreConfig(SamplerConfig):
-    """How clips are scored: the sampler's walk, and what is done with the scores after it."""
+class ScoreConfig:
+    """How clips are scored, whatever the head.
+
+    Beside these, `score` has a section for each head that has options: `heads` holds those given.
+    """
 
     prior: str = "train"  # of the classes: as they were learnt, or uniform, divided out
     mask_classes: bool = True  # whether a clip cannot be of a class that its corpus's train lacks
+    heads: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.prior not in PRIORS:
             raise ParamsError(f"score.prior: {self.prior!r} is not one of {list(PRIORS)}.")
+
+    @classmethod
+    def subsections(cls) -> dict[str, type]:
+        """Return the dataclass of each head's section, by its name."""
+        return {name: kind.scoring for name, kind in head_kinds().items() if kind.scoring}
+
+    def as_json(self, kind: str) -> dict[str, Any]:
+        """Return what the scores of a kind of head depend on."""
+        own = {"prior": self.prior, "mask_classes": self.mask_classes}
+        return {**own, "options": stamp(self.options(kind))}
+
+    def options(self, kind: str) -> Any:
+        """Return the section of a kind of head; None where it has no options."""
+        return scoring_options(kind, self.heads)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """What a head says of some rows.
+    """What a head says of some clips.
 
     Attributes:
         scores: Shape (N, C), float32.
         probabilities: Calibrated, shape (N, C), float64.
+        extras: What it says besides, by column.
     """
 
     scores: np.ndarray
     probabilities: np.ndarray
+    extras: Extras
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clips:
-    """Rows of a manifest, read for a head; they may be scored in several ways.
+    """Rows of a manifest, opened for a head; they may be scored in several ways.
 
     Attributes:
-        features: Shape (N, L, D).
-        groups: What each is standardised with, shape (N,).
+        source: What the head sees of them.
         corpora: The corpus of each, shape (N,).
-        standardiser: The head's, with the groups of these rows.
     """
 
-    features: np.ndarray
-    groups: np.ndarray
+    source: Source
     corpora: np.ndarray
-    standardiser: Standardiser
 
 
-def read_clips(features: StoredFeatures, rows: np.ndarray, trained: TrainedHead) -> Clips:
-    """Read rows that have features for a head.
+def open_clips(
+    features: StoredFeatures, rows: np.ndarray, trained: TrainedHead, *, device: str
+) -> Clips:
+    """Open rows that have features for a head.
 
     Args:
         features: Of the manifest.
         rows: Which rows, in this order.
         trained: The head.
+        device: A torch device.
 
     Raises:
         FeatureStoreError: If a store is damaged.
     """
-    return Clips(
-        features=features.read(rows),
-        groups=features.groups(trained.standardiser.over)[rows],
-        corpora=features.groups(CORPUS)[rows],
-        standardiser=with_groups(trained.standardiser, features, rows),
-    )
+    needs = trained.record.needs
+    source = open_source(features, rows, needs, trained.head.columns, device=device)
+    source.use(with_groups(trained.standardisers, features, rows, needs))
+    return Clips(source=source, corpora=features.groups(CORPUS)[rows])
 
 
 def score_clips(clips: Clips, trained: TrainedHead, config: ScoreConfig, *, device: str) -> Scored:
-    """Score clips with the head that they were read for.
+    """Score clips with the head that they were opened for.
 
     Raises:
         HeadError: If priors are to be divided out of a head that does not know its own.
     """
-    scores = score_features(
+    said = score_source(
         trained.head,
-        clips.standardiser,
-        clips.features,
-        clips.groups,
-        config,
+        clips.source,
+        config.options(trained.record.kind),
         device=device,
-        precision=trained.description["train"]["precision"],
+        precision=trained.record.precision,
+        with_extras=True,
     )
-    scores = with_prior(trained, scores, config.prior)
+    scores = with_prior(trained, said.scores, config.prior)
     lacking = _lacking(trained, clips.corpora) & config.mask_classes
     scores = masked(scores, lacking)
     kept = np.where(lacking, 0.0, trained.probabilities(scores))
-    return Scored(scores=scores, probabilities=kept / kept.sum(1, keepdims=True))
+    probabilities = kept / kept.sum(1, keepdims=True)
+    return Scored(scores=scores, probabilities=probabilities, extras=said.extras)
 
 
 def with_prior(trained: TrainedHead, scores: np.ndarray, prior: str) -> np.ndarray:
@@ -118,7 +139,7 @@ def with_prior(trained: TrainedHead, scores: np.ndarray, prior: str) -> np.ndarr
     # A class that the loss never saw has no share to divide by.
     shares = np.where(trained.prior > 0, trained.prior, 1 / len(trained.classes))
     factors = torch.from_numpy(1 / (len(trained.classes) * shares)).to(torch.float32)
-    changed = trained.head.reweighted(torch.from_numpy(scores), factors, trained.temperature)
+    changed = trained.head.reweighted(torch.from_numpy(scores), factors, trained.record.temperature)
     result: np.ndarray = changed.numpy()
     return result
 
@@ -138,7 +159,7 @@ def masked(scores: np.ndarray, lacking: np.ndarray) -> np.ndarray:
 def _lacking(trained: TrainedHead, corpora: np.ndarray) -> np.ndarray:
     """Return whether a row's corpus had no training row of a class, shape (N, C)."""
     lacking = np.zeros((len(corpora), len(trained.classes)), dtype=bool)
-    for name, present in trained.corpora.items():
+    for name, present in trained.record.corpora.items():
         lacking[corpora == name] = [label not in present for label in trained.classes]
     return lacking
 
@@ -157,10 +178,23 @@ def score_manifest(
         ManifestError: If a label is unknown to the head, or rows were never extracted.
         FeatureStoreError: If the features were made otherwise than the head's, or are damaged.
     """
-    features = StoredFeatures(manifest, stores)
-    where = ", ".join(str(path) for path in stores.values())
-    trained.require_recipe(where, features.recipe)
+    features = features_of(trained, manifest, stores)
     return score_stored(features, trained, config, device=device)
+
+
+def features_of(
+    trained: TrainedHead, manifest: Manifest, stores: Mapping[str, Path]
+) -> StoredFeatures:
+    """Open the features of a manifest that a head reads.
+
+    Raises:
+        ManifestError: If rows were never extracted.
+        FeatureStoreError: If the features were made otherwise than the head's, or are damaged.
+    """
+    features = StoredFeatures(manifest, stores, views_of(trained.record.needs))
+    where = ", ".join(str(path) for path in stores.values())
+    trained.require_recipes(where, features.recipes)
+    return features
 
 
 def score_stored(
@@ -176,7 +210,7 @@ def score_stored(
     Args:
         features: Of the manifest.
         trained: The head.
-        config: Of the sampler.
+        config: How to score.
         device: A torch device.
         rows: Which rows, in this order; None takes all.
 
@@ -190,10 +224,12 @@ def score_stored(
     scores = np.full((len(wanted), len(trained.classes)), np.nan, np.float32)
     probabilities = scores.astype(np.float64)
     usable = features.has_features[wanted]
+    extras: dict[str, pa.Array] = {}
     if usable.any():
-        clips = read_clips(features, wanted[usable], trained)
+        clips = open_clips(features, wanted[usable], trained, device=device)
         found = score_clips(clips, trained, config, device=device)
         scores[usable], probabilities[usable] = found.scores, found.probabilities
+        extras = {name: _column(values, usable) for name, values in found.extras.items()}
     table = manifest.table.iloc[wanted]
     outcomes, messages = features.outcomes.iloc[wanted], features.messages.iloc[wanted]
     leaks = find_leaks(manifest.table, features.audio_digests)
@@ -211,27 +247,36 @@ def score_stored(
         metadata={
             "task": trained.task,
             "head": trained.digest,
-            "head_kind": trained.description["kind"],
-            "recipe": features.fingerprint,
-            "solver": config.solver,
-            "num_steps": config.num_steps,
-            "readout": config.readout,
+            "head_kind": trained.record.kind,
+            "recipes": {view: fingerprint(recipe) for view, recipe in features.recipes.items()},
+            **stamp(config.options(trained.record.kind)),
             "prior": config.prior,
             "mask_classes": config.mask_classes,
             "transductive": is_transductive(features, trained),
-            "seed": trained.description["seed"],
-            "head_leaks": trained.description["leaks"],
+            "seed": trained.record.seed,
+            "head_leaks": dict(trained.record.leaks),
             "leaks": leaks.counts(),
         },
+        extras=extras,
     )
+
+
+def _column(values: list[str] | np.ndarray, usable: np.ndarray) -> pa.Array:
+    """Return an extra column of all rows, null where a row has no features."""
+    places = np.cumsum(usable) - 1
+    if isinstance(values, np.ndarray):
+        return pa.array(values[np.maximum(places, 0)], pa.float32(), mask=~usable)
+    texts = [values[place] if has else None for place, has in zip(places, usable, strict=True)]
+    return pa.array(texts, pa.string())
 
 
 def is_transductive(features: StoredFeatures, trained: TrainedHead) -> bool:
     """Say whether rows of this manifest are standardised by what the manifest itself holds."""
-    standardiser = trained.standardiser
-    if not standardiser.is_grouped:
-        return False
-    return not set(features.groups(standardiser.over)) <= set(standardiser.groups)
+    return any(
+        not set(features.groups(one.over)) <= set(one.groups)
+        for one in trained.standardisers.values()
+        if one.is_grouped
+    )
 
 
 def label_indices(manifest: Manifest, trained: TrainedHead) -> np.ndarray:
@@ -243,5 +288,5 @@ def label_indices(manifest: Manifest, trained: TrainedHead) -> np.ndarray:
     if trained.task not in manifest.table.columns:
         names = pd.Series("", index=manifest.table.index, dtype="str")
     else:
-        names = class_names(manifest, trained.task, trained.label_map)
+        names = class_names(manifest, trained.task, trained.record.label_map)
     return class_indices(manifest, names, trained.classes, trained.task)

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import FeatureStoreError
-from pipeline.files import fingerprint
+from pipeline.files import fingerprint, sha256_bytes
 from pipeline.parquet import read_frame_bytes
 from pipeline.store.commit import (
     INDEX,
@@ -87,6 +87,18 @@ class View:
         """One digest of everything the view says: recipe, outcomes and shards; reads no shard."""
         files = self._contents.files_of(self.name)
         return fingerprint([self.fingerprint, files])
+
+    def digest_of(self, utterance_ids: Sequence[str]) -> str:
+        """Return one digest of the features of clips: of their shards, and of where they lie there.
+
+        It reads no shard, and stays when the store gains other clips.
+        """
+        places = self.lookup(utterance_ids)
+        lie = places[["shard", "row"]].fillna(-1).to_numpy(dtype=np.int64)
+        files = self._contents.files_of(self.name)
+        shards = {str(n): files[f"shards/{n:06d}.h5"] for n in np.unique(lie[:, 0]) if n >= 0}
+        where = sha256_bytes(np.ascontiguousarray(lie).data)
+        return fingerprint([self.fingerprint, shards, where])
 
     @property
     def fit_ids(self) -> frozenset[str]:

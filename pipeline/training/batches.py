@@ -1,40 +1,43 @@
-"""Training rows in memory, and the batch of each step."""
+"""The clips that are trained on, and the batch of each step."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from pipeline.heads.base import Batch
-from pipeline.heads.standardiser import Standardiser
+from pipeline.errors import ParamsError
+from pipeline.heads.batch import Batch, Ragged
+from pipeline.heads.phase import Phase
+from pipeline.sources.source import Pool, Source
 from pipeline.training.config import TrainConfig
-from pipeline.training.optimisation import batch_rows, drawn_rows, mixup
+from pipeline.training.draws import mixed_seed, mixup
+from pipeline.training.plans import Layout, plan_steps
 from pipeline.training.weighting import Weighting
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledFeatures:
-    """Features of labelled clips, in memory.
+class LabelledClips:
+    """Clips with their classes.
 
     Attributes:
-        features: Any float type, shape (N, L, D).
+        source: What a head sees of them.
         labels: Class indices, int64, shape (N,).
-        groups: What each is standardised with, shape (N,), where the standardiser is grouped.
     """
 
-    features: np.ndarray
+    source: Source
     labels: np.ndarray
-    groups: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingFeatures(LabelledFeatures):
-    """Features of the clips that are trained on, and how.
+class TrainingClips(LabelledClips):
+    """Clips that are trained on, and how.
 
     Attributes:
         speakers: The speaker of each, shape (N,), texts.
         targets: Share of each class in each label, float32, shape (N, C).
-        weighting: How rows are drawn and counted.
+        weighting: How clips are drawn and counted.
     """
 
     speakers: np.ndarray
@@ -43,46 +46,65 @@ class TrainingFeatures(LabelledFeatures):
 
 
 class Batches:
-    """What a head sees of its training rows.
+    """What a head sees of its training clips, step by step."""
 
-    Attributes:
-        speakers: The speaker of each row, shape (N,).
-    """
+    def __init__(self, train: TrainingClips, config: TrainConfig, device: str) -> None:
+        """Put targets and weights where the network is.
 
-    def __init__(
-        self, train: TrainingFeatures, standardiser: Standardiser, config: TrainConfig, device: str
-    ) -> None:
-        """Put the rows where the network is: they are read once, batches are made by indexing."""
+        Raises:
+            ParamsError: If frames would have to be mixed up.
+        """
+        if config.mixup and train.source.lengths.any():
+            raise ParamsError(
+                f"train.mixup: found {config.mixup:g}, but frames of clips of different lengths "
+                "cannot be mixed; set it to 0."
+            )
         self.config = config
-        self.device = device
-        self.standardiser = standardiser
-        self.speakers = train.speakers
-        self._layers = torch.from_numpy(train.features).to(device)
+        self._train = train
+        self._device = device
         self._targets = torch.from_numpy(train.targets).to(device)
         self._weights = torch.from_numpy(train.weighting.weight).float().to(device)
-        self._draw = torch.from_numpy(train.weighting.draw)
-        self._is_even = train.weighting.is_even
-        self._places = standardiser.places(train.groups)
-
-    def whole(self) -> Batch:
-        """Return all rows; each counts as often as it would be drawn."""
-        often = (self._draw * len(self._draw)).to(self._weights)
-        return Batch(
-            layers=self.standardiser(self._layers, self._places),
-            targets=self._targets,
-            weights=self._weights * often,
+        self._layout = Layout(
+            classes=train.targets.argmax(1),
+            lengths=train.source.lengths,
+            shards=train.source.shards,
+            pool_shards=config.pool_shards,
         )
 
-    def of_step(self, step: int) -> Batch:
-        """Return the batch of a step, a function of the seed and its number alone."""
-        size, seed = self.config.batch_size, self.config.seed
-        if self._is_even:
-            rows = batch_rows(step, len(self._layers), size, seed)
-        else:
-            rows = drawn_rows(step, self._draw, size, seed)
-        rows = rows.to(self.device)
-        places = None if self._places is None else self._places[rows]
-        layers, targets = self.standardiser(self._layers[rows], places), self._targets[rows]
-        if self.config.mixup:
-            layers, targets = mixup(layers, targets, alpha=self.config.mixup, step=step, seed=seed)
-        return Batch(layers=layers, targets=targets, weights=self._weights[rows])
+    def whole(self) -> Batch:
+        """Return all clips at once; each counts as often as it would be drawn."""
+        every = np.arange(self._train.source.num_clips)
+        (batch,) = self._train.source.batches([[every]])
+        draw = torch.from_numpy(self._train.weighting.draw)
+        often = (draw * len(draw)).to(self._weights)
+        return replace(batch, targets=self._targets, weights=self._weights * often)
+
+    def of_phase(self, phase: Phase, index: int, *, first_step: int) -> Iterator[Batch]:
+        """Yield the batches of a phase from one of its steps on, without end."""
+        seed = phase_seed(self.config.seed, index)
+        plan = plan_steps(phase, seed, self._train.weighting, self._layout, first_step=first_step)
+        drawn: list[np.ndarray] = []
+
+        def noted() -> Iterator[Pool]:
+            for pool in plan:
+                drawn.extend(pool)
+                yield pool
+
+        for step, batch in enumerate(self._train.source.batches(noted()), start=first_step):
+            rows = torch.from_numpy(drawn.pop(0)).to(self._device)
+            views, targets = batch.views, self._targets[rows]
+            if self.config.mixup:
+                dense = _dense(views)
+                views, targets = mixup(
+                    dense, targets, alpha=self.config.mixup, step=step, seed=seed
+                )
+            yield replace(batch, views=views, targets=targets, weights=self._weights[rows])
+
+
+def phase_seed(seed: int, index: int) -> int:
+    """Return the seed of a phase; the first has the training's own."""
+    return seed if index == 0 else mixed_seed(seed, 6, index)
+
+
+def _dense(views: Mapping[str, Tensor | Ragged]) -> dict[str, Tensor]:
+    return {name: view for name, view in views.items() if isinstance(view, Tensor)}

@@ -31,7 +31,8 @@ class Checkpoints:
         buffer = io.BytesIO()
         torch.save(state, buffer)
         data = buffer.getvalue()
-        name = f"checkpoint-{state['step']:09d}.pt"
+        # Never the name of the state before, which stands until the pointer is replaced.
+        name = f"checkpoint-{state['steps_before'] + state['step']:09d}.pt"
         pointer = {"binding": self.binding, "file": name, "digest": sha256_bytes(data)}
         publish_bytes(self.folder / name, data)
         publish_bytes(self.folder / POINTER, sealed_json(pointer))

@@ -1,25 +1,26 @@
 """The parameters of training, `train` in params.yaml."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from pipeline.errors import ParamsError
 from pipeline.evaluation.metrics import SELECTORS
-from pipeline.heads.catalogue import HEADS
-from pipeline.heads.classifier import LinearConfig, MLPConfig
-from pipeline.heads.genser import GenSERConfig
-from pipeline.heads.logreg import LogRegConfig
+from pipeline.heads.catalogue import head_kind, head_kinds
+from pipeline.heads.phase import LAST, OptimiserConfig, Phase
 from pipeline.heads.standardiser import KINDS, OVER
-from pipeline.heads.twin import TwinConfig
-from pipeline.training.optimisation import PRECISIONS, OptimiserConfig
+from pipeline.sources.opening import FRAMES_IN
+from pipeline.training.optimisation import PRECISIONS
 from pipeline.training.targets import TARGETS
 from pipeline.training.weighting import BALANCES
-
-LAST = "last"  # where dev is too small to choose by
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Everything about training that changes a number."""
+    """Everything about training that changes a number.
+
+    Beside these, `train` has a section for each head, of its name: `heads` holds those given.
+    """
 
     head: str = "genser"  # which head
     seed: int = 0  # of weights, shuffles, times and noise
@@ -31,27 +32,25 @@ class TrainConfig:
     targets: str = "label"  # what is learnt: the label, or the shares of the votes
     balance: str = "none"  # of the classes: none, sampler (drawn alike), loss (counted alike)
     corpus_temperature: float = 1.0  # of n clips, drawn as n^this: 1 as they are, 0 all alike
-    mixup: float = 0.0  # alpha of Beta(alpha, alpha); 0 mixes nothing; not for logreg
+    mixup: float = 0.0  # alpha of Beta(alpha, alpha); 0 mixes nothing; not for logreg or frames
     eval_every: int = 25  # steps between looks at dev, each a checkpoint
     select_by: str = "last"  # what is kept: the best on dev by ua, wa, wf1 or macro_f1, or the last
     patience: int = 0  # looks at dev without a better one before stopping; 0, or last, never stops
-    dev_num_steps: int = 4  # N of the sampler on dev, for selection and temperature
+    frames_in: str = "store"  # of heads that read frames: store streams them, memory holds them all
+    pool_shards: int = 8  # shards of frames that are shuffled together; two such pools in memory
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
-    genser: GenSERConfig = field(default_factory=GenSERConfig)
-    linear: LinearConfig = field(default_factory=LinearConfig)
-    mlp: MLPConfig = field(default_factory=MLPConfig)
-    twin: TwinConfig = field(default_factory=TwinConfig)
-    logreg: LogRegConfig = field(default_factory=LogRegConfig)
+    heads: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        head_kind(self.head)
         for name, allowed in (
-            ("head", HEADS),
             ("precision", tuple(PRECISIONS)),
             ("standardise", KINDS),
             ("standardise_over", OVER),
             ("targets", TARGETS),
             ("balance", BALANCES),
             ("select_by", (*SELECTORS, LAST)),
+            ("frames_in", FRAMES_IN),
         ):
             if getattr(self, name) not in allowed:
                 raise ParamsError(
@@ -62,9 +61,38 @@ class TrainConfig:
             ("batch_size", 1),
             ("eval_every", 1),
             ("patience", 0),
-            ("dev_num_steps", 1),
             ("corpus_temperature", 0),
             ("mixup", 0),
+            ("pool_shards", 1),
         ):
             if getattr(self, name) < low:
                 raise ParamsError(f"train.{name}: {getattr(self, name)} is below {low}.")
+
+    @classmethod
+    def subsections(cls) -> dict[str, type]:
+        """Return the dataclass of each head's section, by its name."""
+        return {name: kind.config for name, kind in head_kinds().items()}
+
+    @property
+    def head_config(self) -> Any:
+        """The section of the head that is trained, its defaults where it is not given."""
+        return self.heads.get(self.head) or head_kind(self.head).config()
+
+    @property
+    def phase(self) -> Phase:
+        """The one phase that this section describes; a head may make several of it."""
+        return Phase(
+            name="train",
+            num_steps=self.num_steps,
+            batch_size=self.batch_size,
+            optimiser=self.optimiser,
+            eval_every=self.eval_every,
+            select_by=self.select_by,
+            patience=self.patience,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a training of this head depends on, without the sections of other heads."""
+        value = asdict(self)
+        del value["heads"]
+        return {**value, "config": asdict(self.head_config)}

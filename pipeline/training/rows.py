@@ -31,6 +31,24 @@ class TrainingRows:
     num_skipped: int
     leaks: Leaks
 
+    def require_unfitted(self, features: StoredFeatures) -> None:
+        """Refuse derived features that were fitted on clips of dev or test.
+
+        Raises:
+            ManifestError: Naming the first such clip.
+        """
+        table = features.manifest.table
+        judged = table["split"].isin(("dev", "test")).to_numpy()
+        bad = np.flatnonzero(judged & features.was_fitted_on)
+        if len(bad):
+            first = table.iloc[bad[0]]
+            raise ManifestError(
+                f"{features.manifest.path}: {len(bad)} clips of dev and test were among those that "
+                f"the views {list(features.views)} were fitted on, the first "
+                f"{first['utterance_id']!r} of {first['split']}, wanted none; derive the view "
+                "anew from the training clips of this split."
+            )
+
 
 def choose_rows(
     manifest: Manifest,

@@ -1,0 +1,1 @@
+"""Clips of a manifest as a head sees them, batch by batch: from memory, or streamed."""

@@ -1,0 +1,151 @@
+"""Opening a source: which kind it is, what it reads, and its standardisers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from pipeline.dataset import StoredFeatures
+from pipeline.errors import FeatureStoreError
+from pipeline.heads.needs import FeatureShape, Need, chosen, feature_shape
+from pipeline.heads.standardiser import CORPUS, FEW_CLIPS, Standardiser
+from pipeline.sources.in_memory import InMemory
+from pipeline.sources.source import Source
+from pipeline.sources.streamed import Streamed
+from pipeline.store.views import FRAMES, LAYERS
+
+FRAMES_IN = ("store", "memory")
+READ_AT_ONCE = 256  # clips whose frames are read together for a group's numbers
+
+
+def views_of(needs: Sequence[Need]) -> tuple[str, ...]:
+    """Return the views that needs name, each once."""
+    return tuple(dict.fromkeys(need.view for need in needs))
+
+
+def shapes_of(features: StoredFeatures, needs: Sequence[Need]) -> dict[str, FeatureShape]:
+    """Return the shape of what each need reads, by its name.
+
+    Raises:
+        FeatureStoreError: If a view is of another kind than the need.
+        ParamsError: If a view lacks a layer.
+    """
+    shapes = {}
+    for need in needs:
+        kind = FRAMES if features.is_ragged(need.view) else LAYERS
+        if kind != need.kind:
+            raise FeatureStoreError(
+                f"view {need.view!r}: found {kind}, wanted {need.kind} for the head's "
+                f"{need.name!r}; name another view in the head's parameters."
+            )
+        whole = feature_shape(features.recipes[need.view], features.shape(need.view))
+        shapes[need.name] = chosen(whole, need)
+    return shapes
+
+
+def open_source(
+    features: StoredFeatures,
+    rows: np.ndarray,
+    needs: Sequence[Need],
+    columns: Sequence[str],
+    *,
+    device: str,
+    frames_in: str = "store",
+) -> Source:
+    """Open rows of a manifest for a head.
+
+    Args:
+        features: Of the manifest.
+        rows: Which rows, in this order; each must have features.
+        needs: What the head reads.
+        columns: Manifest columns that it reads.
+        device: A torch device.
+        frames_in: Where frames are kept: `"store"` streams them, `"memory"` holds them all.
+
+    Raises:
+        FeatureStoreError: If a store is damaged.
+    """
+    is_streamed = frames_in == "store" and any(need.kind == FRAMES for need in needs)
+    kind = Streamed if is_streamed else InMemory
+    return kind(features, rows, needs, columns, device=device)
+
+
+def fit_standardisers(
+    source: Source, shapes: Mapping[str, FeatureShape], *, kind: str, over: str
+) -> dict[str, Standardiser]:
+    """Fit one standardiser for each need that wants one, on training rows.
+
+    Args:
+        source: The training rows.
+        shapes: Of the needs.
+        kind: `train.standardise`.
+        over: `train.standardise_over`.
+
+    Raises:
+        FeatureStoreError: If a store is damaged.
+    """
+    standardisers = {}
+    for need in source.needs:
+        if not need.standardise:
+            continue
+        shape = shapes[need.name]
+        standardiser = Standardiser(shape.num_layers, shape.dim, kind=kind, over=over)
+        standardiser.fit(source.parts(need, np.arange(source.num_clips)))
+        if over == CORPUS:
+            corpora = source.features.groups(CORPUS)[source.rows]
+            groups = {name: np.flatnonzero(corpora == name) for name in sorted(set(corpora))}
+            standardiser = standardiser.extended(
+                (name, source.parts(need, positions))
+                for name, positions in groups.items()
+                if len(positions) >= FEW_CLIPS
+            )
+        standardisers[need.name] = standardiser
+    return standardisers
+
+
+def with_groups(
+    standardisers: Mapping[str, Standardiser],
+    features: StoredFeatures,
+    rows: np.ndarray,
+    needs: Sequence[Need],
+) -> dict[str, Standardiser]:
+    """Return standardisers with the numbers of groups that they have not met.
+
+    Those of a corpus that was not trained on, and of every speaker, are taken from all rows of it
+    that the manifest has, labels unseen.
+
+    Args:
+        standardisers: Of a head, by need.
+        features: Of the manifest.
+        rows: Which rows are to be standardised.
+        needs: Of the head.
+
+    Raises:
+        FeatureStoreError: If a store is damaged.
+    """
+    result = dict(standardisers)
+    usable = features.has_features
+    for need in needs:
+        standardiser = standardisers.get(need.name)
+        if standardiser is None or not standardiser.is_grouped:
+            continue
+        names = features.groups(standardiser.over)
+        unknown = sorted(set(names[rows]) - set(standardiser.groups))
+        groups = {name: np.flatnonzero((names == name) & usable) for name in unknown}
+        result[need.name] = standardiser.extended(
+            (name, _parts(features, members, need))
+            for name, members in groups.items()
+            if len(members) >= FEW_CLIPS
+        )
+    return result
+
+
+def _parts(features: StoredFeatures, rows: np.ndarray, need: Need) -> Iterator[np.ndarray]:
+    """Yield the features of rows as a standardiser takes them: all clips, or frames in portions."""
+    if need.kind == LAYERS:
+        whole = features.read(rows, need.view)
+        yield whole if need.layers is None else whole[:, list(need.layers)]
+        return
+    ordered = rows[np.argsort(features.shards(rows, need.view), kind="stable")]
+    for start in range(0, len(ordered), READ_AT_ONCE):
+        portion = ordered[start : start + READ_AT_ONCE]
+        yield np.concatenate(features.read_frames(portion, need.view, need.layers))

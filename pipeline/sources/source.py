@@ -1,0 +1,159 @@
+"""Clips of a manifest as a head sees them: standardised batches in the order of a plan.
+
+A plan is a sequence of pools, and a pool a sequence of batches, each the positions of its clips
+among the source's. What a pool needs is brought into memory at once, so a plan that keeps a pool to
+a few shards bounds memory; which plan it is changes nothing in what a batch holds.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.dataset import StoredFeatures
+from pipeline.heads.batch import Batch, Ragged
+from pipeline.heads.needs import Need
+from pipeline.heads.standardiser import Standardiser
+from pipeline.store.views import FRAMES, LAYERS
+
+READ_AT_ONCE = 256  # clips whose frames are put side by side for a standardiser
+
+Pool = Sequence[np.ndarray]
+Frames = Mapping[str, Mapping[int, np.ndarray]]  # by need, then by position, (T, R, D)
+
+
+class Source(ABC):
+    """Some rows of a manifest; dense views lie in memory, on the device.
+
+    Attributes:
+        features: Of the manifest.
+        rows: Which of its rows, shape (N,); each must have features.
+        needs: What is read of them.
+        num_clips: N.
+        lengths: Frames of each clip, summed over the ragged needs, int64, shape (N,); zeros where
+            there are none.
+        shards: The shard that each clip's frames are read from, shape (N,); zeros in memory.
+    """
+
+    lengths: np.ndarray
+    shards: np.ndarray
+
+    def __init__(
+        self,
+        features: StoredFeatures,
+        rows: np.ndarray,
+        needs: Sequence[Need],
+        columns: Sequence[str],
+        *,
+        device: str,
+    ) -> None:
+        self.features = features
+        self.rows = rows
+        self.needs = tuple(needs)
+        self.num_clips = len(rows)
+        self._device = device
+        self._standardisers: dict[str, Standardiser] = {}
+        self._places: dict[str, Tensor | None] = {}
+        self._dense = {
+            need.name: torch.from_numpy(of_layers(features.read(rows, need.view), need)).to(device)
+            for need in needs
+            if need.kind == LAYERS
+        }
+        self._ragged = [need for need in needs if need.kind == FRAMES]
+        self._texts = {column: features.texts(column, rows) for column in columns}
+        self.lengths = np.zeros(len(rows), np.int64)
+        for need in self._ragged:
+            self.lengths += features.num_frames(rows, need.view)
+        self.shards = np.zeros(len(rows), np.int64)
+
+    def use(self, standardisers: Mapping[str, Standardiser]) -> None:
+        """Standardise every batch from here on; those of groups must know the clips' groups."""
+        self._standardisers = {need: one.to(self._device) for need, one in standardisers.items()}
+        self._places = {
+            need: one.places(self.features.groups(one.over)[self.rows])
+            for need, one in standardisers.items()
+        }
+
+    def parts(self, need: Need, positions: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the features of clips as they are stored, in portions of shape (N, L, D).
+
+        Of frames, N counts those of the portion's clips together.
+        """
+        if need.kind == LAYERS:
+            dense = self._dense[need.name]
+            is_whole = len(positions) == self.num_clips
+            yield (dense if is_whole else dense[torch.from_numpy(positions)]).cpu().numpy()
+            return
+        wanted = np.isin(np.arange(self.num_clips), positions)
+        plan = [[part[wanted[part]]] for pool in self.scan(READ_AT_ONCE) for part in pool]
+        for (part,), frames in self._pools([pool for pool in plan if len(pool[0])]):
+            yield np.concatenate([frames[need.name][int(i)] for i in part])
+
+    def batches(self, plan: Iterable[Pool]) -> Iterator[Batch]:
+        """Yield the batches of a plan, one pool after another, without targets.
+
+        Raises:
+            FeatureStoreError: If a file is damaged.
+        """
+        for pool, frames in self._pools(plan):
+            for positions in pool:
+                yield self._batch(positions, frames)
+
+    def scan(self, at_once: int) -> list[Pool]:
+        """Return the plan that goes through all clips once, in batches of at most `at_once`.
+
+        Where frames are read, clips of one shard share a pool, and those of like length a batch.
+        """
+        if not self._ragged:
+            return [[part] for part in _cut(np.arange(self.num_clips), at_once)]
+        order = np.lexsort((np.arange(self.num_clips), self.lengths, self.shards))
+        pools = np.split(order, np.flatnonzero(np.diff(self.shards[order])) + 1)
+        return [_cut(pool, at_once) for pool in pools]
+
+    @abstractmethod
+    def _pools(self, plan: Iterable[Pool]) -> Iterator[tuple[Pool, Frames]]:
+        """Yield each pool with the frames of its clips."""
+
+    def _batch(self, positions: np.ndarray, frames: Frames) -> Batch:
+        chosen = torch.from_numpy(positions).to(self._device)
+        views: dict[str, Tensor | Ragged] = {}
+        for name, values in self._dense.items():
+            views[name] = self._standardised(name, values[chosen], chosen)
+        for need in self._ragged:
+            found = padded([frames[need.name][int(i)] for i in positions], self._device)
+            views[need.name] = self._standardised(need.name, found, chosen)
+        texts = {c: [values[int(i)] for i in positions] for c, values in self._texts.items()}
+        return Batch(views=views, texts=texts)
+
+    def _standardised(self, need: str, view: Any, chosen: Tensor) -> Any:
+        standardiser = self._standardisers.get(need)
+        if standardiser is None:
+            return Ragged(view.values.float(), view.lengths) if _is_ragged(view) else view.float()
+        places = self._places[need]
+        mine = None if places is None else places[chosen]
+        return standardiser.frames(view, mine) if _is_ragged(view) else standardiser(view, mine)
+
+
+def padded(clips: Sequence[np.ndarray], device: str) -> Ragged:
+    """Return frames of clips, each (T, R, D), beside one another with zeros beyond each."""
+    lengths = torch.tensor([len(clip) for clip in clips])
+    values = np.zeros((len(clips), int(lengths.max()), *clips[0].shape[1:]), clips[0].dtype)
+    for row, clip in zip(values, clips, strict=True):
+        row[: len(clip)] = clip
+    return Ragged(torch.from_numpy(values).to(device), lengths.to(device))
+
+
+def _is_ragged(view: Any) -> bool:
+    return isinstance(view, Ragged)
+
+
+def of_layers(features: np.ndarray, need: Need) -> np.ndarray:
+    """Return the layers that a need reads of features (N, L, D)."""
+    return features if need.layers is None else features[:, list(need.layers)]
+
+
+def _cut(positions: np.ndarray, at_once: int) -> list[np.ndarray]:
+    return [positions[start : start + at_once] for start in range(0, len(positions), at_once)]

@@ -1,0 +1,236 @@
+"""One phase of training: its steps, its looks at dev, and everything that moves meanwhile."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.errors import HeadError
+from pipeline.evaluation.metrics import SELECTORS
+from pipeline.heads.base import Head
+from pipeline.heads.batch import Batch
+from pipeline.heads.phase import LAST, Phase
+from pipeline.sources.inference import autocast, score_source, watch_source
+from pipeline.training.batches import Batches, LabelledClips, phase_seed
+from pipeline.training.config import TrainConfig
+from pipeline.training.draws import seed_dropout, step_generator
+from pipeline.training.optimisation import learning_rate, make_optimiser, update_average
+
+
+class PhaseLoop:
+    """Everything that moves while a phase is trained.
+
+    Attributes:
+        phase: The phase.
+        step: Steps taken in it.
+        best: What `kept` gave where dev was best, averaged weights.
+        best_step: The step of the phase that it is of.
+        curves: One entry per look at dev, of this phase and those before.
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        phase: Phase,
+        index: int,
+        *,
+        batches: Batches,
+        dev: LabelledClips,
+        config: TrainConfig,
+        device: str,
+        curves: list[dict[str, Any]],
+        steps_before: int,
+        is_only: bool,
+    ) -> None:
+        self.phase = phase
+        self.index = index
+        self.step = 0
+        self.curves = curves
+        self._steps_before = steps_before
+        self._is_only = is_only
+        self._head = head
+        self._batches = batches
+        self._dev = dev
+        self._config = config
+        self._device = device
+        self._seed = phase_seed(config.seed, index)
+        self._trained = head.enter(phase)
+        strange = sorted(set(self._trained) - set(head.kept()))
+        assert not strange, f"the head trains {strange[:3]}, which it does not keep"
+        self._optimiser = make_optimiser(self._trained.values(), phase.optimiser)
+        self._average = {name: p.detach().clone() for name, p in self._trained.items()}
+        self.best = _copied(head.kept())
+        self.best_step = 0
+        self._best_value = -np.inf
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether dev has not been better for as many looks as the phase has patience."""
+        looks_since = (self.step - self.best_step) // self.phase.eval_every
+        return bool(self.phase.patience) and looks_since >= self.phase.patience
+
+    def run(self, after_look: Callable[["PhaseLoop", int], None]) -> None:
+        """Take steps until the phase is done or dev has stopped getting better.
+
+        Args:
+            after_look: Called after each look at dev, with the steps since the one before.
+
+        Raises:
+            HeadError: If the loss is not finite.
+        """
+        if self.step >= self.phase.num_steps or self.is_stalled:
+            return
+        batches = self._batches.of_phase(self.phase, self.index, first_step=self.step)
+        with closing(batches):  # type: ignore[type-var]
+            while self.step < self.phase.num_steps and not self.is_stalled:
+                until = min(self.step + self.phase.eval_every, self.phase.num_steps)
+                num_steps = until - self.step
+                self._take_steps(batches, until)
+                after_look(self, num_steps)
+
+    def _take_steps(self, batches: Iterator[Batch], until: int) -> None:
+        """Take steps, then look at dev."""
+        self._head.train()
+        _freeze_still(self._head)
+        taken: list[dict[str, Tensor]] = []
+        while self.step < until:
+            taken.append(self._take_step(next(batches)))
+            self.step += 1
+        losses = {
+            name: torch.stack([one[name] for one in taken]).mean().item() for name in taken[0]
+        }
+        total = torch.stack([torch.stack(list(one.values())).sum() for one in taken]).mean().item()
+        if not np.isfinite(total):
+            raise HeadError(
+                f"training: the loss is {total} after step {self._steps_before + self.step}; lower "
+                "train.optimiser.learning_rate or set train.precision to float32."
+            )
+        self._look(total, losses)
+
+    def _take_step(self, batch: Batch) -> dict[str, Tensor]:
+        phase = self.phase
+        seed_dropout(self.step, self._seed)
+        rate = learning_rate(self.step, phase.num_steps, phase.optimiser)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        with autocast(self._device, self._config.precision):
+            losses = self._head.loss(
+                batch,
+                phase=phase,
+                progress=self.step / phase.num_steps,
+                generator=step_generator(self.step, self._seed),
+            )
+        total = torch.stack(list(losses.values())).sum()
+        self._optimiser.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        if phase.optimiser.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self._trained.values(), phase.optimiser.clip_norm)
+        self._optimiser.step()
+        update_average(
+            self._average, self._trained, step=self.step, decay=phase.optimiser.ema_decay
+        )
+        return {name: value.detach() for name, value in losses.items()}
+
+    def _look(self, loss: float, losses: dict[str, float]) -> None:
+        """Judge the averaged weights on dev, note it, and keep them if they are the best."""
+        phase = self.phase
+        rate = learning_rate(self.step - 1, phase.num_steps, phase.optimiser)
+        entry: dict[str, Any] = {
+            "step": self._steps_before + self.step,
+            "train_loss": loss,
+            "learning_rate": rate,
+        }
+        if not self._is_only:
+            entry["phase"] = phase.name
+        if len(losses) > 1:
+            entry |= {f"loss.{name}": value for name, value in losses.items()}
+        with self._averaged():
+            values = watch_source(
+                self._head,
+                self._dev.source,
+                phase,
+                device=self._device,
+                precision=self._config.precision,
+            )
+            if phase.select_by not in values:
+                values |= dev_scores(self._head, self._dev, self._config, self._device)[0]
+            value = 0.0 if phase.select_by == LAST else self._worth(values)
+            if value > self._best_value or phase.select_by == LAST:
+                self._best_value = value
+                self.best_step = self.step
+                self.best = _copied(self._head.kept())
+        self.curves.append({**entry, **{f"dev_{name}": v for name, v in values.items()}})
+
+    def _worth(self, values: dict[str, float]) -> float:
+        """Return what the phase is selected by, the higher the better."""
+        name = self.phase.select_by
+        if name not in values:
+            raise HeadError(
+                f"phase {self.phase.name!r}: selected by {name!r}, wanted one of "
+                f"{[*values, LAST]}; mend the head's phases."
+            )
+        return values[name] if name in SELECTORS else -values[name]
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Give the head its averaged weights for the length of a block."""
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
+    def _exchange(self) -> None:
+        for name, parameter in self._trained.items():
+            parameter.data, self._average[name] = self._average[name], parameter.data
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that a run needs to go on from here."""
+        return {
+            "phase": self.index,
+            "step": self.step,
+            "steps_before": self._steps_before,
+            "head": self._head.kept(),
+            "average": self._average,
+            "optimiser": self._optimiser.state_dict(),
+            "best": self.best,
+            "best_step": self.best_step,
+            "best_value": self._best_value,
+            "curves": self.curves,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state of this phase."""
+        self._head.restore(state["head"])
+        self.step = state["step"]
+        self._average = state["average"]
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.best = state["best"]
+        self.best_step = state["best_step"]
+        self._best_value = state["best_value"]
+
+
+def dev_scores(
+    head: Head, dev: LabelledClips, config: TrainConfig, device: str
+) -> tuple[dict[str, float], np.ndarray]:
+    """Return every selector's value on dev, and the class scores, shape (N, C)."""
+    said = score_source(
+        head, dev.source, head.dev_scoring(), device=device, precision=config.precision
+    )
+    predicted = said.scores.argmax(1)
+    return {name: value(dev.labels, predicted) for name, value in SELECTORS.items()}, said.scores
+
+
+def _freeze_still(head: Head) -> None:
+    """Put modules whose every parameter is frozen into evaluation mode: no dropout in them."""
+    for module in head.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(p.requires_grad for p in parameters):
+            module.eval()
+
+
+def _copied(kept: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in kept.items()}

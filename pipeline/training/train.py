@@ -1,0 +1,244 @@
+"""From a manifest and its stores to a trained head, in memory or in a folder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline.dataset import StoredFeatures
+from pipeline.figures.curves import draw_learning_curve
+from pipeline.files import publish, require_writable, sha256_bytes
+from pipeline.heads.catalogue import build_head, head_kind, head_needs
+from pipeline.heads.record import HeadRecord
+from pipeline.heads.saved import TrainedHead, save_head
+from pipeline.heads.standardiser import CORPUS, SPEAKER, Standardiser
+from pipeline.manifests.labels import LabelMap
+from pipeline.manifests.manifest import Manifest
+from pipeline.progress import Reporter
+from pipeline.provenance import package_versions
+from pipeline.sources.opening import (
+    fit_standardisers,
+    open_source,
+    shapes_of,
+    views_of,
+    with_groups,
+)
+from pipeline.sources.source import Source
+from pipeline.training.batches import LabelledClips, TrainingClips
+from pipeline.training.checkpoints import Checkpoints
+from pipeline.training.config import TrainConfig
+from pipeline.training.loop import Selection, train_head
+from pipeline.training.rows import TrainingRows, choose_rows, describe_rows
+from pipeline.training.targets import make_targets
+from pipeline.training.weighting import weigh_rows
+
+CURVES = "curves.tsv"
+PICTURE = "curves.png"
+
+
+def train_manifest(
+    manifest: Manifest,
+    stores: Mapping[str, Path],
+    *,
+    task: str,
+    label_map: LabelMap | None,
+    config: TrainConfig,
+    out: Path,
+    allow_overlap: bool,
+    device: str,
+    reporter: Reporter,
+) -> Selection:
+    """Train a head from stored features and save it to a folder.
+
+    Raises:
+        ManifestError: As `choose_rows`.
+        FeatureStoreError: If a store is damaged, or lacks a view that the head reads.
+        ParamsError: If the classes are too many for the width of the features.
+        OutputError: If the folder cannot be written.
+    """
+    require_writable(out)
+    features = features_for(config, manifest, stores)
+    rows = choose_rows(
+        manifest, features, task=task, label_map=label_map, allow_overlap=allow_overlap
+    )
+    reporter.say(describe_rows(rows, features))
+    trained, selection = train_rows(
+        features,
+        rows,
+        task=task,
+        label_map=label_map,
+        config=config,
+        state_folder=out,
+        device=device,
+        reporter=reporter,
+    )
+    with publish(out / CURVES) as temporary:
+        selection.curves.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+    draw_learning_curve(out / PICTURE, selection.curves, title=f"{config.head} on {task}")
+    save_head(out, trained, beside=[CURVES, PICTURE])
+    Checkpoints(out, None).clear()
+    return selection
+
+
+def features_for(
+    config: TrainConfig, manifest: Manifest, stores: Mapping[str, Path]
+) -> StoredFeatures:
+    """Open the views that the head of a configuration reads.
+
+    Raises:
+        ManifestError: If rows were never extracted.
+        FeatureStoreError: If a store is damaged, or lacks a view.
+    """
+    needs = head_needs(config.head, config.head_config)
+    return StoredFeatures(manifest, stores, views_of(needs))
+
+
+def train_rows(
+    features: StoredFeatures,
+    rows: TrainingRows,
+    *,
+    task: str,
+    label_map: LabelMap | None,
+    config: TrainConfig,
+    state_folder: Path | None,
+    device: str,
+    reporter: Reporter,
+) -> tuple[TrainedHead, Selection]:
+    """Train a head in memory.
+
+    Args:
+        features: Of the manifest.
+        rows: Which of them to train on and to select by.
+        task: Label column.
+        label_map: Of the task.
+        config: What changes a number.
+        state_folder: Where a killed run's state is kept; None keeps none.
+        device: A torch device.
+        reporter: Hears of progress.
+
+    Raises:
+        FeatureStoreError: If a store is damaged.
+        ParamsError: If the classes are too many for the width of the features.
+    """
+    kind, needs = head_kind(config.head), head_needs(config.head, config.head_config)
+    features = features.only(views_of(needs))
+    rows.require_unfitted(features)
+    shapes = shapes_of(features, needs)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        head = build_head(config.head, shapes, len(rows.classes), config.head_config)
+    sources = {
+        part: open_source(
+            features, of_part, needs, kind.head.columns, device=device, frames_in=config.frames_in
+        )
+        for part, of_part in (("train", rows.train), ("dev", rows.dev))
+    }
+    standardisers = fit_standardisers(
+        sources["train"], shapes, kind=config.standardise, over=config.standardise_over
+    )
+    used = np.concatenate([rows.train, rows.dev])
+    known = with_groups(standardisers, features, used, needs)
+    for source in sources.values():
+        source.use(known)
+    train = _training_clips(sources["train"], rows, label_map, config)
+    dev = LabelledClips(source=sources["dev"], labels=rows.labels[rows.dev])
+    checkpoints = None
+    if state_folder is not None:
+        binding = [
+            config.as_json(),
+            [base.digest for base in head.bases],
+            {view: dict(recipe) for view, recipe in features.recipes.items()},
+            list(rows.classes),
+            device,
+            features.digest(used),
+            [features.texts(column, used) for column in kind.head.columns],
+            _digest_of_arrays(train, dev, known),
+        ]
+        checkpoints = Checkpoints(state_folder, binding)
+    selection = train_head(
+        head, train, dev, config, checkpoints=checkpoints, device=device, reporter=reporter
+    )
+    encoder = features.provenance.get("encoder")
+    record = HeadRecord(
+        kind=config.head,
+        config=asdict(config.head_config),
+        shapes=shapes,
+        recipes={view: dict(recipe) for view, recipe in features.recipes.items()},
+        standardisers={
+            need: {"kind": one.kind, "over": one.over, "groups": list(one.groups)}
+            for need, one in standardisers.items()
+        },
+        bases=[{"spelling": base.spelling, "digest": base.digest} for base in head.bases],
+        task=task,
+        classes=rows.classes,
+        label_map=label_map,
+        temperature=selection.temperature,
+        prior=tuple(train.weighting.prior.tolist()),
+        corpora=_classes_by_corpus(
+            train.targets, features.groups(CORPUS)[rows.train], rows.classes
+        ),
+        train={k: v for k, v in config.as_json().items() if k != "config"},
+        seed=config.seed,
+        num_train=len(rows.train),
+        num_dev=len(rows.dev),
+        num_skipped=rows.num_skipped,
+        best_step=selection.best_step,
+        dev=selection.dev,
+        leaks=rows.leaks.counts(),
+        encoder=None if encoder is None else str(encoder),
+        versions=package_versions(),
+    )
+    trained = TrainedHead(head=selection.head, standardisers=standardisers, record=record)
+    return trained, selection
+
+
+def _training_clips(
+    source: Source, rows: TrainingRows, label_map: LabelMap | None, config: TrainConfig
+) -> TrainingClips:
+    features, part = source.features, rows.train
+    targets = make_targets(
+        features.manifest.table.iloc[part],
+        rows.labels[part],
+        rows.classes,
+        label_map,
+        kind=config.targets,
+    )
+    return TrainingClips(
+        source=source,
+        labels=rows.labels[part],
+        speakers=features.groups(SPEAKER)[part],
+        targets=targets,
+        weighting=weigh_rows(
+            targets,
+            features.groups(CORPUS)[part],
+            balance=config.balance,
+            corpus_temperature=config.corpus_temperature,
+        ),
+    )
+
+
+def _digest_of_arrays(
+    train: TrainingClips, dev: LabelledClips, standardisers: Mapping[str, Standardiser]
+) -> list[str]:
+    """Return digests of what a training depends on beside its features and parameters."""
+    arrays = [train.labels, dev.labels, train.targets, train.weighting.draw]
+    # Groups may take their numbers from rows beside these.
+    for one in standardisers.values():
+        arrays += [one.group_mean.cpu().numpy(), one.group_inverse_deviation.cpu().numpy()]
+    return [sha256_bytes(np.ascontiguousarray(array).data) for array in arrays]
+
+
+def _classes_by_corpus(
+    targets: np.ndarray, corpora: np.ndarray, classes: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return the classes that each corpus's training rows have, in class order."""
+    return {
+        str(name): [
+            label
+            for label, share in zip(classes, targets[corpora == name].sum(0), strict=True)
+            if share > 0
+        ]
+        for name in sorted(set(corpora))
+    }
