@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from pipeline.errors import FeatureStoreError
 from pipeline.files import sha256_file
-from pipeline.parquet import read_frame_bytes
+from pipeline.parquet import read_table_bytes
 from pipeline.store.contents import (
     CONTENTS,
     FILE_NAME,
@@ -108,7 +108,7 @@ class Survey:
         if name not in self.intact:
             return None
         path = _where(self.root, name, is_committing=self.is_committing)
-        return read_frame_bytes(path.read_bytes())
+        return read_table_bytes(path.read_bytes())
 
     @cached_property
     def index(self) -> pd.DataFrame | None:
