@@ -15,8 +15,6 @@ from pipeline.store.recipe import derived_recipe, require_parent
 from pipeline.store.repair import repair_store
 from pipeline.store.verification import verify_store
 from pipeline.store.views import FRAMES
-from small_extraction import tree
-from small_view import bring_up, features_of, write_files
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.extraction import KILLED, forked, kill_at, outcome, table, tree
 from pipeline.encoders.base import Encoded, Encoder, Outline
 from pipeline.encoders.catalogue import open_encoder
 from pipeline.encoders.pooling import Moments
@@ -21,7 +22,6 @@ from pipeline.progress import Silence
 from pipeline.store.reader import FeatureStore
 from pipeline.store.turns import Job
 from pipeline.store.verification import verify_store
-from small_extraction import KILLED, forked, kill_at, outcome, table, tree
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 

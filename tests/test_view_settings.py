@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from helpers.extraction import PlainEncoder
 from pipeline.encoders.base import Outline
 from pipeline.errors import EncoderError, ParamsError
 from pipeline.extraction.cost import cost_of
@@ -21,7 +22,6 @@ from pipeline.extraction.settings import (
     settings_of_recipe,
 )
 from pipeline.files import fingerprint
-from small_extraction import PlainEncoder
 from stages.cli import main
 from stages.params import Params
 
