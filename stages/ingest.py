@@ -11,9 +11,14 @@ from stages.progress import Progress
 @click.command("ingest")
 @click.argument("table", type=click.Path(path_type=Path), metavar="TABLE")
 @one_store_option
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Where the view has another recipe, put this one in its place and keep that one beside.",
+)
 @dry_run_option
 @click.pass_context
-def command(context: click.Context, table: Path, store: Path, dry_run: bool) -> None:
+def command(context: click.Context, table: Path, store: Path, replace: bool, dry_run: bool) -> None:
     """Take in features of another program: an .npz, a .parquet, or a folder of .npy files.
 
     One vector or one stack of layers per utterance, and ingest.last_layer says which is x1; or
@@ -40,5 +45,5 @@ def command(context: click.Context, table: Path, store: Path, dry_run: bool) -> 
         click.echo(f"{store}: {shape}, {layers}, {size:.1f} MB of disk; nothing was done")
         return
     with Progress("clips") as progress:
-        written = ingest(read, store, config, progress)
+        written = ingest(read, store, config, progress, replace=replace)
     click.echo(f"{store}: {shape}, {written} of them written; {layers}")

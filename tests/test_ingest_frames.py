@@ -91,6 +91,20 @@ def test_a_second_view_stands_beside_the_first_under_its_own_name(tmp_path: Path
     assert store.view("mine").num_frames(IDS).tolist() == LENGTHS
 
 
+def test_another_recipe_is_refused_and_with_replace_put_in_place(tmp_path: Path) -> None:
+    table, said = write(tmp_path, "lengths", frames(4))
+    into = ["ingest", table, "--store", tmp_path / "s"]
+    genser(*said, *into)
+    other = [*said, "-S", "ingest.name=other"]
+    refused = genser(*other, *into)
+    assert refused.exit_code == 1
+    assert "name is 'features', wanted 'other'; give --replace" in refused.stderr
+    assert genser(*other, *into, "--replace").exit_code == 0
+    store = FeatureStore.open(tmp_path / "s")
+    assert store.view("frames").recipe["name"] == "other"
+    assert [view.recipe["name"] for view in store.kept] == ["features"]
+
+
 def test_a_clip_with_a_frame_that_is_no_number_fails_alone(tmp_path: Path) -> None:
     clips = frames(4)
     clips[1][3, 2] = np.nan

@@ -9,7 +9,7 @@ import pytest
 
 from helpers.extraction import KILLED, forked, kill_at, outcome, tree
 from helpers.views import bring_up, features_of, write_files
-from pipeline.errors import FeatureStoreError
+from pipeline.errors import FeatureStoreError, ParamsError
 from pipeline.store.contents import read_contents
 from pipeline.store.reader import FeatureStore
 from pipeline.store.repair import repair_store
@@ -115,7 +115,7 @@ def test_a_store_of_more_than_layers_is_of_version_2(both: Path) -> None:
 
 def test_a_name_that_is_no_view_is_refused(tmp_path: Path, clips: dict[str, Path]) -> None:
     for name in ("layers@0123456789ab", "../x", ""):
-        with pytest.raises(FeatureStoreError, match="is no name of a view, wanted letters"):
+        with pytest.raises(ParamsError, match="is no name of a view; use letters"):
             bring_up(tmp_path / "store", name, clips)
 
 

@@ -51,8 +51,17 @@ class IngestConfig:
         return self.view or table.kind
 
 
-def ingest(table: FeatureTable, root: Path, config: IngestConfig, reporter: Reporter) -> int:
+def ingest(
+    table: FeatureTable,
+    root: Path,
+    config: IngestConfig,
+    reporter: Reporter,
+    *,
+    replace: bool = False,
+) -> int:
     """Bring a view up to date with a table; return how many clips were written.
+
+    With `replace` a view of another recipe is made anew, and that one kept beside it.
 
     Raises:
         ParamsError: If `last_layer` is not a row of the table.
@@ -77,7 +86,7 @@ def ingest(table: FeatureTable, root: Path, config: IngestConfig, reporter: Repo
     key = [fingerprint(digests), table.utterance_ids, dict(recipe)]
     with enter_turn(root, job=Job(), plan_key=key):
         provenance = {"versions": package_versions()}
-        writer = ViewWriter(root, config.view_of(table), recipe, provenance)
+        writer = ViewWriter(root, config.view_of(table), recipe, provenance, replace)
         groups = plan_groups(
             writer,
             requests,

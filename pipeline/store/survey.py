@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from pipeline.errors import FeatureStoreError
 from pipeline.files import sha256_file
-from pipeline.parquet import read_frame_bytes
+from pipeline.parquet import read_table_bytes
 from pipeline.store.contents import (
     CONTENTS,
     FILE_NAME,
@@ -102,13 +102,14 @@ class Survey:
     def table(self, name: str) -> pd.DataFrame | None:
         """Return a table, None if it is not whole."""
         table = self._table(name)
-        return None if table is None else table.to_pandas()
+        frame: pd.DataFrame | None = None if table is None else table.to_pandas()
+        return frame
 
     def _table(self, name: str) -> pa.Table | None:
         if name not in self.intact:
             return None
         path = _where(self.root, name, is_committing=self.is_committing)
-        return read_frame_bytes(path.read_bytes())
+        return read_table_bytes(path.read_bytes())
 
     @cached_property
     def index(self) -> pd.DataFrame | None:
