@@ -24,7 +24,7 @@ class StoredFeatures:
         manifest: The manifest.
         views: Names of the views that are read.
         recipes: What each view's features were made with.
-        provenance: What is known beside the first view's recipe.
+        provenances: What is known beside each view's recipe.
         outcomes: What became of each row's extraction: `ok` where all views have features.
         messages: Why a row has no features, "" where it has.
         audio_digests: Digest of each row's decoded samples, "" where unknown.
@@ -50,7 +50,7 @@ class StoredFeatures:
         }
         first = {name: next(iter(views.values())) for name, views in self._views.items()}
         self.recipes: dict[str, Recipe] = {name: view.recipe for name, view in first.items()}
-        self.provenance = first[self.views[0]].provenance
+        self.provenances = {name: view.provenance for name, view in first.items()}
         found = self._lookup()
         self.outcomes: pd.Series = found["outcome"]
         self.messages: pd.Series = found["message"]
@@ -69,6 +69,7 @@ class StoredFeatures:
         other.views = tuple(views)
         other._views = {name: self._views[name] for name in views}
         other.recipes = {name: self.recipes[name] for name in views}
+        other.provenances = {name: self.provenances[name] for name in views}
         return other
 
     @property

@@ -41,13 +41,13 @@ def command(
       genser predict hello.wav --head models/demo
     """
     from pipeline.heads.saved import load_head
-    from pipeline.scoring.loose_files import predict_files, views_of
+    from pipeline.scoring.loose_files import predict_files, views_of_head
     from pipeline.scoring.score import ScoreConfig
 
     sampler = params_of(context).section("score", ScoreConfig)
     where = torch_device(device)
     trained = load_head(head_folder, where)
-    views = views_of(trained, encoder, where)
+    views = views_of_head(trained, encoder, where)
     results = predict_files(files, trained, views, sampler, device=where)
     if as_json:
         click.echo(json.dumps([_as_json(result) for result in results], ensure_ascii=False))

@@ -31,6 +31,8 @@ torch.set_num_threads(1)
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+pytest_plugins = ["helpers.commands"]
+
 MakeWav = Callable[..., Path]
 Install = Callable[[str, str, dict[str, str]], None]
 

@@ -81,11 +81,12 @@ def test_the_page_s_encoder_can_be_followed(follow, tmp_path):
     assert view.read(view.records["utterance_id"].tolist()).shape == (48, 1, 8)
 
 
-@pytest.mark.skipif(not blocks("A head"), reason="the page shows no head yet")
 @pytest.mark.usefixtures("recordings")
 def test_the_page_s_head_can_be_followed(follow, tmp_path):
-    follow("A head")
-    assert (tmp_path / "predictions.parquet").is_file()
+    assert "prototypes, test, 12 clips: WA" in follow("A head")
+    assert "train.prototypes" not in (tmp_path / "head" / "head.json").read_text()
+    assert '"scale": 2.0' in (tmp_path / "head" / "head.json").read_text()
+    assert "prototypes" in (tmp_path / "report" / "report.md").read_text()
 
 
 def test_every_block_of_the_page_is_run():

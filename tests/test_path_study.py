@@ -56,7 +56,7 @@ def trained() -> TrainedHead:
         best_step=1,
         dev={},
         leaks={},
-        encoder=None,
+        encoders={},
     )
     return TrainedHead(head=head, standardisers={"layers": standardiser}, record=record)
 

@@ -29,7 +29,7 @@ from pipeline.manifests.manifest import Manifest, read_manifest, write_manifest
 from pipeline.progress import Silence
 from pipeline.report.report import ReportConfig, Sources, write_report
 from pipeline.report.tables import prediction_table
-from pipeline.scoring.loose_files import views_of
+from pipeline.scoring.loose_files import views_of_head
 from pipeline.scoring.score import ScoreConfig, masked, score_manifest, with_prior
 from pipeline.sources.opening import with_groups
 from pipeline.training.config import TrainConfig
@@ -231,7 +231,7 @@ def test_speakers_apart_are_heard_better_by_their_own_mean_and_that_is_stamped(
     again = score_manifest(blind, {"": store}, head, ScoreConfig(), device="cpu")
     assert again.table["predicted"].to_pylist() == found.table["predicted"].to_pylist()
     with pytest.raises(HeadError, match="standardises over each speaker, and a loose file has"):
-        views_of(head, None, "cpu")
+        views_of_head(head, None, "cpu")
 
 
 def test_a_corpus_keeps_the_numbers_of_its_training_rows(made, tmp_path: Path) -> None:

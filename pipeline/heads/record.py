@@ -40,7 +40,7 @@ class HeadRecord:
         best_step: The step whose weights are kept.
         dev: Scores on dev.
         leaks: What the splits shared.
-        encoder: How the encoder was spelled; None for ingested features.
+        encoders: How the encoder of each view was spelled; None for ingested features.
         versions: Of the packages.
     """
 
@@ -64,13 +64,19 @@ class HeadRecord:
     best_step: int
     dev: Mapping[str, float]
     leaks: Mapping[str, int]
-    encoder: str | None
+    encoders: Mapping[str, str | None]
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def needs(self) -> tuple[Need, ...]:
         """What it reads of a store."""
         return head_needs(self.kind, rebuilt(head_kind(self.kind).config, self.config))
+
+    @property
+    def encoder(self) -> str:
+        """The encoders that its features are from, for a person."""
+        known = dict.fromkeys(name for name in self.encoders.values() if name is not None)
+        return ", ".join(known) or "ingested features"
 
     @property
     def precision(self) -> str:
@@ -128,6 +134,7 @@ def _of_first_version(value: Mapping[str, Any]) -> dict[str, Any]:
         "shapes": {LAYERS: shape},
         "standardisers": {LAYERS: told},
         "bases": [],
+        "encoders": {LAYERS: value["encoder"]},
         "prior": value.get("prior"),
         "corpora": value.get("corpora", {}),
     }

@@ -90,7 +90,7 @@ def head_sections(
 
 def encoder_of(head: Path) -> str:
     """Return the spelling of the encoder that a head's features are from."""
-    return read_head_record(head).encoder or "ingested features"
+    return read_head_record(head).encoder
 
 
 def learning_section(folder: Path, head: Path, trained: TrainedHead) -> Section:

@@ -42,8 +42,8 @@ class FilePrediction:
         return max(self.probabilities, key=lambda name: self.probabilities[name])
 
 
-def views_of(trained: TrainedHead, spelling: str | None, device: str) -> list[OpenView]:
-    """Open the encoder that a head's features were made with, for each view that it reads.
+def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> list[OpenView]:
+    """Open the encoders that a head's features were made with, with their settings.
 
     Args:
         trained: The head.
@@ -51,8 +51,8 @@ def views_of(trained: TrainedHead, spelling: str | None, device: str) -> list[Op
         device: A torch device.
 
     Raises:
-        HeadError: If its features were ingested: nothing here can make them.
-        FeatureStoreError: If the encoder is another one, by field.
+        HeadError: If its features were ingested or derived: nothing here can make them.
+        FeatureStoreError: If an encoder is another one, by field.
     """
     for standardiser in trained.standardisers.values():
         if standardiser.is_grouped:
@@ -60,17 +60,18 @@ def views_of(trained: TrainedHead, spelling: str | None, device: str) -> list[Op
                 f"this head standardises over each {standardiser.over}, and a loose file has none; "
                 "use 'genser score' with a manifest, or train with train.standardise_over=all."
             )
-    name = spelling or str(trained.record.encoder)
     settings = []
-    for view, recipe in trained.record.recipes.items():
+    for name, recipe in trained.record.recipes.items():
         if recipe.get("source") != "audio":
             raise HeadError(
                 f"this head reads ingested features ({recipe.get('name')!r}), which genser cannot "
                 "make from a recording; ingest features of the recordings and use 'genser score'."
             )
-        settings.append(settings_of_recipe(view, recipe, name))
+        encoder = spelling or str(trained.record.encoders[name])
+        settings.append(settings_of_recipe(name, recipe, encoder))
     views = open_views(settings, device)
-    trained.require_recipes(name, {view.name: view.recipe for view in views})
+    where = spelling or ", ".join(dict.fromkeys(each.encoder for each in settings))
+    trained.require_recipes(where, {view.name: view.recipe for view in views})
     return views
 
 
@@ -82,14 +83,21 @@ def predict_files(
     *,
     device: str,
 ) -> list[FilePrediction]:
-    """Predict the class of each file; a bad file has its error instead."""
+    """Predict the class of each file; a bad file has its error instead.
+
+    Args:
+        paths: The files.
+        trained: The head.
+        views: From `views_of_head`.
+        score: How to score.
+        device: A torch device.
+    """
     results = []
     for path in paths:
+        segment = Segment(path=path)
         try:
             features = {
-                view.name: encode_clip(
-                    Segment(path=path), view.encoder, view.settings, batch_seconds=1.0
-                )
+                view.name: encode_clip(segment, view.encoder, view.settings, batch_seconds=1.0)
                 for view in views
             }
         except AudioError as error:
@@ -98,7 +106,7 @@ def predict_files(
             continue
         batch = lone_batch(
             features,
-            {column: "" for column in trained.head.columns},
+            dict.fromkeys(trained.head.columns, ""),
             trained.record.needs,
             trained.standardisers,
             device=device,

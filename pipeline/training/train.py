@@ -160,7 +160,6 @@ def train_rows(
     selection = train_head(
         head, train, dev, config, checkpoints=checkpoints, device=device, reporter=reporter
     )
-    encoder = features.provenance.get("encoder")
     record = HeadRecord(
         kind=config.head,
         config=asdict(config.head_config),
@@ -187,11 +186,16 @@ def train_rows(
         best_step=selection.best_step,
         dev=selection.dev,
         leaks=rows.leaks.counts(),
-        encoder=None if encoder is None else str(encoder),
+        encoders={view: _encoder(told) for view, told in features.provenances.items()},
         versions=package_versions(),
     )
     trained = TrainedHead(head=selection.head, standardisers=standardisers, record=record)
     return trained, selection
+
+
+def _encoder(provenance: Mapping[str, object]) -> str | None:
+    spelling = provenance.get("encoder")
+    return None if spelling is None else str(spelling)
 
 
 def _training_clips(

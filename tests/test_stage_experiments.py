@@ -1,0 +1,147 @@
+import pandas as pd
+import pytest
+
+from helpers.commands import genser, refused
+from pipeline.experiments import crossval
+from pipeline.scoring.predictions import read_predictions
+
+
+def test_heads_are_cross_validated_from_one_store(here, tmp_path):
+    words = ["crossval", "demo.csv", "--store", "store", "--heads", "logreg,linear"]
+    result = genser(*words, "--folds", 3, "--seeds", "0,1", "--out", tmp_path / "cv")
+    assert result.exit_code == 0, result.output
+    assert "logreg - linear: UA " in result.stdout
+    assert sorted(path.name for path in (tmp_path / "cv").iterdir()) == [
+        "comparisons.csv",
+        "predictions.parquet",
+        "runs",
+        "standings.csv",
+    ]
+    page = tmp_path / "r"
+    words = ["report", "p.parquet", "--manifest", "demo.csv", "--crossval", f"cv={tmp_path}/cv"]
+    assert genser(*words, "--out", page).exit_code == 0
+    assert (
+        "cv: standings. There are fewer than 10: the ends say little."
+        in (page / "report.md").read_text()
+    )
+
+
+def test_each_layer_is_probed_on_dev(here, tmp_path):
+    result = genser("probe", "demo.csv", "--store", "store", "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(tmp_path / "probe.csv")
+    assert table["layer"].tolist() == list(range(len(table)))
+    assert table["dev_ua"].between(0, 1).all()
+    assert f"best on dev: layer {table['dev_ua'].idxmax()}" in result.stdout
+
+
+def test_a_parameter_is_swept_on_dev(here, tmp_path):
+    words = ["sweep", "demo.csv", "train.genser.sigma=0.5,5", "--store", "store"]
+    result = genser(*words, "--seeds", "0,1", "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(tmp_path / "train_genser_sigma.csv")
+    assert table[["value", "seed"]].to_numpy().tolist() == [[0.5, 0], [5, 0], [0.5, 1], [5, 1]]
+    assert (tmp_path / "train_genser_sigma.png").exists()
+
+
+def test_what_is_swept_under_score_is_trained_once(here, tmp_path, monkeypatch):
+    trained, train_rows = [], crossval.train_rows
+
+    def counts(*args, **kwargs):
+        trained.append(kwargs["config"])
+        return train_rows(*args, **kwargs)
+
+    monkeypatch.setattr(crossval, "train_rows", counts)
+    words = [
+        "sweep",
+        "demo.csv",
+        "score.genser.num_steps=1,2,4",
+        "--store",
+        "store",
+        "--out",
+        tmp_path,
+    ]
+    assert genser(*words).exit_code == 0
+    assert len(trained) == 1
+    assert len(pd.read_csv(tmp_path / "score_genser_num_steps.csv")) == 3
+    assert genser(*words).exit_code == 0
+    assert len(trained) == 1  # what is finished is kept
+
+
+def test_trials_are_compared_over_folds_on_dev_alone(here, tmp_path):
+    folded = genser("split", "demo.csv", "--folds", "2", "-o", tmp_path / "folds.csv")
+    assert folded.exit_code == 0, folded.output
+    (tmp_path / "trials.yaml").write_text(
+        "plain: {train.head: logreg, train.logreg.strength: 0.01}\n"
+        "last: {train.head: logreg, train.logreg.strength: 0.01, train.logreg.input: last}\n"
+    )
+    words = ["sweep", tmp_path / "folds.csv", tmp_path / "trials.yaml", "--store", "store"]
+    result = genser(*words, "--fold", "1", "--fold", "2", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(tmp_path / "out/trials.csv", dtype={"fold": str})
+    assert table[["value", "fold"]].to_numpy().tolist() == [
+        ["plain", "1"],
+        ["last", "1"],
+        ["plain", "2"],
+        ["last", "2"],
+    ]
+    for run in (tmp_path / "out/trials/runs").rglob("*.parquet"):
+        assert set(read_predictions(run).table["split"].to_pylist()) == {"dev"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("crossval demo.csv --store store --out x", "has no folds; give --folds K, or make them"),
+        (
+            "crossval demo.csv --store store --out x --heads genser,svm",
+            "--heads genser,svm: wanted",
+        ),
+        (
+            "crossval demo.csv --store store --out x --seeds 0,a",
+            "--seeds 0,a: wanted whole numbers",
+        ),
+        ("crossval demo.csv --store store --out x --seeds 1,1", "--seeds 1,1: names one twice."),
+        ("crossval demo.csv --store store --out x --folds 99", "6 groups by 'speaker'"),
+        (
+            "crossval demo.csv --store store --out x --protocol cross-corpus",
+            "has the corpora ['demo'], wanted at least two",
+        ),
+        (
+            "sweep demo.csv report.split=dev --store store --out x",
+            "with the section train or score",
+        ),
+        (
+            "sweep demo.csv train.head=a/b --store store --out x",
+            "['a/b'] cannot name a run",
+        ),
+        ("sweep demo.csv none.yaml --store store --out x", "none.yaml: cannot be read"),
+        (
+            "crossval demo.csv --store store --out x --folds 2 --variant genser=train.seed=1",
+            "--variant genser=train.seed=1: there is a 'genser' already; rename one.",
+        ),
+        (
+            "crossval demo.csv --store store --out x --folds 2 --variant seeds",
+            "--variant seeds: wanted NAME=section.key=value,... or NAME=params.yaml",
+        ),
+        ("sweep demo.csv train.sigmoid=1 --store store --out x", "has unknown keys ['sigmoid']"),
+        (
+            "report p.parquet --against logreg --out x",
+            "--against and --variant: need --store, --head and --manifest too.",
+        ),
+        (
+            "report p.parquet --manifest demo.csv --head head --store store --out x "
+            "--variant p=train.seed=1",
+            "--against: 'p' is a predictions file too; rename that.",
+        ),
+        ("report p.parquet --store store --out x", "--store: needs --head and --manifest too."),
+        (
+            "report p.parquet --with other --out x",
+            "--with other: wanted NAME=PATH, each name once.",
+        ),
+        ("report p.parquet --crossval cv=demo --out x", "demo: holds no cross-validation; run"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_in_one_line(here, tmp_path, words, message):
+    words = words.replace("--out x", f"--out {tmp_path}/x")
+    assert message in refused(*words.split())
