@@ -73,7 +73,8 @@ def test_dvc_runs_what_a_change_calls_for_and_gives_the_same_bytes_again(tmp_pat
     write_params(folder, {**SMALL, "train": {**SMALL["train"], "seed": 1}})
     assert ran_stages(run("dvc", "repro", folder=folder)) == ["train", "score", "report"]
     write_params(
-        folder, {**SMALL, "score": {"num_steps": 4}, "train": {**SMALL["train"], "seed": 1}}
+        folder,
+        {**SMALL, "score": {"genser": {"num_steps": 4}}, "train": {**SMALL["train"], "seed": 1}},
     )
     assert ran_stages(run("dvc", "repro", folder=folder))[0] == "score"
 
