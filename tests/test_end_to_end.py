@@ -21,7 +21,7 @@ SMALL = {
         "eval_every": 5,
         "genser": {"trunk": {"width": 16, "num_blocks": 1, "num_heads": 2}},
     },
-    "score": {"num_steps": 2},
+    "score": {"genser": {"num_steps": 2}},
     "report": {"split": "test"},
 }
 
