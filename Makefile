@@ -1,5 +1,5 @@
 # make demo    set up, then run the whole pipeline on the bundled demo
-# make test    set up, then run the tests
+# make test    set up, then run the tests and say which branches they miss
 # make check   set up, then lint, types and import rules
 #
 # TORCH_INDEX chooses another build of torch than PyPI's, e.g.
@@ -28,7 +28,7 @@ demo: $(READY)
 	@echo "report:      reports/demo/report.html"
 
 test: $(READY)
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --cov
 
 check: $(READY)
 	$(BIN)/ruff check

@@ -130,7 +130,6 @@ def test_the_readme_s_tree_is_the_disk_s():
 STILL_LONG = {
     "tests/test_encoders.py",
     "tests/test_encoding.py",
-    "tests/test_extraction.py",
     "tests/test_scoring.py",
     "tests/test_store.py",
     "tests/test_store_faults.py",

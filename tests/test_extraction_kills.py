@@ -212,18 +212,16 @@ def stopped(
     (folder / "manifest.csv").write_text("utterance_id,path\n" + rows)
     options = ["-S", f"extract.encoder={tiny_encoder_folder}", "-S", "extract.rows_per_shard=1"]
     arguments = ["extract", "manifest.csv", "--audio-root", "audio", "--store"]
-    processes = {
-        number: subprocess.Popen(
+    result = {}
+    # One after the other: while one is waited for, the other might come to its end unsignalled.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        process = subprocess.Popen(
             [sys.executable, "-m", "stages.cli", *options, *arguments, number.name],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
             stderr=subprocess.PIPE,
             text=True,
         )
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    result = {}
-    for number, process in processes.items():
         while process.poll() is None and len(shards(folder / number.name)) < 2:
             time.sleep(0.01)
         process.send_signal(number)

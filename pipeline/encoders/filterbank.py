@@ -112,8 +112,7 @@ class FilterbankEncoder(Encoder):
             remove_dc_offset=True,
         ).T
         first = deltas(energies)
-        rows: np.ndarray = np.stack([deltas(first), first, energies])
-        return rows
+        return np.stack([deltas(first), first, energies])
 
 
 def deltas(frames: np.ndarray) -> np.ndarray:

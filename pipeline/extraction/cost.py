@@ -112,5 +112,4 @@ def _durations(requests: pd.DataFrame, store: FeatureStore | None) -> np.ndarray
         recorded = store.index.set_index("utterance_id")["duration"]
         recorded = recorded[recorded > 0].reindex(requests["utterance_id"])
         seconds = seconds.fillna(pd.Series(recorded.to_numpy(), index=requests.index))
-    result: np.ndarray = seconds.to_numpy(dtype=np.float64)
-    return result
+    return seconds.to_numpy(dtype=np.float64)

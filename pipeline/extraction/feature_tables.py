@@ -44,12 +44,11 @@ class FeatureTable:
 
     def clip(self, i: int) -> np.ndarray:
         """Return the features of clip i, shape (L, D), or (T, R, D) of frames."""
-        features: np.ndarray = (
+        return (
             self.features[i]
             if self.offsets is None
             else self.features[self.offsets[i] : self.offsets[i + 1]]
         )
-        return features
 
 
 def read_feature_table(path: Path, kind: str | None = None) -> FeatureTable:

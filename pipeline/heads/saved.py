@@ -164,8 +164,7 @@ def read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, torc
             f"{path}: damaged, found digest {found[:12]}, {DESCRIPTION} says {wanted[:12]}; "
             "train the head again."
         )
-    tensors: dict[str, torch.Tensor] = load_tensors(data)
-    return tensors
+    return load_tensors(data)
 
 
 def verify_head(folder: Path) -> None:

@@ -140,8 +140,7 @@ def with_prior(trained: TrainedHead, scores: np.ndarray, prior: str) -> np.ndarr
     shares = np.where(trained.prior > 0, trained.prior, 1 / len(trained.classes))
     factors = torch.from_numpy(1 / (len(trained.classes) * shares)).to(torch.float32)
     changed = trained.head.reweighted(torch.from_numpy(scores), factors, trained.record.temperature)
-    result: np.ndarray = changed.numpy()
-    return result
+    return changed.numpy()
 
 
 def masked(scores: np.ndarray, lacking: np.ndarray) -> np.ndarray:

@@ -142,8 +142,7 @@ class View:
             FeatureStoreError: If the view is dense, or an id has no features.
         """
         self._require_readable(ragged=True)
-        lengths: np.ndarray = self._locate(utterance_ids)["num_frames"].to_numpy(dtype=np.int64)
-        return lengths
+        return self._locate(utterance_ids)["num_frames"].to_numpy(dtype=np.int64)
 
     def read(self, utterance_ids: Sequence[str]) -> np.ndarray:
         """Return the features of clips, in the order asked, shape (N, L, D).
