@@ -17,7 +17,7 @@ PARAMS: dict[str, Any] = {
     "prepare": {"demo": {"num_speakers": 6, "clips_per_emotion": 1}},
     "extract": {"encoder": "demo/encoder", "compute_dtype": "float32"},
     "train": {"seed": 0},
-    "score": {"num_steps": 2},
+    "score": {"genser": {"num_steps": 2}},
     "report": {"split": "test"},
 }
 
@@ -109,7 +109,7 @@ def test_a_change_reruns_exactly_the_stages_that_read_it(tmp_path: Path) -> None
     # Each on top of the last.
     for section, values, wanted in (
         ("train", {"seed": 1}, ["train", "score", "report"]),
-        ("score", {"num_steps": 3}, ["score", "report"]),
+        ("score", {"genser": {"num_steps": 3}}, ["score", "report"]),
         ("report", {"split": "dev"}, ["report"]),
         ("prepare", {"seed": 1}, ALL),
     ):

@@ -55,18 +55,6 @@ class Sample:
     states: Tensor | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Leg:
-    """One step of the walk: where it starts, where it ends, what the network said at its start."""
-
-    schedule: Schedule
-    t: Tensor  # (B,)
-    t_next: Tensor  # (B,), smaller
-    xt: Tensor  # (B, D)
-    x0_hat: Tensor  # (B, D)
-    x1: Tensor  # (B, D)
-
-
 def integrate(
     estimate: Callable[[Tensor, Tensor], Tensor],
     x1: Tensor,
@@ -106,8 +94,7 @@ def integrate(
     states = [xt]
     for t, t_next in pairwise(times):
         x0_hat = _ask(estimate, xt, t)
-        leg = _Leg(schedule=schedule, t=t, t_next=t_next, xt=xt, x0_hat=x0_hat, x1=x1)
-        xt = _SOLVERS[config.solver](leg)
+        xt = _step(config.solver, schedule, xt, x0_hat=x0_hat, x1=x1, t=t, t_next=t_next)
         if keep_states:
             states.append(xt)
     # Algorithm 2 ends on "estimate x_theta(x_t, X_c, t)". Taken as the last x0_hat it costs N
@@ -136,50 +123,45 @@ def _ask(estimate: Callable[[Tensor, Tensor], Tensor], xt: Tensor, t: Tensor) ->
     return x0_hat.to(xt.dtype)
 
 
-def _mean_rate(leg: _Leg) -> Tensor:
-    """Give mu'_t, first part of the drift of Gen-SER, Eq. 5."""
-    return per_item(leg.schedule.d_mean_coefficient(leg.t), leg.xt) * (leg.x1 - leg.x0_hat)
+def _step(
+    solver: str,
+    schedule: Schedule,
+    xt: Tensor,
+    *,
+    x0_hat: Tensor,
+    x1: Tensor,
+    t: Tensor,
+    t_next: Tensor,
+) -> Tensor:
+    """Take one step of the walk, from t down to t_next.
 
+    Gen-SER, Eq. 5, the drift of xt with a constant estimate:
+        dx/dt = mu'_t + (sigma'_t / sigma_t) (x_t - mu_t)
 
-def _spread_rate(leg: _Leg) -> Tensor:
-    """Give (sigma'_t / sigma_t) (xt - mu_t), second part of Eq. 5; 0 where sigma_t is 0."""
+    Args:
+        solver: One of `SOLVERS`.
+        schedule: Gives mu and sigma.
+        xt: Where the step starts, shape (B, D).
+        x0_hat: What the network said there, shape (B, D).
+        x1: Sources, shape (B, D).
+        t: Time of the start, shape (B,).
+        t_next: Time of the end, smaller, shape (B,).
+    """
+    offset = xt - schedule.mean(x0_hat, x1, t)
+    if solver == "exponential":
+        # Eq. 5 to 7 solved exactly, without the singularity of Eq. 5:
+        #     x_s = mu_s + (sigma_s / sigma_t) (x_t - mu_t); at s = 0 that is the estimate itself.
+        quotient = schedule.spread_quotient(t_to=t_next, t_from=t)
+        return schedule.mean(x0_hat, x1, t_next) + per_item(quotient, xt) * offset
+    mean_rate = per_item(schedule.d_mean_coefficient(t), xt) * (x1 - x0_hat)
     # At T = 1 the first step stands on the singularity, with xt = mu_t: 0 times infinity. The
     # paper overlooks it. The ratio vanishes at t = 1/2, so that time stands in for "no spread".
-    inside = (leg.t > 0) & (leg.t < 1)
-    ratio = leg.schedule.spread_ratio(leg.t.masked_fill(~inside, 0.5))
-    return per_item(ratio, leg.xt) * (leg.xt - leg.schedule.mean(leg.x0_hat, leg.x1, leg.t))
-
-
-def _printed_step(leg: _Leg) -> Tensor:
-    """Take Gen-SER, Eq. 9 and 10, as they are printed."""
-    # Eq. 9 swaps the arguments of mu', which turns its sign, and Eq. 10 adds where time going
-    # down wants a minus. Together the mean moves rightly and the spread term has the wrong sign:
-    # it ends at a constant estimate, and drifts off from one that changes on the way.
-    step = per_item(leg.t - leg.t_next, leg.xt)
-    return leg.xt + step * (_spread_rate(leg) - _mean_rate(leg))
-
-
-def _euler_step(leg: _Leg) -> Tensor:
-    """Take Euler's step of Gen-SER, Eq. 5: x_s = x_t - (t - s) (mu' + (sigma'/sigma)(x - mu))."""
-    step = per_item(leg.t - leg.t_next, leg.xt)
-    return leg.xt - step * (_mean_rate(leg) + _spread_rate(leg))
-
-
-def _exponential_step(leg: _Leg) -> Tensor:
-    """Solve Gen-SER, Eq. 5, exactly for the estimate held constant over the step.
-
-    From Eq. 5 to 7:
-        x_s = mu_s + (sigma_s / sigma_t) (x_t - mu_t)
-    """
-    # Without the singularity of Eq. 5; and at s = 0 it returns the estimate itself.
-    quotient = leg.schedule.spread_quotient(t_to=leg.t_next, t_from=leg.t)
-    offset = leg.xt - leg.schedule.mean(leg.x0_hat, leg.x1, leg.t)
-    mean_next = leg.schedule.mean(leg.x0_hat, leg.x1, leg.t_next)
-    return mean_next + per_item(quotient, leg.xt) * offset
-
-
-_SOLVERS: dict[str, Callable[[_Leg], Tensor]] = {
-    "printed": _printed_step,
-    "euler": _euler_step,
-    "exponential": _exponential_step,
-}
+    inside = (t > 0) & (t < 1)
+    spread_rate = per_item(schedule.spread_ratio(t.masked_fill(~inside, 0.5)), xt) * offset
+    step = per_item(t - t_next, xt)
+    if solver == "euler":
+        return xt - step * (mean_rate + spread_rate)
+    # Eq. 9 and 10 as printed: Eq. 9 swaps the arguments of mu', which turns its sign, and Eq. 10
+    # adds where time going down wants a minus. Together the mean moves rightly and the spread term
+    # has the wrong sign: it ends at a constant estimate, and drifts off from one that changes.
+    return xt + step * (spread_rate - mean_rate)

@@ -95,8 +95,9 @@ class Standardiser(nn.Module):
         mean, scale = self._of(places)
         if mean.ndim == 3:
             mean, scale = mean[:, None], scale[:, None]
-        values = (frames.values.float() - mean) * scale
-        return Ragged(values.masked_fill(~frames.mask[:, :, None, None], 0.0), frames.lengths)
+        # One new tensor, changed in place: frames are large, and copies of them would lie about.
+        values = (frames.values - mean).mul_(scale)
+        return Ragged(values.masked_fill_(~frames.mask[:, :, None, None], 0.0), frames.lengths)
 
     def _of(self, places: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return mean and inverse deviation of clips, shape (L, D), or (B, L, D) by group."""
