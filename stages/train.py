@@ -59,7 +59,9 @@ def command(
     Example:
       genser train data_manifests/demo.csv --store features/demo --task emotion --out models/demo
     """
+    from pipeline.heads.catalogue import head_needs
     from pipeline.manifests.manifest import read_manifest
+    from pipeline.sources.opening import bytes_in_memory
     from pipeline.training.config import TrainConfig
     from pipeline.training.rows import choose_rows
     from pipeline.training.train import features_for, train_manifest
@@ -77,10 +79,17 @@ def command(
             label_map=classes,
             allow_overlap=allow_speaker_overlap,
         )
+        memory = bytes_in_memory(
+            features,
+            rows.train,
+            head_needs(config.head, config.head_config),
+            frames_in=config.frames_in,
+            pool_shards=config.pool_shards,
+        )
         click.echo(
             f"{out}: {config.num_steps} steps of {config.batch_size} clips on {len(rows.train)} "
-            f"training clips, {len(rows.dev)} dev clips, {len(rows.classes)} classes; "
-            "nothing was done."
+            f"training clips, {len(rows.dev)} dev clips, {len(rows.classes)} classes; features "
+            f"take at most {memory / 1e6:.1f} MB of memory at once; nothing was done."
         )
         return
     with Progress("steps") as progress:

@@ -13,11 +13,13 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.errors import HeadError, ManifestError
 from pipeline.files import sha256_file
+from pipeline.heads.catalogue import head_needs
 from pipeline.heads.phase import OptimiserConfig
 from pipeline.heads.saved import load_head
 from pipeline.manifests.manifest import Manifest, read_manifest, write_manifest
 from pipeline.progress import Silence
 from pipeline.scoring.score import ScoreConfig, score_manifest
+from pipeline.sources.opening import bytes_in_memory
 from pipeline.store.format import Shard
 from pipeline.store.turns import Job, enter_turn
 from pipeline.store.views import CLIP_COLUMNS, FRAMES
@@ -25,7 +27,7 @@ from pipeline.store.writer import ViewWriter
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.config import TrainConfig
 from pipeline.training.loop import Selection
-from pipeline.training.train import train_manifest
+from pipeline.training.train import features_for, train_manifest
 
 NUM_CLIPS = 96
 ROWS_PER_SHARD = 5
@@ -48,7 +50,7 @@ def frames_of(clip: int, *, is_high: bool) -> np.ndarray:
 
 def write_frames(root: Path, frames: dict[str, np.ndarray], fit_ids: list[str]) -> None:
     """Write a store with the view `frames`; clips lie in it in the order of their names."""
-    recipe = {"view": FRAMES, "source": "audio", "layers": [1, 2]}
+    recipe = {"view": FRAMES, "source": "audio", "layers": [1, 2], "stored_dtype": "float16"}
     kinds: dict[Any, Any] = dict(CLIP_COLUMNS)
     with enter_turn(root, job=Job(), plan_key=0):
         writer = ViewWriter(root, FRAMES, recipe, {"fit_ids": fit_ids})
@@ -264,3 +266,21 @@ def test_clips_that_a_view_was_fitted_on_are_not_judged(made: Made, tmp_path: Pa
     message = r"1 clips of dev and test were among those that the views \['frames'\] were fitted"
     with pytest.raises(ManifestError, match=message):
         train(other, tmp_path / "head", config_of(made))
+
+
+@pytest.mark.parametrize(("pool_shards", "frames_in"), [(2, "store"), (99, "store"), (2, "memory")])
+def test_the_memory_that_is_told_is_what_the_largest_pools_take(
+    made: Made, pool_shards: int, frames_in: str
+) -> None:
+    config = config_of(made)
+    features = features_for(config, made.manifest, {"": made.store})
+    rows = np.flatnonzero(made.manifest.table["split"] == "train")
+    needs = head_needs("toy", config.head_config)
+    told = bytes_in_memory(features, rows, needs, frames_in=frames_in, pool_shards=pool_shards)
+    sizes: dict[int, int] = {}
+    for row in rows:
+        frames = frames_of(int(row), is_high=True)[:, 1]
+        shard = int(row) // ROWS_PER_SHARD
+        sizes[shard] = sizes.get(shard, 0) + frames.astype(np.float16).nbytes
+    held = len(sizes) if frames_in == "memory" else 2 * pool_shards
+    assert told == sum(sorted(sizes.values(), reverse=True)[:held])

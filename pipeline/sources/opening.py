@@ -69,6 +69,41 @@ def open_source(
     return kind(features, rows, needs, columns, device=device)
 
 
+def bytes_in_memory(
+    features: StoredFeatures,
+    rows: np.ndarray,
+    needs: Sequence[Need],
+    *,
+    frames_in: str,
+    pool_shards: int,
+) -> int:
+    """Return the most that features of training rows take in memory at once; opens no corpus.
+
+    Dense views lie there whole. Of streamed frames it is two pools of the largest shards.
+
+    Args:
+        features: Of the manifest.
+        rows: The training rows.
+        needs: What the head reads.
+        frames_in: `train.frames_in`.
+        pool_shards: `train.pool_shards`.
+    """
+    total = 0
+    for need in needs:
+        num_layers, dim = features.shape(need.view)
+        item = np.dtype(features.recipes[need.view]["stored_dtype"]).itemsize
+        each = (num_layers if need.layers is None else len(need.layers)) * dim * item
+        if need.kind == LAYERS:
+            total += len(rows) * each
+            continue
+        lengths = features.num_frames(rows, need.view)
+        _, shards = np.unique(features.shards(rows, need.view), return_inverse=True)
+        by_shard = np.sort(np.bincount(shards, weights=lengths))[::-1]
+        held = by_shard if frames_in == "memory" else by_shard[: 2 * pool_shards]
+        total += int(held.sum()) * each
+    return total
+
+
 def fit_standardisers(
     source: Source, shapes: Mapping[str, FeatureShape], *, kind: str, over: str
 ) -> dict[str, Standardiser]:
