@@ -68,6 +68,7 @@ class Source(ABC):
         for need in self._ragged:
             self.lengths += features.num_frames(rows, need.view)
         self.shards = np.zeros(len(rows), np.int64)
+        self._prepare()
 
     def use(self, standardisers: Mapping[str, Standardiser]) -> None:
         """Standardise every batch from here on; those of groups must know the clips' groups."""
@@ -112,6 +113,10 @@ class Source(ABC):
         order = np.lexsort((np.arange(self.num_clips), self.lengths, self.shards))
         pools = np.split(order, np.flatnonzero(np.diff(self.shards[order])) + 1)
         return [_cut(pool, at_once) for pool in pools]
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Get ready to give frames, once everything else is in place."""
 
     @abstractmethod
     def _pools(self, plan: Iterable[Pool]) -> Iterator[tuple[Pool, Frames]]:

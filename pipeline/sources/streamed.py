@@ -1,30 +1,19 @@
 """A source that reads the frames of a pool of shards while the pool before is in use."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from pipeline.dataset import StoredFeatures
-from pipeline.heads.needs import Need
 from pipeline.sources.source import Frames, Pool, Source
 
 
 class Streamed(Source):
     """Frames stay in the store; two pools are in memory, the one in use and the next."""
 
-    def __init__(
-        self,
-        features: StoredFeatures,
-        rows: np.ndarray,
-        needs: Sequence[Need],
-        columns: Sequence[str],
-        *,
-        device: str,
-    ) -> None:
-        super().__init__(features, rows, needs, columns, device=device)
+    def _prepare(self) -> None:
         # A head reads one ragged view as a rule; of several the first one's shards count.
-        self.shards = features.shards(rows, self._ragged[0].view)
+        self.shards = self.features.shards(self.rows, self._ragged[0].view)
 
     def _pools(self, plan: Iterable[Pool]) -> Iterator[tuple[Pool, Frames]]:
         pools = iter(plan)
