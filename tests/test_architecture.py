@@ -131,8 +131,6 @@ STILL_LONG = {
     "tests/test_encoders.py",
     "tests/test_encoding.py",
     "tests/test_scoring.py",
-    "tests/test_store.py",
-    "tests/test_store_faults.py",
     "tests/test_whisper.py",
 }
 
