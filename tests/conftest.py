@@ -31,7 +31,7 @@ torch.set_num_threads(1)
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-pytest_plugins = ["helpers.commands"]
+pytest_plugins = ["helpers.commands", "helpers.uneven_corpora"]
 
 MakeWav = Callable[..., Path]
 Install = Callable[[str, str, dict[str, str]], None]
@@ -108,6 +108,13 @@ def make_wav() -> MakeWav:
 def tiny_encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("encoder")
     save_seeded_encoder(folder, size="tiny")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def whisper_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whisper")
+    save_seeded_encoder(folder, family="whisper")
     return folder
 
 

@@ -126,22 +126,12 @@ def test_the_readme_s_tree_is_the_disk_s():
         assert (ROOT / name).exists(), name
 
 
-# Each is to be cut by subject; none is to be added.
-STILL_LONG = {
-    "tests/test_encoders.py",
-    "tests/test_encoding.py",
-    "tests/test_scoring.py",
-    "tests/test_whisper.py",
-}
-
-
 def test_no_module_and_no_test_file_is_longer_than_it_should_be():
     too_long = {
         str(p.relative_to(ROOT)): n
         for package in (*PACKAGES, "tests")
         for p in (ROOT / package).rglob("*.py")
         if (n := len(p.read_text().splitlines())) > 300
-        and str(p.relative_to(ROOT)) not in STILL_LONG
     }
     assert not too_long
 

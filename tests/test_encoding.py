@@ -1,5 +1,5 @@
-import hashlib
-import json
+"""From a clip to its features: windows, batches, and what is stored of them."""
+
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,41 +10,30 @@ import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import load_file
-from transformers import AutoModel
 
+from helpers.encoders import hubert_at, view
 from pipeline.audio.segments import Segment
 from pipeline.encoders.base import Encoded, Outline
-from pipeline.encoders.catalogue import open_encoder
 from pipeline.encoders.hubert import SpeechEncoder
 from pipeline.encoders.pooling import Moments
-from pipeline.errors import AudioError, EncoderError, ParamsError
+from pipeline.errors import AudioError
 from pipeline.extraction.cost import bytes_per_clip
 from pipeline.extraction.encoding import (
     _batches,
     decode,
     encode_all,
     encode_clip,
-    make_recipe,
     stored,
 )
-from pipeline.extraction.settings import ExtractConfig, ViewSettings, check_settings
-from pipeline.store.recipe import differences
 
 RATE = 16000
+
 MakeWav = Callable[..., Path]
-
-
-def view(**settings: Any) -> ViewSettings:
-    """Return the settings of the view that these parameters make."""
-    return ExtractConfig(**settings).view_settings()[0]
 
 
 @pytest.fixture(scope="module")
 def encoder(tiny_encoder_folder: Path) -> SpeechEncoder:
-    opened = open_encoder(str(tiny_encoder_folder), compute_dtype="float32", device="cpu")
-    assert isinstance(opened, SpeechEncoder)
-    return opened
+    return hubert_at(tiny_encoder_folder)
 
 
 def naive_features(encoder: SpeechEncoder, samples: np.ndarray, windows: list[int]) -> np.ndarray:
@@ -236,136 +225,3 @@ def test_the_disk_of_a_clip_is_that_of_its_features(pooling: str, width: int) ->
     for dtype, size in (("float16", 2), ("float32", 4)):
         config = view(pooling=pooling, stored_dtype=dtype)
         assert bytes_per_clip(Outline(num_layers=5, dim=64), config) - 5 * width * size == 400
-
-
-def test_the_shape_of_the_encoder_is_held_to_the_parameters(encoder: SpeechEncoder) -> None:
-    check_settings(encoder.outline, view())
-    check_settings(encoder.outline, view(num_layers=5, dim=64))
-    with pytest.raises(EncoderError, match=r"num_layers: the encoder .* has 5, wanted 25"):
-        check_settings(encoder.outline, view(num_layers=25))
-    with pytest.raises(EncoderError, match=r"dim: the encoder .* has 64, wanted 1024"):
-        check_settings(encoder.outline, view(dim=1024))
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"pooling": "mean_std"}, r"pooling: the encoder own takes 'mean', found 'mean_std'; mend"),
-        ({"compute_dtype": "bfloat16"}, r"compute_dtype: .* takes 'float32', found 'bfloat16'"),
-        (
-            {"max_duration_s": 20.5},
-            r"max_duration_s: .* takes 20 seconds at once, found 20\.5; .* to 20",
-        ),
-    ],
-)
-def test_the_parameters_are_held_to_what_the_encoder_takes(
-    settings: dict[str, object], message: str
-) -> None:
-    strict = Outline(
-        num_layers=1, dim=2, poolings=("mean",), compute_dtypes=("float32",), max_window_s=20.0
-    )
-    check_settings(strict, view(max_duration_s=20))
-    config = view(**{"encoder": "own", "max_duration_s": 20, **settings})
-    with pytest.raises(EncoderError, match=rf"extract\.{message}") as caught:
-        check_settings(strict, config)
-    assert "\n" not in str(caught.value)
-
-
-def naive_digest(folder: Path) -> str:
-    """SHA-256 over type, shape and bytes of the tensors, in the order of the model's modules."""
-    weights = load_file(folder / "model.safetensors")
-    names = [n for n in AutoModel.from_pretrained(folder).state_dict() if n in weights]
-    parts = []
-    for name in names:
-        if name != "masked_spec_embed":
-            array = weights[name].numpy()
-            digest = hashlib.sha256(array.tobytes()).hexdigest()
-            parts.append([str(array.dtype), list(array.shape), digest])
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def test_the_recipe_of_a_hubert_is_as_it_was(
-    encoder: SpeechEncoder, tiny_encoder_folder: Path
-) -> None:
-    """Stores made before other kinds of encoders came must stay in use."""
-    recipe = make_recipe(encoder, view())
-    assert recipe == {
-        "view": "layers",
-        "source": "audio",
-        "encoder": {
-            "family": "hubert",
-            "weights": naive_digest(tiny_encoder_folder),
-            "flags": {
-                "conv_bias": False,
-                "conv_dim": [64] * 7,
-                "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
-                "conv_pos_batch_norm": False,
-                "conv_stride": [5, 2, 2, 2, 2, 2, 2],
-                "do_stable_layer_norm": True,
-                "feat_extract_activation": "gelu",
-                "feat_extract_norm": "layer",
-                "feat_proj_layer_norm": True,
-                "hidden_act": "gelu",
-                "hidden_size": 64,
-                "intermediate_size": 128,
-                "layer_norm_eps": 1e-5,
-                "num_attention_heads": 4,
-                "num_conv_pos_embedding_groups": 4,
-                "num_conv_pos_embeddings": 16,
-                "num_hidden_layers": 4,
-            },
-        },
-        "layer_convention": "input, block outputs, normalised last output",
-        "normalisation": "zscore",
-        "sample_rate": 16000,
-        "audio_contract": 1,
-        "channels": "the manifest's channel, else the mean of all",
-        "max_duration_s": 30.0,
-        "pooling": "mean",
-        "compute_dtype": "float32",
-        "stored_dtype": "float16",
-    }
-    assert [type(recipe[name]) for name in ("sample_rate", "max_duration_s")] == [int, float]
-
-
-@pytest.mark.parametrize(
-    ("settings", "field"),
-    [
-        ({"pooling": "mean_std"}, "pooling"),
-        ({"compute_dtype": "bfloat16"}, "compute_dtype"),
-        ({"stored_dtype": "float32"}, "stored_dtype"),
-        ({"max_duration_s": 20}, "max_duration_s"),
-    ],
-)
-def test_the_recipe_tells_what_changes_a_number(
-    encoder: SpeechEncoder, settings: dict[str, object], field: str
-) -> None:
-    before = make_recipe(encoder, view())
-    after = make_recipe(encoder, view(**settings))
-    found = differences(before, after)
-    assert len(found) == 1
-    assert found[0].startswith(f"{field} is ")
-
-
-@pytest.mark.parametrize("settings", [{"rows_per_shard": 9}, {"encoder": "other/place"}])
-def test_the_recipe_leaves_out_what_changes_none(
-    encoder: SpeechEncoder, settings: dict[str, object]
-) -> None:
-    changed = view(**settings)
-    assert make_recipe(encoder, changed) == make_recipe(encoder, view())
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"compute_dtype": "float64"}, r"compute_dtype: 'float64' is not one of"),
-        ({"stored_dtype": "bfloat16"}, r"stored_dtype: 'bfloat16' is not one of"),
-        ({"pooling": "max"}, r"pooling: 'max' is not one of \['mean', 'mean_std'\]"),
-        ({"max_duration_s": 0.5}, r"max_duration_s: 0\.5 is below 1 second"),
-        ({"rows_per_shard": 0}, r"rows_per_shard: 0 is below 1"),
-    ],
-)
-def test_a_setting_out_of_range_is_refused(settings: dict[str, object], message: str) -> None:
-    with pytest.raises(ParamsError, match=rf"extract\.{message}"):
-        view(**settings)

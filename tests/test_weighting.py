@@ -1,10 +1,14 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.uneven_corpora import HEAD_CONFIGS, scored, trained
 from pipeline.errors import ParamsError
+from pipeline.heads.catalogue import head_kinds
 from pipeline.training.draws import drawn_rows, mixup
 from pipeline.training.targets import one_hot
 from pipeline.training.weighting import BALANCES, weigh_rows
@@ -69,6 +73,31 @@ def test_what_cannot_be_is_refused(settings, message) -> None:
     settings = {"balance": "none", "corpus_temperature": 1.0} | settings
     with pytest.raises(ParamsError, match=message):
         weigh_rows(one_hot(np.array([0]), 1), ["a"], **settings)
+
+
+@pytest.mark.parametrize("kind", list(head_kinds()))
+@pytest.mark.parametrize("balance", ["sampler", "loss"])
+def test_balance_changes_the_prior_and_raises_the_rare_class(
+    uneven, tmp_path: Path, kind: str, balance: str
+) -> None:
+    settings = {
+        "head": kind,
+        "num_steps": 20,
+        "eval_every": 20,
+        "heads": HEAD_CONFIGS,
+    }
+    plain = trained(uneven, tmp_path / "plain", **settings)
+    head = trained(uneven, tmp_path / "head", balance=balance, **settings)
+    # Corpus b lacks "sad", so drawing its classes alike leaves that class its half.
+    wanted = {"sampler": [5 / 12, 5 / 12, 1 / 6], "loss": [1 / 3, 1 / 3, 1 / 3]}[balance]
+    np.testing.assert_allclose(head.prior, wanted, atol=1e-9)
+    if kind != "logreg":  # the others are drawn and do not end at a minimum
+        return
+    rare = {
+        name: scored(uneven, one, mask_classes=False)["probability.sad"].mean()
+        for name, one in (("plain", plain), ("head", head))
+    }
+    assert rare["head"] > rare["plain"]
 
 
 def test_rows_are_drawn_by_their_chances_and_the_same_again() -> None:

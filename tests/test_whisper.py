@@ -1,25 +1,22 @@
-import io
+"""The encoder of Whisper: its layers over the frames of a clip, and its recipe."""
+
 import json
-import logging
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 from click.testing import CliRunner
-from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperModel
+from transformers import WhisperFeatureExtractor, WhisperModel
 
+from helpers.encoders import view, whisper_at
 from pipeline.audio.segments import Segment
 from pipeline.encoders.base import Encoded
-from pipeline.encoders.catalogue import open_encoder, outline_of
+from pipeline.encoders.catalogue import outline_of
 from pipeline.encoders.pooling import pool
-from pipeline.encoders.seeded import save_seeded_encoder
 from pipeline.encoders.whisper import WhisperEncoder
 from pipeline.errors import EncoderError
 from pipeline.extraction.encoding import (
@@ -28,15 +25,10 @@ from pipeline.extraction.encoding import (
     encode_clip,
     make_recipe,
 )
-from pipeline.extraction.settings import ExtractConfig, ViewSettings, check_settings
+from pipeline.extraction.settings import check_settings
 from stages.cli import main
 
 LENGTHS = [400, 16000, 5001, 480000]
-
-
-def view(**settings: Any) -> ViewSettings:
-    """Return the settings of the view that these parameters make."""
-    return ExtractConfig(**settings).view_settings()[0]
 
 
 def waveform(num_samples: int, seed: int = 0) -> np.ndarray:
@@ -44,37 +36,8 @@ def waveform(num_samples: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def whisper_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("whisper")
-    save_seeded_encoder(folder, family="whisper")
-    return folder
-
-
-@pytest.fixture
-def folder(whisper_folder: Path, tmp_path: Path) -> Path:
-    """A copy that a test may spoil."""
-    return Path(shutil.copytree(whisper_folder, tmp_path / "encoder"))
-
-
-@pytest.fixture(scope="module")
 def encoder(whisper_folder: Path) -> WhisperEncoder:
-    return opened(whisper_folder)
-
-
-def opened(folder: Path, compute_dtype: str = "float32") -> WhisperEncoder:
-    found = open_encoder(str(folder), compute_dtype=compute_dtype, device="cpu")
-    assert isinstance(found, WhisperEncoder)
-    return found
-
-
-def edit_json(path: Path, **values: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | values))
-
-
-def edit_weights(folder: Path, edit: Callable[[dict[str, Tensor]], object]) -> None:
-    weights = load_file(folder / "model.safetensors")
-    edit(weights)
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return whisper_at(whisper_folder)
 
 
 def plain_rows(folder: Path, samples: np.ndarray) -> tuple[list[Tensor], int]:
@@ -156,14 +119,14 @@ def test_padding_is_not_pooled(encoder: WhisperEncoder) -> None:
 
 def test_bfloat16_is_near_float32(whisper_folder: Path, encoder: WhisperEncoder) -> None:
     wide = encoder.encode([waveform(16000)])[0].moments.mean
-    narrow = opened(whisper_folder, "bfloat16").encode([waveform(16000)])[0].moments.mean
+    narrow = whisper_at(whisper_folder, "bfloat16").encode([waveform(16000)])[0].moments.mean
     assert narrow.dtype == torch.float32
     assert 0 < (narrow - wide).norm() / wide.norm() < 0.03
 
 
 def test_float16_needs_a_gpu(whisper_folder: Path) -> None:
     with pytest.raises(EncoderError, match="'float16' needs a GPU"):
-        opened(whisper_folder, "float16")
+        whisper_at(whisper_folder, "float16")
 
 
 @pytest.mark.parametrize(("num_samples", "outcome"), [(399, "too_short"), (400, None)])
@@ -241,88 +204,6 @@ def test_the_recipe_names_weights_configuration_and_preprocessor(encoder: Whispe
     assert (recipe["normalisation"], recipe["sample_rate"]) == ("none", 16000)
     assert recipe["layer_convention"] == "input, block outputs, normalised last output"
     assert json.loads(json.dumps(dict(recipe))) == recipe
-
-
-def digest_of(folder: Path) -> str:
-    return str(opened(folder).identity["weights"])
-
-
-def test_the_digest_is_of_the_encoder_alone(folder: Path) -> None:
-    before = digest_of(folder)
-    edit_weights(folder, lambda weights: weights["decoder.layer_norm.bias"].add_(1))
-    assert digest_of(folder) == before
-    edit_weights(folder, lambda weights: weights["encoder.layer_norm.bias"][3].add_(1e-6))
-    assert digest_of(folder) != before
-
-
-def test_a_checkpoint_of_the_whole_recogniser_is_the_same_encoder(
-    folder: Path,
-) -> None:
-    """As openai's checkpoints are: every name begins with `model.`."""
-    before, samples = opened(folder), waveform(8000)
-    whole = WhisperForConditionalGeneration.from_pretrained(folder)
-    whole.model.load_state_dict(WhisperModel.from_pretrained(folder).state_dict())
-    whole.save_pretrained(folder)
-    assert any(k.startswith("model.encoder.") for k in load_file(folder / "model.safetensors"))
-    said = logging.StreamHandler(stream := io.StringIO())
-    logging.getLogger("transformers").addHandler(said)
-    after = opened(folder)
-    logging.getLogger("transformers").removeHandler(said)
-    assert stream.getvalue() == ""
-    assert after.identity == before.identity
-    assert torch.equal(
-        after.encode([samples])[0].moments.mean, before.encode([samples])[0].moments.mean
-    )
-
-
-def test_a_checkpoint_without_a_decoder_will_do(folder: Path) -> None:
-    def drop(weights: dict[str, Tensor]) -> None:
-        for name in [name for name in weights if name.startswith("decoder.")]:
-            del weights[name]
-
-    before = digest_of(folder)
-    edit_weights(folder, drop)
-    assert digest_of(folder) == before
-
-
-def test_a_missing_weight_of_the_encoder_is_refused_by_name(folder: Path) -> None:
-    name = "encoder.layers.1.self_attn.k_proj.weight"
-    edit_weights(folder, lambda weights: weights.pop(name))
-    with pytest.raises(EncoderError, match=rf"lacks 1 weights of its model, the first '{name}'"):
-        opened(folder)
-
-
-def test_code_that_a_checkpoint_brings_is_not_run(folder: Path, tmp_path: Path) -> None:
-    edit_json(folder / "config.json", auto_map={"AutoConfig": "own.C", "AutoModel": "own.M"})
-    (folder / "own.py").write_text(f"import os\nos.mkdir({str(tmp_path / 'harm')!r})\n")
-    opened(folder)
-    assert not (tmp_path / "harm").exists()
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"chunk_length": 10}, "says chunk_length 10, wanted 30; take both files from one"),
-        ({"feature_size": 128}, "says feature_size 128, wanted 80"),
-        ({"dither": 0.1}, r"says dither 0\.1, wanted 0"),
-        ({"hop_length": 320}, "says frames per window 1500, wanted 3000"),
-    ],
-)
-def test_a_preprocessor_of_another_model_is_refused(
-    folder: Path, values: dict[str, object], message: str
-) -> None:
-    edit_json(folder / "preprocessor_config.json", **values)
-    with pytest.raises(EncoderError, match=message) as caught:
-        opened(folder)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json", "model.safetensors"])
-def test_a_folder_without_one_of_its_files_is_refused_in_one_line(folder: Path, name: str) -> None:
-    (folder / name).unlink()
-    with pytest.raises(EncoderError, match=r"cannot be loaded .*; name a folder with") as caught:
-        opened(folder)
-    assert "\n" not in str(caught.value)
 
 
 def test_the_command_makes_a_store_and_tells_its_cost(
