@@ -9,7 +9,7 @@ import pandas as pd
 
 from pipeline.audio.outcomes import OK
 from pipeline.errors import FeatureStoreError, ManifestError
-from pipeline.files import fingerprint
+from pipeline.files import fingerprint, sha256_bytes
 from pipeline.manifests.faults import Problems
 from pipeline.manifests.manifest import Manifest, speaker_names
 from pipeline.store.reader import FeatureStore, View
@@ -182,7 +182,8 @@ class StoredFeatures:
             for key, opened in views.items()
             if len(mine := np.flatnonzero(np.isin(rows, self._positions[key])))
         ]
-        return fingerprint([list(map(int, rows)), told])
+        order = np.ascontiguousarray(rows, dtype=np.int64)
+        return fingerprint([sha256_bytes(order.data), told])
 
     @property
     def was_fitted_on(self) -> np.ndarray:

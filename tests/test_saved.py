@@ -60,6 +60,14 @@ def test_a_head_of_a_later_version_is_refused(tmp_path: Path) -> None:
         load_head(tmp_path)
 
 
+def test_a_head_of_a_package_that_is_gone_is_refused(tmp_path: Path) -> None:
+    value = unseal_json((FIRST_VERSION / "head.json").read_bytes())
+    assert value is not None
+    (tmp_path / "head.json").write_bytes(sealed_json({**value, "kind": "theirs"}))
+    with pytest.raises(HeadError, match=r"a head of kind 'theirs', found .*; install the package"):
+        load_head(tmp_path)
+
+
 def test_a_changed_byte_of_either_file_is_found(tmp_path: Path) -> None:
     save_head(tmp_path, load_head(FIRST_VERSION), beside=[])
     for path in sorted(tmp_path.iterdir()):

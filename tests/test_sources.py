@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.errors import ParamsError
 from pipeline.heads.batch import Batch
 from pipeline.heads.needs import Need
 from pipeline.heads.phase import OptimiserConfig, Phase
@@ -16,6 +17,8 @@ from pipeline.heads.standardiser import Standardiser, moments
 from pipeline.sources.in_memory import InMemory
 from pipeline.sources.source import Source
 from pipeline.sources.streamed import Streamed
+from pipeline.training.batches import Batches, TrainingClips
+from pipeline.training.config import TrainConfig
 from pipeline.training.plans import Layout, plan_steps
 from pipeline.training.weighting import weigh_rows
 
@@ -172,3 +175,16 @@ def test_pairs_are_two_clips_of_one_class() -> None:
         pairs = np.array(batch).reshape(-1, 2)
         assert (classes[pairs[:, 0]] == classes[pairs[:, 1]]).all()
         assert (pairs[:, 0] != pairs[:, 1]).all()
+
+
+def test_frames_are_not_mixed_up() -> None:
+    targets = np.eye(3, dtype=np.float32)[np.arange(NUM) % 3]
+    clips = TrainingClips(
+        source=opened(InMemory),
+        labels=np.arange(NUM) % 3,
+        speakers=np.array(["s"] * NUM),
+        targets=targets,
+        weighting=weighting(),
+    )
+    with pytest.raises(ParamsError, match=r"train\.mixup: found 0\.2, but frames of clips"):
+        Batches(clips, TrainConfig(mixup=0.2), "cpu")

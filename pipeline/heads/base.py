@@ -5,7 +5,7 @@ batch, and gives class scores. `genser train` and `genser score` know nothing el
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -67,11 +67,11 @@ class Head(nn.Module, ABC):
         del phase
         return self.train_only(lambda _: True)
 
-    def train_only(self, is_trained: Any) -> dict[str, nn.Parameter]:
+    def train_only(self, is_trained: Callable[[str], bool]) -> dict[str, nn.Parameter]:
         """Let gradients reach those parameters whose name passes, and return them by name."""
         trained = {}
         for name, parameter in self.named_parameters():
-            parameter.requires_grad_(bool(is_trained(name)))
+            parameter.requires_grad_(is_trained(name))
             if parameter.requires_grad:
                 trained[name] = parameter
         return trained

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.errors import HeadError
 from pipeline.files import fingerprint
-from pipeline.heads.catalogue import head_kind, head_needs, rebuilt
+from pipeline.heads.catalogue import head_kind, head_kinds, head_needs, rebuilt
 from pipeline.heads.needs import FeatureShape, Need
 from pipeline.manifests.labels import LabelMap
 from pipeline.store.recipe import Recipe
@@ -95,7 +95,7 @@ def read_record(where: object, value: Mapping[str, Any]) -> HeadRecord:
     """Return the record in the content of `head.json`, of this version or the first.
 
     Raises:
-        HeadError: If it is of another format or version.
+        HeadError: If it is of another format or version, or of a kind that is not installed.
     """
     found = (value.get("format"), value.get("format_version"))
     if found == (FORMAT, 1):
@@ -104,6 +104,11 @@ def read_record(where: object, value: Mapping[str, Any]) -> HeadRecord:
         raise HeadError(
             f"{where}: found format {found}, wanted {(FORMAT, FORMAT_VERSION)}; load it with the "
             "version of genser that trained it, or train it again."
+        )
+    if value["kind"] not in head_kinds():
+        raise HeadError(
+            f"{where}: a head of kind {value['kind']!r}, found {list(head_kinds())} here; install "
+            "the package that has it."
         )
     stored = {f.name: value[f.name] for f in fields(HeadRecord)}
     prior = stored["prior"]
