@@ -37,7 +37,7 @@ def command(context: click.Context, table: Path, store: Path, replace: bool, dry
     shape = f"view {config.view_of(read)}: {len(read.utterance_ids)} clips"
     layers = f"{recipe['num_layers']} layers of {recipe['dim']}"
     if read.offsets is None:
-        layers += f", x1 is row {recipe['last_layer']}"
+        layers += f", x1 is layer {recipe['last_layer']}"
     else:
         layers = f"{len(read.features)} frames of {layers}"
     if dry_run:

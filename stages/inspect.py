@@ -166,7 +166,7 @@ def _all_keys(section: Any) -> dict[str, Any]:
 
 
 def _encoder_size(extract: Any) -> tuple[int, int] | None:
-    """Return rows and width of the encoder, from the parameters or from where it is."""
+    """Return the number and width of the layers, from the parameters or from where it is."""
     from pipeline.encoders.catalogue import is_at_hand, outline_of
 
     if extract.num_layers is not None and extract.dim is not None:

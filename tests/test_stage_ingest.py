@@ -26,7 +26,7 @@ def test_ingested_features_train_a_head_and_predict_refuses_it(here, tmp_path, k
     store, head = tmp_path / "s", tmp_path / "h"
     words = ["-S", "ingest.last_layer=1", "ingest", table, "--store", store]
     result = genser(*words)
-    assert "x1 is row 1" in result.stdout
+    assert "x1 is layer 1" in result.stdout
     assert genser(*words).stdout.startswith(f"{store}: view layers: 30 clips, 0 of them written")
     assert genser("train", "demo.csv", "--store", store, "--out", head).exit_code == 0
     assert json.loads((head / "head.json").read_text())["shapes"]["layers"]["last_layer"] == 1

@@ -1,1 +1,1 @@
-"""Encoders, frozen or without weights: opening one, the rows that it gives, pooling over time."""
+"""Encoders, frozen or without weights: opening one, the layers that it gives, pooling over time."""

@@ -18,7 +18,7 @@ from pipeline.errors import EncoderError
 
 COMPUTE_DTYPES = ("float32", "bfloat16", "float16")
 
-# The rows of every transformer; `pipeline.encoders.hubert` says which is which.
+# The layers of every transformer; `pipeline.encoders.hubert` says which is which.
 BLOCK_ROWS = "input, block outputs, normalised last output"
 
 
@@ -27,8 +27,8 @@ class Outline:
     """What is known of an encoder before its weights are read.
 
     Attributes:
-        num_layers: L, rows of the features.
-        dim: D, width of one row before pooling.
+        num_layers: L, how many layers there are.
+        dim: D, width of one layer before pooling.
         poolings: Values of `extract.pooling` that make sense for it.
         compute_dtypes: Values of `extract.compute_dtype` that it runs in.
         max_window_s: Seconds that it takes at once; None for any length.
@@ -63,7 +63,7 @@ class Encoder(ABC):
     Attributes:
         outline: Its shape, and the settings that it takes.
         identity: What tells it from another encoder, plain JSON values for the recipe.
-        layer_convention: What its rows are, in words that the recipe keeps.
+        layer_convention: What its layers are, in words that the recipe keeps.
         sample_rate: Hertz of the waveforms that it wants.
         normalisation: Of the waveforms, a value of `normalised`'s `how`.
         min_samples: Fewer make no frame.
@@ -81,7 +81,7 @@ class Encoder(ABC):
 
     @property
     def num_layers(self) -> int:
-        """L, rows of the features."""
+        """L, how many layers there are."""
         return self.outline.num_layers
 
     @property

@@ -4,10 +4,10 @@ Kaldi's `fbank` at 16 kHz by transformers.audio_utils: samples in the range of 1
 windows of 25 ms every 10 ms within the clip, DC offset removed, pre-emphasis 0.97, Povey window,
 power spectrum of 512 points, 80 triangles between 20 Hz and 8 kHz, natural logarithm; no dither.
 
-    row 0   delta-deltas: the deltas of row 1
-    row 1   deltas (Young et al. 2006, The HTK Book, section 5.9), past the edges the edge's frame:
+    layer 0   delta-deltas: the deltas of layer 1
+    layer 1   deltas (Young et al. 2006, The HTK Book, section 5.9), past the edges the edge's:
                 d_t = sum_n n (c_{t+n} - c_{t-n}) / (2 sum_n n^2),  n = 1, 2
-    row 2   the log-mel energies c_t, the row that is x1
+    layer 2   the log-mel energies c_t, the layer that is x1
 
 Over a clip the mean of a delta is nearly nothing and its deviation says how lively a band is, so
 `extract.pooling: mean_std` is the setting to take.

@@ -1,8 +1,9 @@
 """openSMILE's functionals of a clip as an encoder (`extract.encoder: opensmile:eGeMAPSv02`).
 
-One row: the functionals that the package `opensmile` gives, an optional extra whose licence allows
-research and other non-commercial use only. They are of the whole clip, so there are no deviations
-to pool; of a clip longer than `extract.max_duration_s` they are the mean of its windows'.
+One layer: the functionals that the package `opensmile` gives, an optional extra whose licence
+allows research and other non-commercial use only. They are of the whole clip, so there are no
+deviations to pool; of a clip longer than `extract.max_duration_s` they are the mean of its
+windows'.
 
 The package turns samples into 16-bit integers and lets a sample of 1.0 or more wrap around to the
 loudest negative one; here such samples are clipped before. ComParE_2016 has numbers far beyond

@@ -2,10 +2,10 @@
 
 Layers, the same for every family and every version of transformers (L = blocks + 1):
 
-    row 0        the input of block 1: after the positional convolution, and after the layer norm
+    layer 0      the input of block 1: after the positional convolution, and after the layer norm
                  where the model has one there (post-norm models)
-    row k        the output of block k, 1 <= k <= L-2
-    row L-1      the last output, normalised: `last_hidden_state`
+    layer k      the output of block k, 1 <= k <= L-2
+    layer L-1    the last output, normalised: `last_hidden_state`
 
 They are taken by hooks on the blocks, because `hidden_states[-1]` is the normalised output under
 transformers 4 and the output before the final norm under transformers 5 for HuBERT-large.

@@ -1,10 +1,10 @@
 """The encoder of a Whisper checkpoint through transformers; its decoder is not used.
 
-Rows as in `pipeline.encoders.hubert`: row 0 is the input of block 1 (after the convolutions, with
-positions added), row k the output of block k, the last row the output of the final layer norm.
+Layers as in `pipeline.encoders.hubert`: layer 0 is the input of block 1 (after the convolutions,
+with positions added), layer k the output of block k, the last one that of the final layer norm.
 
 Whisper is trained on windows of 30 s padded with silence, without a mask, so every clip is padded
-to that, and sees its padding, but never its neighbours. Rows are pooled over the clip's own frames:
+to that, and sees its padding, but never its neighbours. Pooled are the clip's own frames:
 
     mel frames = ceil(samples / 160)        one every 10 ms, as WhisperFeatureExtractor masks them
     frames     = ceil(mel frames / 2)       the second convolution has stride 2

@@ -1,4 +1,4 @@
-"""What each layer alone knows of a task: a logistic regression on every row of the features."""
+"""What each layer alone knows of a task: a logistic regression on every layer of the features."""
 
 import numpy as np
 import pandas as pd

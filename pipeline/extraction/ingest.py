@@ -64,7 +64,7 @@ def ingest(
     With `replace` a view of another recipe is made anew, and that one kept beside it.
 
     Raises:
-        ParamsError: If `last_layer` is not a row of the table.
+        ParamsError: If `last_layer` is no layer of the table.
         FeatureStoreError: If the store is in use or holds features of another recipe.
         OutputError: If it cannot be written.
     """
@@ -111,7 +111,7 @@ def make_recipe(table: FeatureTable, config: IngestConfig) -> Recipe:
     """Return what identifies ingested features.
 
     Raises:
-        ParamsError: If `last_layer` is not a row of the table.
+        ParamsError: If `last_layer` is no layer of the table.
     """
     num_layers, dim = table.features.shape[1:]
     shared = {
@@ -126,7 +126,8 @@ def make_recipe(table: FeatureTable, config: IngestConfig) -> Recipe:
         return shared | {"layers": list(range(num_layers)), "every": 1}
     if not -num_layers <= config.last_layer < num_layers:
         raise ParamsError(
-            f"ingest.last_layer: {config.last_layer} is not a row of {num_layers}-layer features."
+            f"ingest.last_layer: {config.last_layer} is not one of the {num_layers} layers of the "
+            "features."
         )
     return shared | {"last_layer": config.last_layer % num_layers}
 

@@ -1,1 +1,1 @@
-"""Heads: the contract (`base`), the networks, and a trained head on the disk (`trained`)."""
+"""Heads: the contract (`base`), the networks, and a trained head on the disk (`saved`)."""

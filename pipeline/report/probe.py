@@ -21,7 +21,7 @@ def write_probe(folder: Path, table: pd.DataFrame, num_classes: int, *, title: s
         folder / PICTURE,
         {"logistic regression": table.rename(columns={"layer": "x", "dev_ua": "value"})},
         title=title,
-        xlabel="layer (row of the features)",
+        xlabel="layer of the features",
         ylabel="UA on dev",
         reference=("chance", 1 / num_classes),
     )

@@ -1,8 +1,8 @@
 """What a store can hold: the views, and the table of clips.
 
-The `layers` view is (N, L, D): row 0 is the encoder's input, row k the output of block k, row L-1
-the normalised last output, each averaged over the valid frames of one clip. The `frames` view is
-ragged, (T, R, D) for each clip: the frames themselves, of chosen layers.
+The `layers` view is (N, L, D): layer 0 is the encoder's input, layer k the output of block k, layer
+L-1 the normalised last output, each averaged over the valid frames of one clip. The `frames` view
+is ragged, (T, R, D) for each clip: the frames themselves, of chosen layers.
 """
 
 import re
