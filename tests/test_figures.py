@@ -128,6 +128,16 @@ def test_learning_curve_is_drawn_at_its_size_and_twice_alike(tmp_path):
     assert pixels(first).shape == (height, width, 3)
 
 
+def test_phases_stand_apart_in_the_learning_curve(tmp_path):
+    draw_learning_curve(tmp_path / "one.png", CURVES, title="a run")
+    half = len(CURVES) // 2
+    phases = ["first"] * half + ["second"] * (len(CURVES) - half)
+    draw_learning_curve(tmp_path / "two.png", CURVES.assign(phase=phases), title="a run")
+    assert (tmp_path / "two.png").read_bytes() != (tmp_path / "one.png").read_bytes()
+    fewer = CURVES.iloc[half:].assign(phase="second").reset_index(drop=True)
+    draw_learning_curve(tmp_path / "three.png", fewer, title="resumed in its second phase")
+
+
 @pytest.mark.parametrize(
     "curves",
     [CURVES[:0], CURVES[["step", "dev_wa"]], CURVES[["step", "train_loss"]], pd.DataFrame()],

@@ -6,18 +6,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from pipeline.errors import ShapeError
-from pipeline.figures.canvas import COLOURS, INK, new_figure, save_figure
+from pipeline.figures.canvas import COLOURS, INK, MUTED, new_figure, save_figure
 
 CURVES_PIXELS = (960, 768)
 
 
 def draw_learning_curve(path: Path, curves: pd.DataFrame, *, title: str) -> None:
-    """Draw a training run: the loss above, every score on dev below.
+    """Draw a training run: the loss above, every score on dev below, each phase apart.
 
     Args:
         path: The PNG to write, whole or not at all.
         curves: Columns `step`, `train_loss` and any number of `dev_<score>`; a row lacks (NaN)
-            what was not measured at its step.
+            what was not measured at its step; `phase` where there are several.
         title: What is shown, e.g. the head; one short line.
 
     Raises:
@@ -32,7 +32,23 @@ def draw_learning_curve(path: Path, curves: pd.DataFrame, *, title: str) -> None
         )
     figure = new_figure(CURVES_PIXELS, title)
     loss_axes, score_axes = figure.subplots(2, 1, sharex=True)
-    _draw_line(loss_axes, curves, "train_loss", colour=INK)
+    phases = curves["phase"] if "phase" in curves.columns else pd.Series("", index=curves.index)
+    for name, part in curves.groupby(phases, sort=False):
+        _draw_line(loss_axes, part, "train_loss", colour=INK)
+        if part.index[0] != curves.index[0]:
+            between = (part["step"].iloc[0] + curves["step"][part.index[0] - 1]) / 2
+            for axes in (loss_axes, score_axes):
+                axes.axvline(between, color=MUTED, linewidth=0.8, linestyle="--")
+        if name:
+            loss_axes.text(
+                part["step"].mean(),
+                1.0,
+                f"phase {name}",
+                transform=loss_axes.get_xaxis_transform(),
+                ha="center",
+                fontsize=9,
+                color=MUTED,
+            )
     for index, name in enumerate(scores):
         _draw_line(score_axes, curves, name, colour=COLOURS[index % len(COLOURS)])
     loss_axes.set_ylabel("training loss", fontsize=10)
