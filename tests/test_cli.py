@@ -55,7 +55,7 @@ def test_dry_runs_do_nothing(here, tmp_path):
         ),
         (
             [*EXTRACT, "--num-shards", "2", "--shard-index", "2"],
-            "--shard-index: 2 is not one of 0 to 1",
+            "--job-index: 2 is not one of 0 to 1",
         ),
         (
             ["extract", "demo.csv", "--audio-root", "other=demo/audio", "--store", "s2"],

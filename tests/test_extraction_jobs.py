@@ -224,7 +224,7 @@ def test_jobs_of_another_manifest_are_refused_meanwhile(
             (table(files), Job(num_jobs=3, index=1)),
             (table(files), Job()),
         ):
-            with pytest.raises(FeatureStoreError, match="manifest, parameters and --num-shards"):
+            with pytest.raises(FeatureStoreError, match="manifest, parameters and --num-jobs"):
                 run(requests, root, job=job)
         with pytest.raises(FeatureStoreError, match="another run is writing this store"):
             run(table(files), root, job=Job(num_jobs=2, index=0))
@@ -234,5 +234,5 @@ def test_jobs_of_another_manifest_are_refused_meanwhile(
 
 
 def test_a_job_index_beyond_the_jobs_is_refused() -> None:
-    with pytest.raises(ParamsError, match="--shard-index: 3 is not one of 0 to 2"):
+    with pytest.raises(ParamsError, match="--job-index: 3 is not one of 0 to 2"):
         Job(num_jobs=3, index=3)

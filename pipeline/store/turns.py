@@ -38,8 +38,8 @@ class Job:
     def __post_init__(self) -> None:
         if not 0 <= self.index < self.num_jobs:
             raise ParamsError(
-                f"--shard-index: {self.index} is not one of 0 to {self.num_jobs - 1}, the "
-                f"jobs that --num-shards {self.num_jobs} makes."
+                f"--job-index: {self.index} is not one of 0 to {self.num_jobs - 1}, the "
+                f"jobs that --num-jobs {self.num_jobs} makes."
             )
 
     @property
@@ -135,7 +135,7 @@ def _enter(lock: FileLock, plan: str, job: Job) -> bool:
         if time.monotonic() >= deadline:
             raise FeatureStoreError(
                 f"{lock.path.parent}: another run is writing this store (for jobs side by side, "
-                "manifest, parameters and --num-shards must be the same); wait until it has "
+                "manifest, parameters and --num-jobs must be the same); wait until it has "
                 "ended, then run the same command again."
             )
         time.sleep(0.05)
