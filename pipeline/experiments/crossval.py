@@ -108,6 +108,7 @@ def cross_validate(
         OutputError: If a run cannot be written.
     """
     features = StoredFeatures(next(iter(folds.values())), stores, _views(plan))
+    digests = _digests(features, plan)
     todo = [(name, fold, seed) for fold in folds for seed in plan.seeds for name in plan.systems]
     reporter.begin(len(todo))
     runs = []
@@ -117,7 +118,7 @@ def cross_validate(
         system = plan.systems[name]
         system = replace(system, train=replace(system.train, seed=seed))
         of_fold = features.of(folds[fold])
-        binding = _binding(of_fold, plan, system)
+        binding = _binding(of_fold, digests[_views_of(system)], plan, system)
         predictions = _kept(path, binding)
         if predictions is None:
             # Systems that differ in scoring only stand side by side: one training serves them.
@@ -177,13 +178,24 @@ def forget_other_runs(out: Path, runs: Sequence[Run]) -> None:
             path.unlink()
 
 
-def _needs(config: TrainConfig) -> tuple[Need, ...]:
-    return head_needs(config.head, config.head_config)
+def _needs(system: System) -> tuple[Need, ...]:
+    return head_needs(system.train.head, system.train.head_config)
+
+
+def _views_of(system: System) -> tuple[str, ...]:
+    return views_of(_needs(system))
 
 
 def _views(plan: Plan) -> tuple[str, ...]:
     """Return the views that any of the systems reads, so that all see the same clips."""
-    return views_of([need for system in plan.systems.values() for need in _needs(system.train)])
+    return views_of([need for system in plan.systems.values() for need in _needs(system)])
+
+
+def _digests(features: StoredFeatures, plan: Plan) -> dict[tuple[str, ...], str]:
+    """Return one digest of all features for each choice of views that the systems read."""
+    rows = np.flatnonzero(features.has_features)
+    choices = {_views_of(system) for system in plan.systems.values()}
+    return {views: features.only(views).digest(rows) for views in choices}
 
 
 def _run_path(out: Path, system: str, fold: str, seed: int) -> Path:
@@ -220,10 +232,9 @@ def _scored(
     return replace(found, metadata={**found.metadata, BINDING: binding})
 
 
-def _binding(features: StoredFeatures, plan: Plan, system: System) -> str:
+def _binding(features: StoredFeatures, digest: str, plan: Plan, system: System) -> str:
     """Return the fingerprint of everything that a run's predictions depend on."""
     table = features.manifest.table
-    read = _needs(system.train)
     texts = [name for name in head_kind(system.train.head).head.columns if name in table.columns]
     voted = [name for name in table.columns if name.startswith(VOTES)]
     label_map = None if plan.label_map is None else asdict(plan.label_map)
@@ -235,7 +246,7 @@ def _binding(features: StoredFeatures, plan: Plan, system: System) -> str:
             plan.device,
             plan.task,
             plan.part,
-            features.only(views_of(read)).digest(np.flatnonzero(features.has_features)),
+            digest,
             table[
                 ["utterance_id", "corpus", "speaker", "split", plan.task, *voted, *texts]
             ].to_csv(),

@@ -86,7 +86,7 @@ def ingest(
     key = [fingerprint(digests), table.utterance_ids, dict(recipe)]
     with enter_turn(root, job=Job(), plan_key=key):
         provenance = {"versions": package_versions()}
-        writer = ViewWriter(root, config.view_of(table), recipe, provenance, replace)
+        writer = ViewWriter(root, config.view_of(table), recipe, provenance, replace=replace)
         groups = plan_groups(
             writer,
             requests,

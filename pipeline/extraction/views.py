@@ -83,7 +83,7 @@ class ViewPlan:
 
     def __init__(self, root: Path, view: OpenView, *, replace: bool) -> None:
         self.view = view
-        self.writer = ViewWriter(root, view.name, view.recipe, view.provenance, replace)
+        self.writer = ViewWriter(root, view.name, view.recipe, view.provenance, replace=replace)
         self.groups: list[Group] = []
 
     def make(self, requests: pd.DataFrame, digests_of: Digests, *, may_adopt: bool) -> None:

@@ -8,7 +8,7 @@ import torch
 from pipeline.heads.batch import Batch, Ragged
 from pipeline.heads.needs import Need
 from pipeline.heads.standardiser import Standardiser
-from pipeline.sources.source import of_layers, padded
+from pipeline.sources.source import of_layers, padded, standardised
 from pipeline.store.views import LAYERS
 
 
@@ -29,14 +29,12 @@ def lone_batch(
         standardisers: By need; not by group.
         device: A torch device.
     """
+    view: torch.Tensor | Ragged
     views: dict[str, torch.Tensor | Ragged] = {}
     for need in needs:
-        one = standardisers.get(need.name)
         if need.kind == LAYERS:
-            layers = torch.from_numpy(of_layers(features[need.view][None], need)).to(device)
-            views[need.name] = layers.float() if one is None else one(layers)
+            view = torch.from_numpy(of_layers(features[need.view][None], need)).to(device)
         else:
-            frames = padded([of_layers(features[need.view], need)], device)
-            plain = Ragged(frames.values.float(), frames.lengths)
-            views[need.name] = plain if one is None else one.frames(plain)
+            view = padded([of_layers(features[need.view], need)], device)
+        views[need.name] = standardised(view, standardisers.get(need.name))
     return Batch(views=views, texts={column: [text] for column, text in texts.items()})

@@ -7,7 +7,6 @@ a few shards bounds memory; which plan it is changes nothing in what a batch hol
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -133,13 +132,22 @@ class Source(ABC):
         texts = {c: [values[int(i)] for i in positions] for c, values in self._texts.items()}
         return Batch(views=views, texts=texts)
 
-    def _standardised(self, need: str, view: Any, chosen: Tensor) -> Any:
-        standardiser = self._standardisers.get(need)
-        if standardiser is None:
-            return Ragged(view.values.float(), view.lengths) if _is_ragged(view) else view.float()
-        places = self._places[need]
+    def _standardised(self, need: str, view: Tensor | Ragged, chosen: Tensor) -> Tensor | Ragged:
+        places = self._places.get(need)
         mine = None if places is None else places[chosen]
-        return standardiser.frames(view, mine) if _is_ragged(view) else standardiser(view, mine)
+        return standardised(view, self._standardisers.get(need), mine)
+
+
+def standardised(
+    view: Tensor | Ragged, standardiser: Standardiser | None, places: Tensor | None = None
+) -> Tensor | Ragged:
+    """Return a view of a batch as a head sees it, float32; only that without a standardiser."""
+    if isinstance(view, Ragged):
+        if standardiser is None:
+            return Ragged(view.values.float(), view.lengths)
+        return standardiser.frames(view, places)
+    layers: Tensor = view.float() if standardiser is None else standardiser(view, places)
+    return layers
 
 
 def padded(clips: Sequence[np.ndarray], device: str) -> Ragged:
@@ -149,10 +157,6 @@ def padded(clips: Sequence[np.ndarray], device: str) -> Ragged:
     for row, clip in zip(values, clips, strict=True):
         row[: len(clip)] = clip
     return Ragged(torch.from_numpy(values).to(device), lengths.to(device))
-
-
-def _is_ragged(view: Any) -> bool:
-    return isinstance(view, Ragged)
 
 
 def of_layers(features: np.ndarray, need: Need) -> np.ndarray:

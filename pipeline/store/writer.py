@@ -72,7 +72,8 @@ class ViewWriter:
         view: str,
         recipe: Recipe,
         provenance: Mapping[str, Any],
-        replace: bool = False,  # noqa: FBT001, FBT002 (given by name)
+        *,
+        replace: bool = False,
     ) -> None:
         require_view_name(root, view)
         self.root = root

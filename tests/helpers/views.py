@@ -50,7 +50,7 @@ def bring_up(
     recipe = {"view": view, **(recipe or {})}
     requests = table(dict(files))
     with enter_turn(root, job=Job(), plan_key=view):
-        writer = ViewWriter(root, view, recipe, provenance or {}, replace)
+        writer = ViewWriter(root, view, recipe, provenance or {}, replace=replace)
         groups = plan_groups(
             writer, requests, rows_per_shard=2, digests_of=_digests, may_adopt=True
         )
