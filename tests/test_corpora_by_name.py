@@ -4,25 +4,20 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from helpers.named_corpora import HEADER, MakeWav, make_clips, of_manifest, rows_of, touch_all
+from helpers.named_corpora import (
+    HEADER,
+    MakeWav,
+    all_of_ravdess,
+    make_clips,
+    of_manifest,
+    rows_of,
+    touch_all,
+)
 from pipeline.corpora.catalogue import IMPORTERS
 from pipeline.corpora.preparation import PrepareConfig, Source, prepare_corpus
 from pipeline.manifests.leaks import find_leaks
 
 SHARED = Path(__file__).parents[2] / "shared"
-
-
-def all_of_ravdess(channel: str) -> list[str]:
-    """Every name: neutral only at normal intensity, two emotions and actor 18 not sung."""
-    return [
-        f"03-{channel}-{emotion:02d}-{intensity:02d}-{statement:02d}-{repetition:02d}-{actor:02d}"
-        for actor in range(1, 25)
-        for emotion in range(1, 9 if channel == "01" else 7)
-        for intensity in ((1,) if emotion == 1 else (1, 2))
-        for statement in (1, 2)
-        for repetition in (1, 2)
-        if (channel, actor) != ("02", 18)
-    ]
 
 
 def test_all_names_of_subesco_and_esd_are_known() -> None:

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from helpers.editions import DOUBLE, FULL, Files, alone, features, replaced
 from helpers.extraction import (
     NUM_CLIPS,
     num_computed,
@@ -23,25 +23,6 @@ from pipeline.store.reader import FeatureStore
 from pipeline.store.verification import verify_store
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
-
-DOUBLE = {"pooling": "mean_std"}
-FULL = {"stored_dtype": "float32"}
-Files = dict[str, Path]
-
-
-def replaced(files: Files, root: Path, config: dict[str, Any], **options: Any) -> int:
-    """Bring a store to a recipe under --replace; return how many clips met the encoder."""
-    return num_computed(table(files), root, config=config, replace=True, **options)
-
-
-def alone(files: Files, root: Path, config: dict[str, Any]) -> np.ndarray:
-    """Return the features that a store of its own would have."""
-    run(table(files), root, config=config)
-    return features(files, root)
-
-
-def features(files: Files, root: Path) -> np.ndarray:
-    return FeatureStore.open(root).view("layers").read(list(files))
 
 
 class Listener(Silence):

@@ -4,26 +4,13 @@ from pathlib import Path, PurePath
 import pytest
 
 from helpers.corpora_with_tables import WITH_TABLES, make_tables
-from helpers.named_corpora import HEADER, NAMED, MakeWav, Row, make_clips, touch_all
+from helpers.named_corpora import HEADER, NAMED, MakeWav, Row, all_of_ravdess, make_clips, touch_all
 from pipeline.corpora import air_bench, meld
 from pipeline.corpora.catalogue import IMPORTERS
 from pipeline.corpora.preparation import PrepareConfig, Source, prepare_corpus
 from pipeline.errors import ManifestError
 from pipeline.manifests.manifest import read_manifest, write_manifest
 from stages.label_maps import read_label_map
-
-
-def all_of_ravdess(channel: str) -> list[str]:
-    """Every name: neutral only at normal intensity, two emotions and actor 18 not sung."""
-    return [
-        f"03-{channel}-{emotion:02d}-{intensity:02d}-{statement:02d}-{repetition:02d}-{actor:02d}"
-        for actor in range(1, 25)
-        for emotion in range(1, 9 if channel == "01" else 7)
-        for intensity in ((1,) if emotion == 1 else (1, 2))
-        for statement in (1, 2)
-        for repetition in (1, 2)
-        if (channel, actor) != ("02", 18)
-    ]
 
 
 def all_of_savee() -> list[str]:

@@ -7,11 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.manifests import SUFFIXES, csv, rows
 from pipeline.errors import ManifestError
 from pipeline.manifests.manifest import Manifest, read_manifest, requests, write_manifest
-
-SUFFIXES = (".csv", ".jsonl", ".parquet")
-
 
 # As the repository of EmoBox ships them: a float count, a 1-based channel, keys with slashes.
 EMOBOX = [
@@ -57,31 +55,6 @@ IDS = PRINTABLE | ODD | DATES
 
 
 FREE = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
-
-
-def csv(tmp_path: Path, text: str | bytes) -> Path:
-    path = tmp_path / "manifest.csv"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
-
-
-def rows() -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "utterance_id": ["a/1", "b 2", "ç3"],
-            "path": ["x/a.wav", "x/b.wav", "x/ç.wav"],
-            "corpus": ["one", "one", "two"],
-            "speaker": ["s", "s", "t"],
-            "split": ["train", "dev", ""],
-            "start": [0.1 + 0.2, np.nan, 0.0],
-            "end": [1 / 3, np.nan, 1e-7],
-            "channel": [1, -1, 2],
-            "num_samples": [16000, 3, -1],
-            "emotion": ["happy", "", "sad"],
-            "votes.happy": [2.0, 0.0, np.nan],
-            "text": ['say "hi", twice', "", "line\nbreak"],
-        }
-    )
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -230,3 +230,16 @@ def of_manifest(path: Path, table: pd.DataFrame) -> pd.DataFrame:
 
 def rows_of(corpus: Corpus) -> dict[object, Row]:
     return {row["utterance_id"]: row for row in corpus.table.to_dict("records")}
+
+
+def all_of_ravdess(channel: str) -> list[str]:
+    """Every name: neutral only at normal intensity, two emotions and actor 18 not sung."""
+    return [
+        f"03-{channel}-{emotion:02d}-{intensity:02d}-{statement:02d}-{repetition:02d}-{actor:02d}"
+        for actor in range(1, 25)
+        for emotion in range(1, 9 if channel == "01" else 7)
+        for intensity in ((1,) if emotion == 1 else (1, 2))
+        for statement in (1, 2)
+        for repetition in (1, 2)
+        if (channel, actor) != ("02", 18)
+    ]
