@@ -8,13 +8,3 @@ TRUNCATED = "truncated"  # the header promises more than the file holds
 NONFINITE = "nonfinite"  # NaN or infinity in the samples or the features
 LENGTH_MISMATCH = "length_mismatch"  # the manifest's num_samples or sample_rate is another
 MISSING = "missing"  # no such file
-OUTCOMES = (
-    OK,
-    SILENT,
-    DECODE_ERROR,
-    TOO_SHORT,
-    TRUNCATED,
-    NONFINITE,
-    LENGTH_MISMATCH,
-    MISSING,
-)

@@ -9,12 +9,11 @@ from pipeline.errors import FeatureStoreError
 from pipeline.heads.needs import FeatureShape, Need, chosen, feature_shape
 from pipeline.heads.standardiser import CORPUS, FEW_CLIPS, Standardiser
 from pipeline.sources.in_memory import InMemory
-from pipeline.sources.source import Source
+from pipeline.sources.source import READ_AT_ONCE, Source
 from pipeline.sources.streamed import Streamed
 from pipeline.store.views import FRAMES, LAYERS
 
 FRAMES_IN = ("store", "memory")
-READ_AT_ONCE = 256  # clips whose frames are read together for a group's numbers
 
 
 def views_of(needs: Sequence[Need]) -> tuple[str, ...]:
