@@ -12,9 +12,12 @@ from pipeline.errors import FeatureStoreError, ManifestError
 from pipeline.files import fingerprint, sha256_bytes
 from pipeline.manifests.faults import Problems
 from pipeline.manifests.manifest import Manifest, speaker_names
+from pipeline.quantisation.codebooks import MEANS, Codebooks
 from pipeline.store.reader import FeatureStore, View
 from pipeline.store.recipe import Recipe, require_same_recipe
-from pipeline.store.views import LAYERS
+from pipeline.store.views import CODES, LAYERS
+
+POOLED_AT_ONCE = 4096  # clips whose codes are read together
 
 
 class StoredFeatures:
@@ -95,12 +98,22 @@ class StoredFeatures:
         texts: list[str] = table[column].iloc[rows].astype("str").tolist()
         return texts
 
-    def is_ragged(self, view: str) -> bool:
-        """Say whether a view's features are frames rather than one stack of layers per clip."""
-        return next(iter(self._views[view].values())).is_ragged
+    def kind(self, view: str) -> str:
+        """Return what a view's features are: `"layers"`, `"frames"` or `"codes"`."""
+        return next(iter(self._views[view].values())).kind
 
-    def shape(self, view: str) -> tuple[int, int]:
-        """Return (L, D) of a view's features.
+    def codebooks(self, view: str) -> Codebooks:
+        """Return what a view of codes was made with.
+
+        Raises:
+            FeatureStoreError: If it is of another kind, or damaged.
+        """
+        # Stores of one recipe have equal ones: the recipe names their digest.
+        first = next(iter(self._views[view].values()))
+        return Codebooks.from_bytes(first.fitted_bytes(), f"{first.root}: view {view!r}")
+
+    def shape(self, view: str) -> tuple[int, ...]:
+        """Return (L, D) of a view's features, or (R,) of codes.
 
         Raises:
             FeatureStoreError: If no clip has any, or the stores differ.
@@ -111,15 +124,21 @@ class StoredFeatures:
             raise FeatureStoreError(
                 f"view {view!r}: found shapes {found} in the stores, wanted one; extract alike."
             )
-        layers, dim = shapes.pop()
-        return layers, dim
+        return shapes.pop()
 
-    def read(self, rows: np.ndarray, view: str = LAYERS) -> np.ndarray:
+    def read(self, rows: np.ndarray, view: str = LAYERS, codes_as: str = MEANS) -> np.ndarray:
         """Return the dense features of manifest rows, shape (len(rows), L, D).
+
+        Args:
+            rows: Of the manifest.
+            view: Of layers; or of codes, which are pooled, each clip's alone.
+            codes_as: How codes are pooled, one of `POOLED_AS`.
 
         Raises:
             FeatureStoreError: If a row has none, or a file is damaged.
         """
+        if self.kind(view) == CODES:
+            return self._pooled(rows, view, codes_as)
         result: np.ndarray | None = None
         for key, mine in self._stores_of(rows):
             part = self._views[view][key].read(list(self._ids[rows[mine]]))
@@ -133,7 +152,7 @@ class StoredFeatures:
     def read_frames(
         self, rows: np.ndarray, view: str, layers: Sequence[int] | None = None
     ) -> list[np.ndarray]:
-        """Return the frames of manifest rows, each of shape (T, R, D).
+        """Return the frames of manifest rows, each of shape (T, R, D), or codes (T, R).
 
         Args:
             rows: Of the manifest.
@@ -151,6 +170,15 @@ class StoredFeatures:
             ):
                 result[place] = frames
         return result
+
+    def _pooled(self, rows: np.ndarray, view: str, codes_as: str) -> np.ndarray:
+        codebooks = self.codebooks(view)
+        parts = [
+            codebooks.pooled(codes, codes_as)
+            for start in range(0, len(rows), POOLED_AT_ONCE)
+            for codes in self.read_frames(rows[start : start + POOLED_AT_ONCE], view)
+        ]
+        return np.stack(parts)
 
     def num_frames(self, rows: np.ndarray, view: str) -> np.ndarray:
         """Return how many frames manifest rows have, int64, shape (len(rows),); opens no shard."""

@@ -67,6 +67,8 @@ def command(
     from pipeline.training.train import features_for, train_manifest
 
     config = params_of(context).section("train", TrainConfig)
+    if fold is not None:
+        config = config.of_fold(fold)
     read = read_manifest(manifest, fold)
     folders = by_corpus(stores, "--store")
     classes = read_label_map(find_label_map(manifest, task, label_map))

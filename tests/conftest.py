@@ -64,7 +64,7 @@ class ArrayFeatures:
     def __init__(self, values: np.ndarray) -> None:
         self.values = values
 
-    def read(self, rows: np.ndarray, view: str = "layers") -> np.ndarray:
+    def read(self, rows: np.ndarray, view: str = "layers", codes_as: str = "means") -> np.ndarray:
         return self.values[rows]
 
     @property

@@ -32,7 +32,7 @@ def recipe_of(root: Path, fitted: bytes = FITTED) -> dict[str, Any]:
     return derived_recipe(
         "codes",
         parent=FRAMES,
-        parent_fingerprint=FeatureStore.open(root).view(FRAMES).fingerprint,
+        parent_recipe=FeatureStore.open(root).view(FRAMES).recipe,
         fitted_digest=sha256_bytes(fitted),
         fit_ids=FIT_IDS,
         settings={"k": 2},
@@ -59,6 +59,7 @@ def test_a_derived_view_names_parent_fit_and_fitted_file(root: Path) -> None:
     assert codes.recipe["parent"] == {
         "view": FRAMES,
         "fingerprint": store.contents.fingerprints[FRAMES],
+        "recipe": store.view(FRAMES).recipe,
     }
     assert codes.recipe["fitted"] == store.contents.digests[NAME] == sha256_bytes(FITTED)
     assert codes.fit_ids == {"a", "b"}
@@ -72,7 +73,7 @@ def test_other_fit_ids_are_another_recipe_in_whatever_order(root: Path) -> None:
         return derived_recipe(
             "codes",
             parent=FRAMES,
-            parent_fingerprint="",
+            parent_recipe={},
             fitted_digest="",
             fit_ids=ids,
             settings={},

@@ -86,8 +86,8 @@ def steps(source: Source, first: int, num: int, **settings) -> list[list[int]]:
 
 def assert_same(a: Batch, b: Batch) -> None:
     assert a.texts == b.texts
-    assert torch.equal(a.frames("heard").values, b.frames("heard").values)
-    assert torch.equal(a.frames("heard").lengths, b.frames("heard").lengths)
+    assert torch.equal(a.ragged("heard").values, b.ragged("heard").values)
+    assert torch.equal(a.ragged("heard").lengths, b.ragged("heard").lengths)
 
 
 def test_streamed_and_in_memory_give_the_same_batches() -> None:
@@ -103,14 +103,14 @@ def test_a_clip_is_the_same_alone_and_beside_longer_ones() -> None:
     standardiser = Standardiser(1, 3)
     standardiser.fit(source.parts(NEEDS[0], np.arange(NUM)))
     source.use({"heard": standardiser})
-    together = next(source.batches([[np.arange(10)]])).frames("heard")
+    together = next(source.batches([[np.arange(10)]])).ragged("heard")
     assert not together.values[~together.mask].any()
     for i in range(10):
-        alone = next(source.batches([[np.array([i])]])).frames("heard")
+        alone = next(source.batches([[np.array([i])]])).ragged("heard")
         n = int(alone.lengths[0])
         assert torch.equal(alone.values[0], together.values[i, :n])
     whole = torch.cat(
-        [b.frames("heard").values[b.frames("heard").mask] for b in source.batches(source.scan(7))]
+        [b.ragged("heard").values[b.ragged("heard").mask] for b in source.batches(source.scan(7))]
     )
     torch.testing.assert_close(whole.mean(0), torch.zeros(1, 3), atol=1e-5, rtol=0)
     torch.testing.assert_close(whole.std(0, correction=0), torch.ones(1, 3), atol=1e-3, rtol=0)

@@ -41,7 +41,7 @@ class Both(Head):
         self.network = nn.Linear(width, num_classes)
 
     def scores(self, batch, options):
-        frames = batch.frames("heard")
+        frames = batch.ragged("heard")
         mean = frames.values.sum(1) / frames.lengths[:, None, None]
         return self.network(torch.cat([batch.layers[:, -1], mean.flatten(1)], dim=1))
 
@@ -50,7 +50,7 @@ class Both(Head):
         return {"cross_entropy": batch.weighted_mean(found)}
 
     def extras(self, batch, options):
-        return {"frames": batch.frames("heard").lengths.float()}
+        return {"frames": batch.ragged("heard").lengths.float()}
 
     def reweighted(self, scores, factors, temperature):
         return scores + temperature * factors.log()

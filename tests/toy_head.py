@@ -77,7 +77,7 @@ class Toy(Head):
         return self.train_only(lambda name: name.startswith(phase.name))
 
     def heard(self, batch: Batch) -> Tensor:
-        frames = batch.frames("heard")
+        frames = batch.ragged("heard")
         mean = frames.values.sum(1)[:, 0] / frames.lengths[:, None]
         return torch.tanh(self.listen(mean @ self.bases[0].model))[:, 0]
 

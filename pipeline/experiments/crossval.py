@@ -5,7 +5,7 @@ tests (or, in a sweep, selects by), in `runs/<system>/`. It is kept when
 what it was made with is unchanged, else made again.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -107,8 +107,8 @@ def cross_validate(
         FeatureStoreError: If a store is damaged.
         OutputError: If a run cannot be written.
     """
-    features = StoredFeatures(next(iter(folds.values())), stores, _views(plan))
-    digests = _digests(features, plan)
+    features = StoredFeatures(next(iter(folds.values())), stores, _views(plan, folds))
+    digests: dict[tuple[str, ...], str] = {}
     todo = [(name, fold, seed) for fold in folds for seed in plan.seeds for name in plan.systems]
     reporter.begin(len(todo))
     runs = []
@@ -116,9 +116,12 @@ def cross_validate(
     for name, fold, seed in todo:
         path = _run_path(out, name, fold, seed)
         system = plan.systems[name]
-        system = replace(system, train=replace(system.train, seed=seed))
+        system = replace(system, train=replace(system.train.of_fold(fold), seed=seed))
         of_fold = features.of(folds[fold])
-        binding = _binding(of_fold, digests[_views_of(system)], plan, system)
+        views = _views_of(system)
+        if views not in digests:
+            digests[views] = features.only(views).digest(np.flatnonzero(features.has_features))
+        binding = _binding(of_fold, digests[views], plan, system)
         predictions = _kept(path, binding)
         if predictions is None:
             # Systems that differ in scoring only stand side by side: one training serves them.
@@ -186,16 +189,14 @@ def _views_of(system: System) -> tuple[str, ...]:
     return views_of(_needs(system))
 
 
-def _views(plan: Plan) -> tuple[str, ...]:
+def _views(plan: Plan, folds: Iterable[str]) -> tuple[str, ...]:
     """Return the views that any of the systems reads, so that all see the same clips."""
-    return views_of([need for system in plan.systems.values() for need in _needs(system)])
-
-
-def _digests(features: StoredFeatures, plan: Plan) -> dict[tuple[str, ...], str]:
-    """Return one digest of all features for each choice of views that the systems read."""
-    rows = np.flatnonzero(features.has_features)
-    choices = {_views_of(system) for system in plan.systems.values()}
-    return {views: features.only(views).digest(rows) for views in choices}
+    of_folds = [
+        replace(system, train=system.train.of_fold(fold))
+        for fold in folds
+        for system in plan.systems.values()
+    ]
+    return views_of([need for system in of_folds for need in _needs(system)])
 
 
 def _run_path(out: Path, system: str, fold: str, seed: int) -> Path:

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.heads.batch import Batch
-from pipeline.heads.needs import LAYERS_OF_A_CLIP, Need
+from pipeline.heads.needs import LAYERS_OF_A_CLIP, LayersInput, Need
 from pipeline.heads.phase import Phase
+from pipeline.quantisation.codebooks import Codebooks
 
 
 @dataclass
@@ -51,8 +52,18 @@ class Head(nn.Module, ABC):
     @classmethod
     def needs(cls, config: Any) -> Sequence[Need]:
         """Return the views that a head with this configuration reads; layers, unless it says so."""
-        del config
-        return (LAYERS_OF_A_CLIP,)
+        return (config.need if isinstance(config, LayersInput) else LAYERS_OF_A_CLIP,)
+
+    def adopt(self, codebooks: Mapping[str, Codebooks]) -> None:
+        """Take what it wants of the codebooks of its codes; nothing here.
+
+        It is called once when a head is made, to be trained or loaded: what a head only looks up
+        there need not be among `kept`.
+
+        Args:
+            codebooks: By the name of each need of kind `codes`, of the layers that it reads.
+        """
+        del codebooks
 
     def phases(self, default: Phase) -> Sequence[Phase]:
         """Return the phases of training.

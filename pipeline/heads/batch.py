@@ -34,7 +34,7 @@ class Batch:
 
     Attributes:
         views: By the name of the need: float32 and standardised, dense (B, L, D), or ragged with
-            values (B, T, R, D).
+            values (B, T, R, D); codes are int64 (B, T, R).
         texts: Manifest columns that the head reads, "" where a clip has none.
         targets: Share of each class in each clip's label, float32, shape (B, C), rows sum to 1;
             None where clips are scored.
@@ -53,11 +53,11 @@ class Batch:
         assert isinstance(layers, Tensor)
         return layers
 
-    def frames(self, need: str) -> Ragged:
-        """Return a ragged view by the name of its need."""
-        frames = self.views[need]
-        assert isinstance(frames, Ragged)
-        return frames
+    def ragged(self, need: str) -> Ragged:
+        """Return frames or codes by the name of their need."""
+        view = self.views[need]
+        assert isinstance(view, Ragged)
+        return view
 
     def weighted_mean(self, losses: Tensor) -> Tensor:
         """Return the mean of losses (B,), each counted as much as its clip."""

@@ -17,7 +17,7 @@ from pipeline.errors import ParamsError
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch
 from pipeline.heads.condition import LayerSum, drop_layers, require_layer_weights
-from pipeline.heads.needs import FeatureShape, Shapes
+from pipeline.heads.needs import FeatureShape, LayersInput, Shapes
 from pipeline.heads.phase import Phase
 from pipeline.store.views import LAYERS
 
@@ -52,7 +52,7 @@ def input_layers(shape: FeatureShape, name: str, layer: int, section: str) -> li
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinearConfig:
+class LinearConfig(LayersInput):
     """A linear classifier."""
 
     section: ClassVar[str] = "train.linear"
@@ -66,6 +66,7 @@ class LinearConfig:
     layer_dropout: float = 0.0  # chance that a whole layer is left out of a training clip
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_input(self.section, self.input)
         require_layer_weights(self.section, self.layer_weights)
         for name in ("label_smoothing", "dropout", "layer_dropout"):

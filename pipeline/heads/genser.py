@@ -17,14 +17,14 @@ from pipeline.errors import ParamsError
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch
 from pipeline.heads.condition import Condition, ConditionConfig, beside
-from pipeline.heads.needs import Shapes
+from pipeline.heads.needs import LayersInput, Shapes
 from pipeline.heads.phase import Phase
 from pipeline.heads.trunk import Trunk, TrunkConfig
 from pipeline.store.views import LAYERS
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenSERConfig:
+class GenSERConfig(LayersInput):
     """What the paper leaves open, and the size of the network."""
 
     k: float = 10.0  # steepness of the logistic mean, Eq. 6
@@ -38,6 +38,7 @@ class GenSERConfig:
     trunk: TrunkConfig = field(default_factory=TrunkConfig)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         Schedule(k=self.k, sigma=self.sigma)
         if not 0 <= self.t_min < self.t_max <= 1:
             raise ParamsError(

@@ -20,7 +20,7 @@ from pipeline.evaluation.metrics import unweighted_accuracy
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch
 from pipeline.heads.classifier import input_layers, require_input, reweighted_logits
-from pipeline.heads.needs import Shapes
+from pipeline.heads.needs import LayersInput, Shapes
 from pipeline.heads.phase import Phase
 from pipeline.store.views import LAYERS
 
@@ -31,7 +31,7 @@ MAX_ITERATIONS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogRegConfig:
+class LogRegConfig(LayersInput):
     """Which layers it sees, and how strongly it is held back."""
 
     input: str = "all"  # all layers side by side, the last one, or one layer
@@ -39,6 +39,7 @@ class LogRegConfig:
     strength: float = 0.0  # scikit-learn's C; 0 chooses it among 1e-5 to 10 by inner folds
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_input("train.logreg", self.input)
         if self.input == "sum":
             raise ParamsError("train.logreg.input: 'sum' has weights to learn; take 'all'.")

@@ -1,11 +1,12 @@
 """What a head reads of a store, and the shape of what it finds there."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.errors import FeatureStoreError, ParamsError
+from pipeline.quantisation.codebooks import HISTOGRAM, MEANS, POOLED_AS, Codebooks
 from pipeline.store.recipe import Recipe
-from pipeline.store.views import FRAMES, LAYERS
+from pipeline.store.views import CODES, FRAMES, LAYERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,10 +15,13 @@ class Need:
 
     Attributes:
         name: Under which the head finds it in a batch.
-        kind: `"layers"`, one stack of vectors per clip, or `"frames"`, ragged over time.
+        kind: `"layers"`, one stack of vectors per clip; or ragged over time, `"frames"` or their
+            `"codes"`.
         view: Its name in the store.
         layers: Positions along the view's layers that are read; None reads all.
-        standardise: Whether features are standardised.
+        standardise: Whether features are standardised; codes never are.
+        codes_as: Where layers are read of a view of codes: what each clip's codes become, one of
+            `POOLED_AS`.
     """
 
     name: str
@@ -25,12 +29,31 @@ class Need:
     view: str
     layers: tuple[int, ...] | None = None
     standardise: bool = True
+    codes_as: str = MEANS
 
     def __post_init__(self) -> None:
-        assert self.kind in (LAYERS, FRAMES), self.kind
+        assert self.kind in (LAYERS, FRAMES, CODES), self.kind
+        assert not (self.kind == CODES and self.standardise), "codes are numbers of centroids"
 
 
 LAYERS_OF_A_CLIP = Need(name=LAYERS, kind=LAYERS, view=LAYERS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayersInput:
+    """Which view a head takes the layers of a clip from; part of its section."""
+
+    view: str = LAYERS  # of layers, or of codes
+    codes_as: str = MEANS  # of a view of codes: means of its centroids, or histogram
+
+    def __post_init__(self) -> None:
+        if self.codes_as not in POOLED_AS:
+            raise ParamsError(f"codes_as: {self.codes_as!r} is not one of {list(POOLED_AS)}.")
+
+    @property
+    def need(self) -> Need:
+        """The view as a need."""
+        return Need(name=LAYERS, kind=LAYERS, view=self.view, codes_as=self.codes_as)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +65,14 @@ class FeatureShape:
         dim: D.
         last_layer: The layer that is x1, the encoder's last output, or the deepest there is.
         input_layer: The layer that is the encoder's input; None where there is none.
+        num_codes: K of a view of codes, whose centroids are D wide; None of other views.
     """
 
     num_layers: int
     dim: int
     last_layer: int
     input_layer: int | None
+    num_codes: int | None = None
 
     def condition_layers(self, *, use_input: bool) -> list[int]:
         """Return the layers that precede the last one, with or without the encoder's input."""
@@ -58,17 +83,25 @@ class FeatureShape:
 Shapes = Mapping[str, FeatureShape]
 
 
-def feature_shape(recipe: Recipe, layers_and_dim: Sequence[int]) -> FeatureShape:
+def feature_shape(recipe: Recipe, stored: Sequence[int]) -> FeatureShape:
     """Return the shape of a view's features and the parts that its layers play.
 
     Args:
-        recipe: Of the view, extracted or ingested.
-        layers_and_dim: (L, D).
+        recipe: Of the view.
+        stored: The shape of what it keeps: (L, D), or (R,) of codes.
 
     Raises:
         FeatureStoreError: If the recipe is of neither kind.
     """
-    num_layers, dim = layers_and_dim
+    if recipe.get("view") == CODES:
+        return FeatureShape(
+            num_layers=stored[0],
+            dim=int(recipe["dim"]),
+            last_layer=stored[0] - 1,
+            input_layer=None,
+            num_codes=int(recipe["num_codes"]),
+        )
+    num_layers, dim = stored
     if recipe.get("source") not in ("audio", "table"):
         raise FeatureStoreError(
             f"recipe: source {recipe.get('source')!r} is not 'audio' or 'table'."
@@ -78,11 +111,32 @@ def feature_shape(recipe: Recipe, layers_and_dim: Sequence[int]) -> FeatureShape
         return FeatureShape(num_layers=num_layers, dim=dim, last_layer=last, input_layer=None)
     # Encoders without blocks (filterbanks, functionals) have no input of theirs in layer 0.
     has_input = str(recipe.get("layer_convention", "input")).startswith("input")
-    stored: Sequence[int] = recipe.get("layers", range(num_layers))
-    found = list(stored).index(0) if has_input and 0 in stored else None
+    kept: Sequence[int] = recipe.get("layers", range(num_layers))
+    found = list(kept).index(0) if has_input and 0 in kept else None
     return FeatureShape(
         num_layers=num_layers, dim=dim, last_layer=num_layers - 1, input_layer=found
     )
+
+
+def pooled_shape(shape: FeatureShape, codes_as: str) -> FeatureShape:
+    """Return the shape of the layers that a view of codes becomes."""
+    assert shape.num_codes is not None
+    dim = shape.num_codes if codes_as == HISTOGRAM else shape.dim
+    return replace(shape, dim=dim, num_codes=None)
+
+
+def adopted(needs: Sequence[Need], codebooks: Mapping[str, Codebooks]) -> dict[str, Codebooks]:
+    """Return the codebooks that a head is given: by need of codes, of the layers it reads.
+
+    Args:
+        needs: Of the head.
+        codebooks: By view.
+    """
+    return {
+        need.name: codebooks[need.view].of_layers(need.layers)
+        for need in needs
+        if need.kind == CODES
+    }
 
 
 def chosen(shape: FeatureShape, need: Need) -> FeatureShape:
@@ -100,9 +154,6 @@ def chosen(shape: FeatureShape, need: Need) -> FeatureShape:
             f"{shape.num_layers - 1}; mend the head's parameters."
         )
     found = need.layers.index(shape.input_layer) if shape.input_layer in need.layers else None
-    return FeatureShape(
-        num_layers=len(need.layers),
-        dim=shape.dim,
-        last_layer=len(need.layers) - 1,
-        input_layer=found,
+    return replace(
+        shape, num_layers=len(need.layers), last_layer=len(need.layers) - 1, input_layer=found
     )

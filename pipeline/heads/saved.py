@@ -6,7 +6,7 @@ tensors are not among the head's.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,10 @@ from pipeline.evaluation.calibration import probabilities
 from pipeline.files import publish_bytes, sealed_json, sha256_bytes, sha256_file, unseal_json
 from pipeline.heads.base import Head
 from pipeline.heads.catalogue import build_head
+from pipeline.heads.needs import adopted
 from pipeline.heads.record import HeadRecord, read_record, record_digest
 from pipeline.heads.standardiser import Standardiser
+from pipeline.quantisation.codebooks import Codebooks
 from pipeline.store.recipe import Recipe, require_same_recipe
 from pipeline.store.views import LAYERS
 
@@ -36,12 +38,14 @@ class TrainedHead:
     Attributes:
         head: The network.
         standardisers: Fitted on the training rows, by need.
+        codebooks: Of the views of codes that it reads, by view.
         record: What `head.json` says of it.
     """
 
     head: Head
     standardisers: Mapping[str, Standardiser]
     record: HeadRecord
+    codebooks: Mapping[str, Codebooks] = field(default_factory=dict)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -75,7 +79,7 @@ class TrainedHead:
 
     def tensor_bytes(self) -> bytes:
         """Return the file of its tensors."""
-        return save_tensors(_tensors(self.head, self.standardisers))
+        return save_tensors(_tensors(self))
 
     def probabilities(self, scores: Any) -> Any:
         """Return calibrated probabilities of scores (B, C)."""
@@ -87,12 +91,19 @@ class TrainedHead:
         Raises:
             FeatureStoreError: Naming each differing field.
         """
-        cure = "score with a head of that store, or extract with the head's recipe"
         for view, wanted in self.record.recipes.items():
-            what = "" if view == LAYERS else f" in view {view!r}"
-            require_same_recipe(
-                f"{where}: other features than the head's{what}", recipes[view], wanted, cure
-            )
+            require_recipe_of_head(where, view, recipes[view], wanted)
+
+
+def require_recipe_of_head(where: object, view: str, found: Recipe, wanted: Recipe) -> None:
+    """Refuse features of a view that were made otherwise than a head's.
+
+    Raises:
+        FeatureStoreError: Naming each differing field.
+    """
+    what = "" if view == LAYERS else f" in view {view!r}"
+    cure = "score with a head of that store, or extract with the head's recipe"
+    require_same_recipe(f"{where}: other features than the head's{what}", found, wanted, cure)
 
 
 def save_head(folder: Path, trained: TrainedHead, *, beside: Sequence[str]) -> None:
@@ -196,6 +207,12 @@ def load_head(folder: Path, device: str = "cpu") -> TrainedHead:
     head = build_head(record.kind, record.shapes, len(record.classes), record.config)
     _require_bases(folder, head, record)
     tensors = read_weights(folder, description)
+    codebooks = {
+        view: Codebooks(**mine)
+        for view in record.recipes
+        if (mine := _named(tensors, f"codebooks.{view}."))
+    }
+    head.adopt(adopted(record.needs, codebooks))
     head.restore(_named(tensors, "head."))
     standardisers = {}
     for need, told in record.standardisers.items():
@@ -209,6 +226,7 @@ def load_head(folder: Path, device: str = "cpu") -> TrainedHead:
         head=head.to(device).eval(),
         standardisers={need: one.to(device) for need, one in standardisers.items()},
         record=record,
+        codebooks=codebooks,
     )
 
 
@@ -233,9 +251,10 @@ def _named(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
-def _tensors(head: Head, standardisers: Mapping[str, Standardiser]) -> dict[str, torch.Tensor]:
-    parts = {"head.": head.kept()}
-    parts |= {_prefix(need): one.state_dict() for need, one in standardisers.items()}
+def _tensors(trained: TrainedHead) -> dict[str, torch.Tensor]:
+    parts = {"head.": trained.head.kept()}
+    parts |= {_prefix(need): one.state_dict() for need, one in trained.standardisers.items()}
+    parts |= {f"codebooks.{view}.": asdict(one) for view, one in trained.codebooks.items()}
     return {
         f"{prefix}{name}": tensor.detach().cpu().contiguous()
         for prefix, tensors in parts.items()

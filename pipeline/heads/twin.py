@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from pipeline.errors import ParamsError
 from pipeline.heads.classifier import LogitHead
 from pipeline.heads.condition import Condition, ConditionConfig, beside
-from pipeline.heads.needs import Shapes
+from pipeline.heads.needs import LayersInput, Shapes
 from pipeline.heads.trunk import Trunk, TrunkConfig
 from pipeline.store.views import LAYERS
 
 
 @dataclass(frozen=True, kw_only=True)
-class TwinConfig:
+class TwinConfig(LayersInput):
     """The trunk and the condition, as in `train.genser`, and the loss."""
 
     condition: ConditionConfig = field(default_factory=ConditionConfig)
@@ -26,6 +26,7 @@ class TwinConfig:
     trunk: TrunkConfig = field(default_factory=TrunkConfig)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.label_smoothing < 1:
             raise ParamsError("train.twin.label_smoothing: wanted at least 0 and below 1.")
 

@@ -12,10 +12,12 @@ from pipeline.errors import AudioError, HeadError
 from pipeline.extraction.encoding import encode_clip
 from pipeline.extraction.settings import settings_of_recipe
 from pipeline.extraction.views import OpenView, open_views
-from pipeline.heads.saved import TrainedHead
+from pipeline.heads.saved import TrainedHead, require_recipe_of_head
+from pipeline.quantisation.codebooks import Codebooks
 from pipeline.scoring.score import ScoreConfig, with_prior
 from pipeline.sources.alone import lone_batch
 from pipeline.sources.inference import say
+from pipeline.store.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,31 @@ class FilePrediction:
         return max(self.probabilities, key=lambda name: self.probabilities[name])
 
 
-def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> list[OpenView]:
+@dataclass(frozen=True, kw_only=True)
+class LooseView:
+    """A view that a head reads, made of a recording.
+
+    Attributes:
+        name: Of the view in the store.
+        made_of: The view that an encoder gives, of the same name or the parent of a derived one.
+        codebooks: What codes the parent's frames; None where nothing is derived.
+    """
+
+    name: str
+    made_of: OpenView
+    codebooks: Codebooks | None
+
+    def features(self, segment: Segment) -> np.ndarray:
+        """Return the features of a recording as they would be stored.
+
+        Raises:
+            AudioError: If it cannot be used.
+        """
+        own = encode_clip(segment, self.made_of.encoder, self.made_of.settings, batch_seconds=1.0)
+        return own if self.codebooks is None else self.codebooks.assign(own)
+
+
+def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> list[LooseView]:
     """Open the encoders that a head's features were made with, with their settings.
 
     Args:
@@ -51,7 +77,7 @@ def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> li
         device: A torch device.
 
     Raises:
-        HeadError: If its features were ingested or derived: nothing here can make them.
+        HeadError: If its features were ingested: nothing here can make them.
         FeatureStoreError: If an encoder is another one, by field.
     """
     for standardiser in trained.standardisers.values():
@@ -61,7 +87,8 @@ def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> li
                 "use 'genser score' with a manifest, or train with train.standardise_over=all."
             )
     settings = []
-    for name, recipe in trained.record.recipes.items():
+    wanted = {name: _made_of(recipe) for name, recipe in trained.record.recipes.items()}
+    for name, recipe in wanted.items():
         if recipe.get("source") != "audio":
             raise HeadError(
                 f"this head reads ingested features ({recipe.get('name')!r}), which genser cannot "
@@ -71,14 +98,23 @@ def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> li
         settings.append(settings_of_recipe(name, recipe, encoder))
     views = open_views(settings, device)
     where = spelling or ", ".join(dict.fromkeys(each.encoder for each in settings))
-    trained.require_recipes(where, {view.name: view.recipe for view in views})
-    return views
+    for view in views:
+        require_recipe_of_head(where, view.name, view.recipe, wanted[view.name])
+    recipes = trained.record.recipes
+    return [
+        LooseView(
+            name=view.name,
+            made_of=view,
+            codebooks=trained.codebooks[view.name] if "parent" in recipes[view.name] else None,
+        )
+        for view in views
+    ]
 
 
 def predict_files(
     paths: Sequence[Path],
     trained: TrainedHead,
-    views: Sequence[OpenView],
+    views: Sequence[LooseView],
     score: ScoreConfig,
     *,
     device: str,
@@ -96,10 +132,7 @@ def predict_files(
     for path in paths:
         segment = Segment(path=path)
         try:
-            features = {
-                view.name: encode_clip(segment, view.encoder, view.settings, batch_seconds=1.0)
-                for view in views
-            }
+            features = {view.name: view.features(segment) for view in views}
         except AudioError as error:
             message = f"{error.outcome}: {error}"
             results.append(FilePrediction(path=path, probabilities={}, error=message))
@@ -109,6 +142,7 @@ def predict_files(
             dict.fromkeys(trained.head.columns, ""),
             trained.record.needs,
             trained.standardisers,
+            codebooks=trained.codebooks,
             device=device,
         )
         options = score.options(trained.record.kind)
@@ -120,6 +154,13 @@ def predict_files(
         told = {name: _plain(value[0]) for name, value in extras.items()}
         results.append(FilePrediction(path=path, probabilities=named, extras=told))
     return results
+
+
+def _made_of(recipe: Recipe) -> Recipe:
+    """Return the recipe of what an encoder gives: a derived view's parent's, else its own."""
+    parent = recipe.get("parent")
+    made_of: Recipe = recipe if parent is None else parent["recipe"]
+    return made_of
 
 
 def _plain(value: Any) -> str | float:

@@ -8,6 +8,7 @@ import torch
 from pipeline.heads.batch import Batch, Ragged
 from pipeline.heads.needs import Need
 from pipeline.heads.standardiser import Standardiser
+from pipeline.quantisation.codebooks import Codebooks
 from pipeline.sources.source import of_layers, padded, standardised
 from pipeline.store.views import LAYERS
 
@@ -18,22 +19,27 @@ def lone_batch(
     needs: Sequence[Need],
     standardisers: Mapping[str, Standardiser],
     *,
+    codebooks: Mapping[str, Codebooks],
     device: str,
 ) -> Batch:
     """Return the batch of one clip.
 
     Args:
-        features: By view, as they would be stored: (L, D), or frames (T, R, D).
+        features: By view, as they would be stored: (L, D), frames (T, R, D), or codes (T, R).
         texts: By manifest column.
         needs: What the head reads.
         standardisers: By need; not by group.
+        codebooks: Of the views of codes.
         device: A torch device.
     """
     view: torch.Tensor | Ragged
     views: dict[str, torch.Tensor | Ragged] = {}
     for need in needs:
         if need.kind == LAYERS:
-            view = torch.from_numpy(of_layers(features[need.view][None], need)).to(device)
+            whole = features[need.view]
+            if need.view in codebooks:
+                whole = codebooks[need.view].pooled(whole, need.codes_as)
+            view = torch.from_numpy(of_layers(whole[None], need)).to(device)
         else:
             view = padded([of_layers(features[need.view], need)], device)
         views[need.name] = standardised(view, standardisers.get(need.name))

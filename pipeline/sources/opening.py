@@ -6,12 +6,12 @@ import numpy as np
 
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import FeatureStoreError
-from pipeline.heads.needs import FeatureShape, Need, chosen, feature_shape
+from pipeline.heads.needs import FeatureShape, Need, chosen, feature_shape, pooled_shape
 from pipeline.heads.standardiser import CORPUS, FEW_CLIPS, Standardiser
 from pipeline.sources.in_memory import InMemory
-from pipeline.sources.source import READ_AT_ONCE, Source
+from pipeline.sources.source import READ_AT_ONCE, Source, of_layers
 from pipeline.sources.streamed import Streamed
-from pipeline.store.views import FRAMES, LAYERS
+from pipeline.store.views import CODES, FRAMES, LAYERS
 
 FRAMES_IN = ("store", "memory")
 
@@ -30,13 +30,16 @@ def shapes_of(features: StoredFeatures, needs: Sequence[Need]) -> dict[str, Feat
     """
     shapes = {}
     for need in needs:
-        kind = FRAMES if features.is_ragged(need.view) else LAYERS
-        if kind != need.kind:
+        kind = features.kind(need.view)
+        is_pooled = kind == CODES and need.kind == LAYERS
+        if kind != need.kind and not is_pooled:
             raise FeatureStoreError(
                 f"view {need.view!r}: found {kind}, wanted {need.kind} for the head's "
                 f"{need.name!r}; name another view in the head's parameters."
             )
         whole = feature_shape(features.recipes[need.view], features.shape(need.view))
+        if is_pooled:
+            whole = pooled_shape(whole, need.codes_as)
         shapes[need.name] = chosen(whole, need)
     return shapes
 
@@ -58,7 +61,8 @@ def open_source(
         needs: What the head reads.
         columns: Manifest columns that it reads.
         device: A torch device.
-        frames_in: Where frames are kept: `"store"` streams them, `"memory"` holds them all.
+        frames_in: Where frames are kept: `"store"` streams them, `"memory"` holds them all. Codes
+            alone are a thousandth of their frames, and always held.
 
     Raises:
         FeatureStoreError: If a store is damaged.
@@ -89,9 +93,12 @@ def bytes_in_memory(
     """
     total = 0
     for need in needs:
-        num_layers, dim = features.shape(need.view)
+        shape = shapes_of(features, [need])[need.name]
         item = np.dtype(features.recipes[need.view]["stored_dtype"]).itemsize
-        each = (num_layers if need.layers is None else len(need.layers)) * dim * item
+        # A code is one number for each frame; codes that are pooled become float32.
+        width = 1 if need.kind == CODES else shape.dim
+        is_pooled = need.kind == LAYERS and features.kind(need.view) == CODES
+        each = shape.num_layers * width * (4 if is_pooled else item)
         if need.kind == LAYERS:
             total += len(rows) * each
             continue
@@ -176,8 +183,8 @@ def with_groups(
 def _parts(features: StoredFeatures, rows: np.ndarray, need: Need) -> Iterator[np.ndarray]:
     """Yield the features of rows as a standardiser takes them: all clips, or frames in portions."""
     if need.kind == LAYERS:
-        whole = features.read(rows, need.view)
-        yield whole if need.layers is None else whole[:, list(need.layers)]
+        whole = features.read(rows, need.view, need.codes_as)
+        yield of_layers(whole, need)
         return
     ordered = rows[np.argsort(features.shards(rows, need.view), kind="stable")]
     for start in range(0, len(ordered), READ_AT_ONCE):

@@ -16,12 +16,12 @@ from pipeline.dataset import StoredFeatures
 from pipeline.heads.batch import Batch, Ragged
 from pipeline.heads.needs import Need
 from pipeline.heads.standardiser import Standardiser
-from pipeline.store.views import FRAMES, LAYERS
+from pipeline.store.views import LAYERS
 
 READ_AT_ONCE = 256  # clips whose frames are put side by side for a standardiser
 
 Pool = Sequence[np.ndarray]
-Frames = Mapping[str, Mapping[int, np.ndarray]]  # by need, then by position, (T, R, D)
+Frames = Mapping[str, Mapping[int, np.ndarray]]  # by need, then position: (T, R, D), codes (T, R)
 
 
 class Source(ABC):
@@ -57,11 +57,11 @@ class Source(ABC):
         self._standardisers: dict[str, Standardiser] = {}
         self._places: dict[str, Tensor | None] = {}
         self._dense = {
-            need.name: torch.from_numpy(of_layers(features.read(rows, need.view), need)).to(device)
+            need.name: torch.from_numpy(_dense(features, rows, need)).to(device)
             for need in needs
             if need.kind == LAYERS
         }
-        self._ragged = [need for need in needs if need.kind == FRAMES]
+        self._ragged = [need for need in needs if need.kind != LAYERS]
         self._texts = {column: features.texts(column, rows) for column in columns}
         self.lengths = np.zeros(len(rows), np.int64)
         for need in self._ragged:
@@ -141,8 +141,10 @@ class Source(ABC):
 def standardised(
     view: Tensor | Ragged, standardiser: Standardiser | None, places: Tensor | None = None
 ) -> Tensor | Ragged:
-    """Return a view of a batch as a head sees it, float32; only that without a standardiser."""
+    """Return a view of a batch as a head sees it: codes as they are, all else float32."""
     if isinstance(view, Ragged):
+        if not view.values.is_floating_point():
+            return view
         if standardiser is None:
             return Ragged(view.values.float(), view.lengths)
         return standardiser.frames(view, places)
@@ -151,9 +153,11 @@ def standardised(
 
 
 def padded(clips: Sequence[np.ndarray], device: str) -> Ragged:
-    """Return frames of clips, each (T, R, D), beside one another with zeros beyond each."""
+    """Return frames (T, R, D) or codes (T, R) of clips side by side, with zeros beyond each."""
     lengths = torch.tensor([len(clip) for clip in clips])
-    values = np.zeros((len(clips), int(lengths.max()), *clips[0].shape[1:]), clips[0].dtype)
+    # Embeddings are looked up by int64.
+    kind = clips[0].dtype if np.issubdtype(clips[0].dtype, np.floating) else np.int64
+    values = np.zeros((len(clips), int(lengths.max()), *clips[0].shape[1:]), kind)
     for row, clip in zip(values, clips, strict=True):
         row[: len(clip)] = clip
     return Ragged(torch.from_numpy(values).to(device), lengths.to(device))
@@ -162,6 +166,10 @@ def padded(clips: Sequence[np.ndarray], device: str) -> Ragged:
 def of_layers(features: np.ndarray, need: Need) -> np.ndarray:
     """Return the layers that a need reads of features (N, L, D)."""
     return features if need.layers is None else features[:, list(need.layers)]
+
+
+def _dense(features: StoredFeatures, rows: np.ndarray, need: Need) -> np.ndarray:
+    return of_layers(features.read(rows, need.view, need.codes_as), need)
 
 
 def _cut(positions: np.ndarray, at_once: int) -> list[np.ndarray]:

@@ -24,6 +24,7 @@ from pipeline.store.views import CLIP_COLUMNS, NUM_FRAMES
 FORMAT = "genser-shard"
 DENSE, RAGGED = 1, 2  # the versions of the format
 FRAMES_PER_CHUNK = 64
+CODES_PER_CHUNK = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class Shard:
         clips: One row per clip, columns `CLIP_COLUMNS`, in manifest order; as read, a ragged
             shard's have `num_frames` beside.
         features: The features of the clips whose `row` is not -1, shape (N, ...); ragged, the
-            frames of one clip after another, shape (sum T, R, D).
+            frames of one clip after another, shape (sum T, R, D), or their codes, (sum T, R).
         recipe: What the features were made with.
         provenance: Versions and names that are recorded and not compared.
         offsets: Of a ragged shard, shape (N + 1,): the clip in `row` p has the frames
@@ -60,8 +61,7 @@ def shard_bytes(shard: Shard) -> bytes:
         file.attrs["recipe"] = canonical_json(shard.recipe)
         file.attrs["provenance"] = canonical_json(shard.provenance)
         # Dense, a random clip is one read; Fletcher-32 guards each chunk.
-        length = 1 if shard.offsets is None else min(FRAMES_PER_CHUNK, len(shard.features))
-        chunks = (length, *shard.features.shape[1:]) if shard.features.size else None
+        chunks = (_chunk_length(shard), *shard.features.shape[1:]) if shard.features.size else None
         file.create_dataset(
             "features", data=shard.features, chunks=chunks, fletcher32=chunks is not None
         )
@@ -144,7 +144,7 @@ class OpenShard:
         return found[inverse]
 
     def read_frames(self, row: int) -> np.ndarray:
-        """Return the frames of one clip of a ragged shard, shape (T, R, D)."""
+        """Return the frames of one clip of a ragged shard, shape (T, R, D), or codes (T, R)."""
         assert self.offsets is not None
         self._require_within(np.array([row]), len(self.offsets) - 1)
         frames: np.ndarray = self._features[self.offsets[row] : self.offsets[row + 1]]
@@ -184,6 +184,13 @@ def read_shard_bytes(data: bytes, where: object) -> Shard:
     """
     with open_shard(data, where) as shard:
         return shard.whole()
+
+
+def _chunk_length(shard: Shard) -> int:
+    if shard.offsets is None:
+        return 1
+    most = FRAMES_PER_CHUNK if shard.features.ndim == 3 else CODES_PER_CHUNK
+    return min(most, len(shard.features))
 
 
 def _require_offsets(offsets: np.ndarray, num_frames: int, where: object) -> None:

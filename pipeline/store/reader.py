@@ -26,6 +26,7 @@ from pipeline.store.contents import (
     Contents,
     Edition,
     checked_bytes,
+    fitted_name,
     outcomes_name,
     read_contents,
     recipe_name,
@@ -34,6 +35,7 @@ from pipeline.store.contents import (
 from pipeline.store.format import OpenShard, Shard, open_shard
 from pipeline.store.index import split_index, stands_alone
 from pipeline.store.recipe import Recipe, require_parent
+from pipeline.store.views import CODES, FRAMES, LAYERS
 
 
 class View:
@@ -96,6 +98,27 @@ class View:
         """Whether a clip's features are frames, of another number for each clip."""
         return "num_frames" in self.records
 
+    @property
+    def kind(self) -> str:
+        """`"layers"`, one stack of vectors per clip; ragged `"frames"`; or their `"codes"`."""
+        if not self.is_ragged:
+            return LAYERS
+        return CODES if self.recipe.get("view") == CODES else FRAMES
+
+    def fitted_bytes(self) -> bytes:
+        """Return the content of `fitted.safetensors`, what a view is computed with.
+
+        Raises:
+            FeatureStoreError: If the view has none, or it is damaged.
+        """
+        name = fitted_name(self.edition.folder)
+        if name not in self._store.contents.digests:
+            raise FeatureStoreError(
+                f"{self.root}: view {self.name!r} has nothing that was fitted, wanted a view of "
+                "codes; name another view."
+            )
+        return self._bytes(name)
+
     @cached_property
     def digest(self) -> str:
         """One digest of what the view holds: recipe, outcomes, shards; reads none of them."""
@@ -121,7 +144,7 @@ class View:
 
     @cached_property
     def feature_shape(self) -> tuple[int, ...]:
-        """The shape (L, D) of a clip's features, or (R, D) of a frame's; opens one shard at most.
+        """The shape (L, D) of a clip, (R, D) of a frame, or (R,) of its codes; opens one shard.
 
         Raises:
             FeatureStoreError: If no clip has features, or the shard is damaged.
@@ -167,7 +190,7 @@ class View:
     def read_ragged(
         self, utterance_ids: Sequence[str], layers: Sequence[int] | None = None
     ) -> list[np.ndarray]:
-        """Return the frames of clips, in the order asked, each of shape (T, R, D).
+        """Return the frames of clips, in the order asked, each of shape (T, R, D), or codes (T, R).
 
         Args:
             utterance_ids: The clips.

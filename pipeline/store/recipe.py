@@ -52,10 +52,10 @@ def recipe_bytes(recipe: Recipe, provenance: Mapping[str, Any]) -> bytes:
 
 
 def derived_recipe(
-    view: str,
+    kind: str,
     *,
     parent: str,
-    parent_fingerprint: str,
+    parent_recipe: Recipe,
     fitted_digest: str,
     fit_ids: Iterable[str],
     settings: Mapping[str, Any],
@@ -63,9 +63,9 @@ def derived_recipe(
     """Return the recipe of a view that is computed from another view.
 
     Args:
-        view: The view's name.
+        kind: Of the view, e.g. `"codes"`.
         parent: The view that it is computed from.
-        parent_fingerprint: Of the parent's recipe.
+        parent_recipe: What that one was made with.
         fitted_digest: SHA-256 of `fitted.safetensors`, which it is computed with.
         fit_ids: The ids of the clips that this was fitted on; the writer's provenance must have
             them too, sorted, as `fit_ids`.
@@ -73,9 +73,13 @@ def derived_recipe(
     """
     return {
         **settings,
-        "view": view,
+        "view": kind,
         "source": "view",
-        "parent": {"view": parent, "fingerprint": parent_fingerprint},
+        "parent": {
+            "view": parent,
+            "fingerprint": fingerprint(parent_recipe),
+            "recipe": dict(parent_recipe),
+        },
         "fitted": fitted_digest,
         "fit_ids": fingerprint(sorted(set(fit_ids))),
     }

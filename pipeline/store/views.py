@@ -2,7 +2,8 @@
 
 The `layers` view is (N, L, D): layer 0 is the encoder's input, layer k the output of block k, layer
 L-1 the normalised last output, each averaged over the valid frames of one clip. The `frames` view
-is ragged, (T, R, D) for each clip: the frames themselves, of chosen layers.
+is ragged, (T, R, D) for each clip: the frames themselves, of chosen layers. A view of codes is
+ragged too, (T, R): the number of the centroid that is nearest to each frame, layer by layer.
 """
 
 import re
@@ -11,6 +12,7 @@ from pipeline.errors import ParamsError
 
 LAYERS = "layers"
 FRAMES = "frames"
+CODES = "codes"
 
 # What identifies a clip's audio, in every table that names clips; channel -1 means mixed down, an
 # absent start or end is NaN.

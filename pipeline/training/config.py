@@ -1,7 +1,7 @@
 """The parameters of training, `train` in params.yaml."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from pipeline.errors import ParamsError
@@ -13,6 +13,8 @@ from pipeline.sources.opening import FRAMES_IN
 from pipeline.training.optimisation import PRECISIONS
 from pipeline.training.targets import TARGETS
 from pipeline.training.weighting import BALANCES
+
+FOLD = "{fold}"  # in a text of a head's section: the name of the fold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,14 @@ class TrainConfig:
         """The section of the head that is trained, its defaults where it is not given."""
         return self.heads.get(self.head) or head_kind(self.head).config()
 
+    def of_fold(self, fold: str) -> "TrainConfig":
+        """Return it with the fold's name wherever a text of the head's section has `{fold}`.
+
+        A view that is fitted on training clips is another one for each fold.
+        """
+        named = _of_fold(self.head_config, fold)
+        return replace(self, heads={**self.heads, self.head: named})
+
     @property
     def phase(self) -> Phase:
         """The one phase that this section describes; a head may make several of it."""
@@ -96,3 +106,13 @@ class TrainConfig:
         value = asdict(self)
         del value["heads"]
         return {**value, "config": asdict(self.head_config)}
+
+
+def _of_fold(value: Any, fold: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(FOLD, fold)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(
+            value, **{f.name: _of_fold(getattr(value, f.name), fold) for f in fields(value)}
+        )
+    return value

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 
 from pipeline.dataset import StoredFeatures
+from pipeline.errors import ParamsError
 from pipeline.figures.curves import draw_learning_curve
 from pipeline.files import publish, require_writable, sha256_bytes
 from pipeline.heads.catalogue import build_head, head_kind, head_needs
+from pipeline.heads.needs import adopted
 from pipeline.heads.record import HeadRecord
 from pipeline.heads.saved import TrainedHead, save_head
 from pipeline.heads.standardiser import CORPUS, SPEAKER, Standardiser
@@ -26,9 +28,10 @@ from pipeline.sources.opening import (
     with_groups,
 )
 from pipeline.sources.source import Source
+from pipeline.store.views import CODES
 from pipeline.training.batches import LabelledClips, TrainingClips
 from pipeline.training.checkpoints import Checkpoints
-from pipeline.training.config import TrainConfig
+from pipeline.training.config import FOLD, TrainConfig
 from pipeline.training.loop import Selection, train_head
 from pipeline.training.rows import TrainingRows, choose_rows, describe_rows
 from pipeline.training.targets import make_targets
@@ -90,9 +93,16 @@ def features_for(
     Raises:
         ManifestError: If rows were never extracted.
         FeatureStoreError: If a store is damaged, or lacks a view.
+        ParamsError: If a view is of a fold, and none is chosen.
     """
-    needs = head_needs(config.head, config.head_config)
-    return StoredFeatures(manifest, stores, views_of(needs))
+    views = views_of(head_needs(config.head, config.head_config))
+    unnamed = [view for view in views if FOLD in view]
+    if unnamed:
+        raise ParamsError(
+            f"train.{config.head}: view {unnamed[0]!r} is of a fold, and none is chosen; give "
+            "--fold."
+        )
+    return StoredFeatures(manifest, stores, views)
 
 
 def train_rows(
@@ -129,6 +139,8 @@ def train_rows(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         head = build_head(config.head, shapes, len(rows.classes), config.head_config)
+        codebooks = {v: features.codebooks(v) for v in features.views if features.kind(v) == CODES}
+        head.adopt(adopted(needs, codebooks))
     sources = {
         part: open_source(
             features, of_part, needs, kind.head.columns, device=device, frames_in=config.frames_in
@@ -189,7 +201,9 @@ def train_rows(
         encoders={view: _encoder(told) for view, told in features.provenances.items()},
         versions=package_versions(),
     )
-    trained = TrainedHead(head=selection.head, standardisers=standardisers, record=record)
+    trained = TrainedHead(
+        head=selection.head, standardisers=standardisers, record=record, codebooks=codebooks
+    )
     return trained, selection
 
 

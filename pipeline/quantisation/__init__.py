@@ -1,0 +1,1 @@
+"""From frames to codes: k-means, and the codebooks that it gives."""
