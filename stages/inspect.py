@@ -121,6 +121,7 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
     from pipeline.corpora.preparation import PrepareConfig
     from pipeline.extraction.ingest import IngestConfig
     from pipeline.extraction.settings import ExtractConfig
+    from pipeline.extraction.tokenise import TokeniseConfig
     from pipeline.heads.catalogue import head_needs
     from pipeline.heads.needs import FeatureShape, chosen
     from pipeline.report.report import ReportConfig
@@ -132,6 +133,7 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
         "prepare": PrepareConfig,
         "extract": ExtractConfig,
         "ingest": IngestConfig,
+        "tokenise": TokeniseConfig,
         "train": TrainConfig,
         "score": ScoreConfig,
         "report": ReportConfig,
