@@ -119,9 +119,9 @@ def _predictions(path: Path) -> dict[str, Any]:
 
 def _params(path: Path, given: Params) -> dict[str, Any]:
     from pipeline.corpora.preparation import PrepareConfig
+    from pipeline.extraction.codebook_fit import TokeniseConfig
     from pipeline.extraction.ingest import IngestConfig
     from pipeline.extraction.settings import ExtractConfig
-    from pipeline.extraction.tokenise import TokeniseConfig
     from pipeline.heads.catalogue import head_needs
     from pipeline.heads.needs import FeatureShape, chosen
     from pipeline.report.report import ReportConfig
