@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from pipeline.encoders.base import BLOCK_ROWS, BlockEncoder, Encoded, Outline
 from pipeline.encoders.layer_moments import placed, recorded
@@ -48,12 +49,14 @@ class PerClip(nn.Module):
         ]
         axis = self.time_axis - 1
         longest = max(output.shape[axis] for output in outputs)
-        shape = list(outputs[0].shape)
-        shape[axis] = longest
-        padded: Tensor = outputs[0].new_zeros(len(outputs), *shape)
-        for row, output in zip(padded, outputs, strict=True):
-            row.narrow(axis, 0, output.shape[axis]).copy_(output)
-        return padded
+        # `pad` counts sides from the last axis; nothing is written in place, so gradients pass.
+        before = [0] * (2 * (outputs[0].ndim - 1 - axis))
+        return torch.stack(
+            [
+                functional.pad(output, [*before, 0, longest - output.shape[axis]])
+                for output in outputs
+            ]
+        )
 
 
 class SpeechEncoder(BlockEncoder):

@@ -16,7 +16,9 @@ from pipeline.manifests.manifest import Manifest
 class Usable(Protocol):
     """What is known of a manifest's rows before they are chosen: their features, or their audio."""
 
-    audio_digests: pd.Series
+    @property
+    def audio_digests(self) -> pd.Series:
+        """Digest of each row's decoded samples, "" where unknown."""
 
     @property
     def has_features(self) -> np.ndarray:
