@@ -12,15 +12,15 @@ import torch
 from safetensors.torch import load_file
 
 from helpers.encoders import edit_json, hubert_at, whisper_at
-from helpers.extraction import tree
 from helpers.tuning import RATE, save_small, save_tones, settings, tune
 from pipeline.audio.segments import Segment
+from pipeline.encoders import catalogue
 from pipeline.encoders.catalogue import open_encoder
 from pipeline.encoders.finetuned import read_finetuned
 from pipeline.errors import AudioError, EncoderError, ManifestError
 from pipeline.extraction.encoding import decode
+from pipeline.finetuning import folder
 from pipeline.finetuning.waveforms import HELD_S, waveform_of
-from pipeline.training.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 
@@ -137,36 +137,24 @@ def test_what_it_saw_is_recorded(tones, tuned):
     assert len(record["fit_audio"]) == len(record["fit_ids"])
 
 
-@pytest.mark.parametrize("values", [{"mixup": 0.4}, {"method": "lora", "num_blocks": 0}])
-@pytest.mark.parametrize("looks", [1, 2])
-def test_stopped_after_a_look_it_goes_on_to_the_same_bytes(
-    tones, hubert, tmp_path, monkeypatch, looks, values
+def test_an_encoder_of_the_hub_brings_its_files_and_a_tuned_one_must_be_a_folder(
+    tones, hubert, tuned, tmp_path, monkeypatch
 ):
-    config = settings(hubert, num_steps=12, max_s=0.5, **values)
-    tune(tones, config, tmp_path / "whole")
-    save, saved = Checkpoints.save, []
-
-    def stop(self, state):
-        save(self, state)
-        saved.append(state)
-        if len(saved) == looks:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Checkpoints, "save", stop)
-    with pytest.raises(KeyboardInterrupt):
-        tune(tones, config, tmp_path / "stopped")
-    assert not (tmp_path / "stopped/config.json").exists()
-    monkeypatch.setattr(Checkpoints, "save", save)
-    tune(tones, config, tmp_path / "stopped")
-    assert tree(tmp_path / "stopped") == tree(tmp_path / "whole")
-
-
-def test_a_checkpoint_holds_only_what_is_trained(tones, hubert, tmp_path, monkeypatch):
-    states = []
-    monkeypatch.setattr(Checkpoints, "save", lambda self, state: states.append(state))
+    # transformers reads a folder that is called a hub id all the same.
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **_: name)
+    for module in (catalogue, folder):
+        monkeypatch.setattr(module, "is_local", lambda spelling: "out" in spelling)
     tune(tones, settings(hubert), tmp_path / "out")
-    for name in states[0]["head"]:
-        assert name.startswith(("model.encoder.layers.2.", "pooling.", "classifier.")), name
+    assert (tmp_path / "out/vocab.json").read_bytes() == (hubert / "vocab.json").read_bytes()
+    with pytest.raises(EncoderError, match=r"was fine-tuned; download it whole, with finetune"):
+        open_encoder(str(tuned), compute_dtype="float32", device="cpu")
+
+    def unreachable(name, **_):
+        raise OSError("no network")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
+    with pytest.raises(EncoderError, match=r"the files beside the weights of .* cannot be had"):
+        tune(tones, settings(hubert), tmp_path / "out2")
 
 
 def test_an_encoder_that_was_tuned_before_remembers_all_it_has_seen(tones, tuned, tmp_path):
@@ -247,11 +235,10 @@ def test_places_and_lengths_that_cannot_be_are_refused(tones, hubert, whisper, t
 def test_the_folder_opens_whole_for_every_family(tmp_path):
     few = save_tones(tmp_path / "few", num_each=2)
     for family in ("wavlm", "wav2vec2", "data2vec-audio"):
-        folder = save_small(tmp_path / family, family)
+        encoder = save_small(tmp_path / family, family)
         out = tmp_path / f"{family}-out"
-        tune(
-            few, settings(folder, num_steps=2, eval_every=2, freeze_front=False, num_blocks=0), out
-        )
+        config = settings(encoder, num_steps=2, eval_every=2, freeze_front=False, num_blocks=0)
+        tune(few, config, out)
         opened = open_encoder(str(out), compute_dtype="float32", device="cpu")
         assert opened.identity["family"] == family
         assert opened.fit_ids == tuple(f"train_{i}" for i in range(4))

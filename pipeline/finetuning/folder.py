@@ -56,7 +56,8 @@ def write_folder(
     opened = open_encoder(str(stage), compute_dtype="float32", device="cpu")
     whole = {**record, "weights": opened.identity["weights"]}
     with publish(out / WEIGHTS) as temporary:
-        (stage / WEIGHTS).replace(temporary)
+        # Copied, not moved: safetensors makes its files readable by their owner alone.
+        shutil.copyfile(stage / WEIGHTS, temporary)
     for name, data in texts.items():
         if name != CONFIG:
             publish_bytes(out / name, data)
