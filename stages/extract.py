@@ -122,8 +122,9 @@ def command(
       genser extract data_manifests/demo.csv --audio-root demo/audio --store features/demo
     """
     from pipeline.encoders.catalogue import outline_of
+    from pipeline.extraction.agreement import check_settings
     from pipeline.extraction.extract import extract
-    from pipeline.extraction.settings import ExtractConfig, check_settings
+    from pipeline.extraction.settings import ExtractConfig
     from pipeline.extraction.views import open_views
     from pipeline.manifests.manifest import read_manifest, requests
     from pipeline.store.turns import Job
