@@ -29,6 +29,7 @@ COMMANDS = (
     "validate",
     "extract",
     "ingest",
+    "tokenise",
     "verify",
     "train",
     "score",

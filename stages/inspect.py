@@ -119,6 +119,7 @@ def _predictions(path: Path) -> dict[str, Any]:
 
 def _params(path: Path, given: Params) -> dict[str, Any]:
     from pipeline.corpora.preparation import PrepareConfig
+    from pipeline.extraction.codebook_fit import TokeniseConfig
     from pipeline.extraction.ingest import IngestConfig
     from pipeline.extraction.settings import ExtractConfig
     from pipeline.heads.catalogue import head_needs
@@ -132,6 +133,7 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
         "prepare": PrepareConfig,
         "extract": ExtractConfig,
         "ingest": IngestConfig,
+        "tokenise": TokeniseConfig,
         "train": TrainConfig,
         "score": ScoreConfig,
         "report": ReportConfig,

@@ -67,8 +67,7 @@ def open_source(
     Raises:
         FeatureStoreError: If a store is damaged.
     """
-    is_streamed = frames_in == "store" and any(need.kind == FRAMES for need in needs)
-    kind = Streamed if is_streamed else InMemory
+    kind = Streamed if _is_streamed(needs, frames_in) else InMemory
     return kind(features, rows, needs, columns, device=device)
 
 
@@ -91,6 +90,7 @@ def bytes_in_memory(
         frames_in: `train.frames_in`.
         pool_shards: `train.pool_shards`.
     """
+    is_streamed = _is_streamed(needs, frames_in)
     total = 0
     for need in needs:
         shape = shapes_of(features, [need])[need.name]
@@ -105,9 +105,13 @@ def bytes_in_memory(
         lengths = features.num_frames(rows, need.view)
         _, shards = np.unique(features.shards(rows, need.view), return_inverse=True)
         by_shard = np.sort(np.bincount(shards, weights=lengths))[::-1]
-        held = by_shard if frames_in == "memory" else by_shard[: 2 * pool_shards]
+        held = by_shard[: 2 * pool_shards] if is_streamed else by_shard
         total += int(held.sum()) * each
     return total
+
+
+def _is_streamed(needs: Sequence[Need], frames_in: str) -> bool:
+    return frames_in == "store" and any(need.kind == FRAMES for need in needs)
 
 
 def fit_standardisers(
