@@ -114,7 +114,8 @@ def command(
 ) -> None:
     """Run the frozen encoder over a manifest's clips and keep what it says in a store.
 
-    What is kept is named by extract.views: every layer averaged over time, frames of some layers.
+    What is kept is named by extract.views: every layer averaged over time, frames of some layers,
+    codes of a codec.
     Stopped at any moment, it goes on where it was; only new and changed clips are computed.
 
     \b
