@@ -181,3 +181,5 @@ def test_messages_of_the_command_are_one_line(made, tmp_path):
         told = refused(*command(made, out, "-S", f"finetune.{override}"))
         assert message in told
         assert "Traceback" not in told
+    told = refused(*command(made, out, "-S", "finetune.encoder=no/such"), "--dry-run")
+    assert "finetune.encoder: no/such cannot be loaded" in told

@@ -10,7 +10,7 @@ from pipeline.encoders.loading import WHISPER, is_local, read_encoder_config
 from pipeline.errors import EncoderError
 from pipeline.finetuning.config import LORA, FinetuneConfig
 from pipeline.finetuning.network import AttentiveStatistics, classifier
-from pipeline.finetuning.tuning import adapted_layers, chosen_blocks
+from pipeline.finetuning.tuning import adapted_layers, chosen_blocks, of_section
 
 FLOAT = 4  # bytes
 # Of each trained number beside itself: its gradient, AdamW's two moments, its average, the best.
@@ -63,13 +63,14 @@ def reckon(config: FinetuneConfig, num_classes: int) -> Cost:
     """
     from transformers import AutoModel
 
-    outline = outline_of(config.encoder)
+    with of_section():
+        outline = outline_of(config.encoder)
+        flags = read_encoder_config(config.encoder, is_folder=is_local(config.encoder))
     if outline.max_window_s is not None and config.max_s > outline.max_window_s:
         raise EncoderError(
             f"finetune.max_s: the encoder {config.encoder} takes {outline.max_window_s:g} seconds "
             f"at once, found {config.max_s:g}; set it to that or less."
         )
-    flags = read_encoder_config(config.encoder, is_folder=is_local(config.encoder))
     is_whisper = flags.model_type == WHISPER
     with torch.device("meta"):
         model: Any = AutoModel.from_config(flags)

@@ -1,6 +1,7 @@
 """Which parameters of an encoder are trained, and the weights that come of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -23,10 +24,8 @@ def open_tunable(spelling: str, *, device: str) -> BlockEncoder:
     Raises:
         EncoderError: If it cannot be loaded, or has no blocks to train.
     """
-    try:
+    with of_section():
         encoder = open_encoder(spelling, compute_dtype="float32", device=device)
-    except EncoderError as error:
-        raise EncoderError(str(error).replace("extract.encoder", "finetune.encoder")) from error
     config = getattr(getattr(encoder, "model", None), "config", None)
     if not isinstance(encoder, BlockEncoder) or getattr(config, "add_adapter", False):
         raise EncoderError(
@@ -34,6 +33,15 @@ def open_tunable(spelling: str, *, device: str) -> BlockEncoder:
             "2.0, data2vec-audio or Whisper without layers behind its blocks; name another."
         )
     return encoder
+
+
+@contextmanager
+def of_section() -> Iterator[None]:
+    """Name the section `finetune` in what is wrong with an encoder, where `extract` is meant."""
+    try:
+        yield
+    except EncoderError as error:
+        raise EncoderError(str(error).replace("extract.encoder", "finetune.encoder")) from error
 
 
 def chosen_blocks(blocks: Sequence[nn.Module], config: FinetuneConfig) -> list[nn.Module]:
