@@ -32,14 +32,17 @@ class AttentivePooling(nn.Module):
         scores = self.score(frames)[..., 0].float()
         least = torch.finfo(scores.dtype).min
         # A clip without any frame would divide 0 by 0 under minus infinity; so it has weights of 0.
-        return scores.masked_fill(~mask, least).softmax(1) * mask
+        weights: Tensor = scores.masked_fill(~mask, least).softmax(1) * mask
+        return weights
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
         """Return mean and deviation side by side, float32, shape (B, 2 W); see `weights`."""
-        # Sums, not products of matrices: autocast would round the weights.
-        weights = self.weights(frames, mask)[..., None]
-        mean = (weights * frames).sum(1)
-        variance = (weights * (frames - mean[:, None]).square()).sum(1)
+        weights, frames = self.weights(frames, mask), frames.float()
+        with torch.autocast(frames.device.type, enabled=False):
+            mean = torch.einsum("bt,btw->bw", weights, frames)
+            # Not the mean square less the squared mean: of clips that hardly vary that is noise.
+            squares = (frames - mean[:, None]).square()
+            variance = torch.einsum("bt,btw->bw", weights, squares)
         return torch.cat([mean, variance.clamp(min=LEAST_VARIANCE).sqrt()], dim=1)
 
 

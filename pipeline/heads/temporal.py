@@ -47,7 +47,7 @@ class AsTheyAre(nn.Module):
 
 
 class ConvBlocks(nn.Module):
-    """Blocks h + dropout(V GELU(depthwise convolution(LN(h)))), a cheap look at the neighbours."""
+    """Blocks h + dropout(V ReLU(depthwise convolution(LN(h)))), a cheap look at the neighbours."""
 
     def __init__(self, width: int, *, num_blocks: int, kernel_size: int, dropout: float) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class ConvBlocks(nn.Module):
         for norm, along, across in zip(self.norms, self.along, self.across, strict=True):
             # Zeros beyond a clip are what a convolution pads its end with.
             seen = along((norm(frames) * mask).transpose(1, 2)).transpose(1, 2)
-            frames = frames + self.dropout(across(functional.gelu(seen)))
+            frames = frames + self.dropout(across(functional.relu(seen)))
         return frames
 
 
@@ -93,7 +93,8 @@ class Gru(nn.Module):
         seen, _ = pad_packed_sequence(
             self.gru(packed)[0], batch_first=True, total_length=frames.shape[1]
         )
-        return frames + self.dropout(seen)
+        heard: Tensor = frames + self.dropout(seen)
+        return heard
 
 
 class Transformer(nn.Module):
