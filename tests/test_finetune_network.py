@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from helpers.tuning import RATE, save_small, settings, waveforms
 from pipeline.errors import EncoderError, ParamsError
-from pipeline.finetuning.network import WAVEFORMS, AttentiveStatistics, TunedEncoder, cut
+from pipeline.finetuning.network import WAVEFORMS, TunedEncoder, cut
 from pipeline.finetuning.tuning import open_tunable
 from pipeline.heads.batch import Batch, Ragged
 from pipeline.training.draws import mixup
@@ -87,21 +87,6 @@ def test_padding_and_neighbours_change_no_clip(folders, family):
         beside_noise = head.logits(Ragged(spoilt, clips.lengths))
     torch.testing.assert_close(together, torch.stack(alone), atol=2e-5, rtol=1e-4)
     assert torch.equal(together, beside_noise)
-
-
-def test_attentive_statistics_are_those_of_a_loop_over_own_frames():
-    torch.manual_seed(0)
-    pooling = AttentiveStatistics(4)
-    frames = torch.randn(2, 5, 4)
-    frames[1, 3:] = torch.nan
-    found = pooling(frames, torch.tensor([5, 3]))
-    for clip, length, row in zip(frames, (5, 3), found, strict=True):
-        own = clip[:length]
-        raw = [pooling.score(torch.tanh(pooling.hidden(frame))) for frame in own]
-        shares = torch.cat(raw).softmax(0)
-        mean = sum(a * frame for a, frame in zip(shares, own, strict=True))
-        variance = sum(a * (frame - mean) ** 2 for a, frame in zip(shares, own, strict=True))
-        torch.testing.assert_close(row, torch.cat([mean, variance.sqrt()]))
 
 
 @pytest.mark.parametrize("family", ["hubert", "wavlm", "whisper"])

@@ -9,8 +9,9 @@ from pipeline.encoders.catalogue import outline_of
 from pipeline.encoders.loading import WHISPER, is_local, read_encoder_config
 from pipeline.errors import EncoderError
 from pipeline.finetuning.config import LORA, FinetuneConfig
-from pipeline.finetuning.network import AttentiveStatistics, classifier
+from pipeline.finetuning.network import ATTENTION_WIDTH, classifier
 from pipeline.finetuning.tuning import adapted_layers, chosen_blocks, of_section
+from pipeline.heads.attentive_pooling import AttentivePooling
 
 FLOAT = 4  # bytes
 # Of each trained number beside itself: its gradient, AdamW's two moments, its average, the best.
@@ -75,7 +76,7 @@ def reckon(config: FinetuneConfig, num_classes: int) -> Cost:
     with torch.device("meta"):
         model: Any = AutoModel.from_config(flags)
         model = model.encoder if is_whisper else model
-        pooling = AttentiveStatistics(outline.dim)
+        pooling = AttentivePooling(outline.dim, ATTENTION_WIDTH)
         layers = classifier(outline.dim, num_classes, config)
     blocks = chosen_blocks(model.layers if is_whisper else model.encoder.layers, config)
     head = _size(pooling) + _size(layers)

@@ -10,42 +10,14 @@ from torch.nn import functional
 from pipeline.encoders.base import BlockEncoder
 from pipeline.finetuning.config import FinetuneConfig
 from pipeline.finetuning.tuning import chosen_blocks, trained_parameters, tuned_weights
+from pipeline.heads.attentive_pooling import AttentivePooling
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch, Ragged
 from pipeline.heads.classifier import reweighted_logits
 from pipeline.heads.phase import Phase
 
 WAVEFORMS = "waveforms"  # under which a batch has them: ragged, values (B, samples)
-ATTENTION_WIDTH = 128
-SMALLEST_VARIANCE = 1e-6  # the root has no slope at 0
-
-
-class AttentiveStatistics(nn.Module):
-    """Attentive statistics pooling (Okabe et al. 2018, Eq. 3 to 6).
-
-    a_t = softmax_t(v . tanh(W h_t + b)),  mu = sum_t a_t h_t,  sigma^2 = sum_t a_t (h_t - mu)^2
-    """
-
-    def __init__(self, dim: int, width: int = ATTENTION_WIDTH) -> None:
-        super().__init__()
-        self.hidden = nn.Linear(dim, width)
-        self.score = nn.Linear(width, 1, bias=False)
-
-    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Return mean and deviation side by side, shape (B, 2 D).
-
-        Args:
-            frames: Shape (B, T, D); what is beyond a clip's length is not looked at.
-            lengths: Frames of each clip, shape (B,).
-        """
-        mask = Ragged(frames, lengths).mask[:, :, None]
-        # where, not a product: a padded place may hold anything, NaN too.
-        frames = torch.where(mask, frames, 0.0)
-        scores = self.score(torch.tanh(self.hidden(frames))).float()
-        shares = scores.masked_fill(~mask, -torch.inf).softmax(1)
-        mean = (shares * frames).sum(1)
-        variance = (shares * (frames - mean[:, None]).square()).sum(1)
-        return torch.cat([mean, variance.clamp(min=SMALLEST_VARIANCE).sqrt()], dim=1)
+ATTENTION_WIDTH = 128  # of the score by which frames are pooled
 
 
 class TunedEncoder(Head):
@@ -74,7 +46,7 @@ class TunedEncoder(Head):
         tuned = trained_parameters(self.model, self._blocks, family, config)
         if config.gradient_checkpointing:
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
-        self.pooling = AttentiveStatistics(encoder.dim)
+        self.pooling = AttentivePooling(encoder.dim, ATTENTION_WIDTH)
         self.classifier = classifier(encoder.dim, num_classes, config)
         self._tuned = [f"model.{name}" for name in tuned]
         own = [name for name, _ in self.named_parameters() if not name.startswith("model.")]
@@ -127,7 +99,10 @@ class TunedEncoder(Head):
         values, lengths = cut(waveforms, limit, generator)
         frames = self._encoder.run(values, lengths)
         counts = torch.tensor([self._encoder.num_frames(n) for n in lengths], device=frames.device)
-        logits: Tensor = self.classifier(self.pooling(frames, counts))
+        mask = Ragged(frames, counts).mask
+        # where, not a product: a padded place may hold anything, NaN too.
+        own = torch.where(mask[:, :, None], frames, 0.0)
+        logits: Tensor = self.classifier(self.pooling(own, mask))
         return logits.float()
 
     def loss(
