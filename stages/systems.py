@@ -1,5 +1,6 @@
 """Which systems a command compares: heads with the parameters in use, and variants of them."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -105,7 +106,7 @@ def read_trials(path: Path) -> dict[str, list[str]]:
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
         raise ParamsError(f"{path}: wanted trials by name, each of section.key: value.")
     trials = {
-        str(name): [f"{key}={value}" for key, value in changes.items()]
+        str(name): [f"{key}={json.dumps(value)}" for key, value in changes.items()]
         for name, changes in content.items()
     }
     require_names(str(path), trials)

@@ -77,7 +77,7 @@ def test_a_linear_classifier_sees_the_layers_it_is_told(name: str, wanted) -> No
 
 def test_a_classifier_s_loss_is_the_smoothed_cross_entropy() -> None:
     head = Classifier(SHAPES, 3, LinearConfig(label_smoothing=0.3)).eval()
-    log_p = functional.log_softmax(head.logits(layers()), 1)
+    log_p = functional.log_softmax(head.logits(of_layers(layers())), 1)
     target = 0.7 * batch().targets + 0.3 / 3
     torch.testing.assert_close(loss_of(head, batch()), -(target * log_p).sum(1).mean())
 
@@ -169,8 +169,8 @@ def test_whole_layers_are_left_out_of_training_clips(name: str) -> None:
     config = LinearConfig(input=name, layer_dropout=0.999)
     head = build_head("linear", SHAPES, 3, config)
     bias = head.network[-1].bias
-    left = head.train().logits(layers())
+    left = head.train().logits(of_layers(layers()))
     assert ((left - bias).abs() < 1e-6).all(1).any()
-    whole = head.eval().logits(layers())
-    torch.testing.assert_close(whole, head.eval().logits(layers()))
+    whole = head.eval().logits(of_layers(layers()))
+    torch.testing.assert_close(whole, head.eval().logits(of_layers(layers())))
     assert ((whole - bias).abs() > 1e-6).any(1).all()

@@ -12,6 +12,7 @@ from pipeline.heads.classifier import Classifier, LinearConfig, MLPConfig
 from pipeline.heads.genser import GenSER, GenSERConfig
 from pipeline.heads.logreg import LogReg, LogRegConfig
 from pipeline.heads.needs import Need, Shapes
+from pipeline.heads.tokens import Tokens, TokensConfig
 from pipeline.heads.twin import Twin, TwinConfig
 from pipeline.plugins import plugins
 
@@ -39,6 +40,7 @@ _BUILT_IN = {
     "mlp": HeadKind(Classifier, MLPConfig),
     "twin": HeadKind(Twin, TwinConfig),
     "logreg": HeadKind(LogReg, LogRegConfig),
+    "tokens": HeadKind(Tokens, TokensConfig),
 }
 
 

@@ -95,8 +95,8 @@ class LogitHead(Head):
     label_smoothing: float
 
     @abstractmethod
-    def logits(self, layers: Tensor) -> Tensor:
-        """Return logits of features (B, L, D), float32, shape (B, C)."""
+    def logits(self, batch: Batch) -> Tensor:
+        """Return logits of clips, float32, shape (B, C)."""
 
     def loss(
         self, batch: Batch, *, phase: Phase, progress: float, generator: torch.Generator
@@ -105,7 +105,7 @@ class LogitHead(Head):
         del phase, progress, generator
         assert batch.targets is not None
         value = functional.cross_entropy(
-            self.logits(batch.layers),
+            self.logits(batch),
             batch.targets,
             label_smoothing=self.label_smoothing,
             reduction="none",
@@ -115,7 +115,7 @@ class LogitHead(Head):
     def scores(self, batch: Batch, options: None) -> Tensor:
         """Return the logits."""
         del options
-        return self.logits(batch.layers)
+        return self.logits(batch)
 
     def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:
         """Add the factors' logarithms to the logits, by Bayes' rule."""
@@ -157,8 +157,9 @@ class Classifier(LogitHead):
         else:
             self.network = nn.Sequential(dropout, nn.Linear(width, num_classes))
 
-    def logits(self, layers: Tensor) -> Tensor:
-        """Return logits of features (B, L, D), float32, shape (B, C)."""
+    def logits(self, batch: Batch) -> Tensor:
+        """Return logits of clips, float32, shape (B, C)."""
+        layers = batch.layers
         if self.training:
             layers = drop_layers(layers, self.config.layer_dropout)
         x = self.sum(layers) if self.sum is not None else layers[:, self.layers].flatten(1)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from pipeline.errors import ParamsError
+from pipeline.heads.batch import Batch
 from pipeline.heads.classifier import LogitHead
 from pipeline.heads.condition import Condition, ConditionConfig, beside
 from pipeline.heads.needs import LayersInput, Shapes
@@ -44,8 +45,9 @@ class Twin(LogitHead):
         self.trunk = Trunk(shape.dim, config.trunk)
         self.classify = nn.Linear(shape.dim, num_classes)
 
-    def logits(self, layers: Tensor) -> Tensor:
-        """Return logits of features (B, L, D), float32, shape (B, C)."""
+    def logits(self, batch: Batch) -> Tensor:
+        """Return logits of clips, float32, shape (B, C)."""
+        layers = batch.layers
         x1 = layers[:, self.shape.last_layer]
         tokens = beside(x1, self.condition(layers))
         estimate = self.trunk(tokens, tokens.new_ones(len(tokens)))
