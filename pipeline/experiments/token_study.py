@@ -55,6 +55,11 @@ class TokenStudy:
         return {name: table for name, table in found.items() if len(table)}
 
 
+def rows_of(table: pd.DataFrame) -> list[Row]:
+    """Return the rows of a table as mappings from column to cell."""
+    return [dict(zip(table.columns, row, strict=True)) for row in table.itertuples(index=False)]
+
+
 def has_tokens(systems: pd.DataFrame) -> bool:
     """Say whether any system reads codes as they are."""
     return bool((systems["input"] == CODES).any())
@@ -90,7 +95,7 @@ def study_tokens(
         dev_macro_f1=known["system"].map(dict(dev)).astype("float64"),
         **pd.DataFrame(scores, index=known.index),
     )
-    rows: list[Row] = [dict(row) for row in facts.to_dict("records")]
+    rows = rows_of(facts)
     return TokenStudy(
         systems=facts,
         layers=pd.DataFrame(_by_layer(rows, paired)),
@@ -162,10 +167,8 @@ def _by_fusion(rows: Sequence[Row], paired: Paired) -> list[dict[str, Any]]:
 
 def _is_of(block: Row, row: Row) -> bool:
     """Say whether a system is compared within a block: of its codes, of frames, or acoustics."""
-    if row["input"] == NONE or row["family"] == CONTINUOUS:
-        keys = BLOCK[:1] if row["input"] == NONE else BLOCK[:2]
-    else:
-        keys = BLOCK
+    shared = {NONE: 1, FRAMES: 2}.get(row["input"], len(BLOCK))
+    keys = BLOCK[:shared]
     return row["family"] != CODEC and all(row[key] == block[key] for key in keys)
 
 

@@ -154,6 +154,7 @@ def _label(axes: Axes, points: pd.DataFrame) -> None:
             fontsize=8,
             color=INK,
             parse_math=False,
+            bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5},
         )
     axes.set_ylim(low, top)
 
