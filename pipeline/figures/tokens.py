@@ -1,5 +1,6 @@
 """Pictures of the study of discrete tokens: what wins the loss back, and accuracy over bit rate."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -98,8 +99,10 @@ def draw_rates(
         )
     figure = new_figure(RATE_PIXELS, title)
     axes = figure.add_subplot()
+    colours: dict[object, str] = {}
     for index, (group, mine) in enumerate(points.groupby("group", sort=False)):
         colour, marker = COLOURS[index % len(COLOURS)], _MARKERS[index % len(_MARKERS)]
+        colours[group] = colour
         ends = np.abs(mine[["low", "high"]].to_numpy(dtype=float).T - mine["value"].to_numpy())
         axes.errorbar(
             mine["rate"], mine["value"], ends, fmt="none", ecolor=colour, alpha=0.35, capsize=2
@@ -114,10 +117,12 @@ def draw_rates(
                 color=colour,
                 markerfacecolor="white" if is_hollow else colour,
             )
-        axes.plot([], [], linestyle="", marker=marker, color=colour, label=str(group))
+        face = "white" if mine["hollow"].all() else colour
+        handle = {"marker": marker, "color": colour, "markerfacecolor": face}
+        axes.plot([], [], linestyle="", label=str(group), **handle)
     axes.set_xscale("log")
     axes.margins(x=0.08, y=0.1)
-    _label(axes, points)
+    _label(axes, points, colours)
     axes.set_xlabel(xlabel, fontsize=10)
     axes.set_ylabel(ylabel, fontsize=10)
     axes.grid(visible=True, color="#e5e5e5", linewidth=0.8)
@@ -127,24 +132,24 @@ def draw_rates(
     save_figure(path, figure)
 
 
-def _label(axes: Axes, points: pd.DataFrame) -> None:
-    """Write each label above its point's interval, above those that would lie under it."""
+def _label(axes: Axes, points: pd.DataFrame, colours: Mapping[object, str]) -> None:
+    """Write each label above all intervals that it would cover, and above other labels."""
     low, high = axes.get_ylim()
     line = (high - low) / 24
     left, right = np.log10(axes.get_xlim())
+    places, tops = np.log10(points["rate"].to_numpy(dtype=float)), points["high"].to_numpy()
     taken: list[tuple[float, float, float]] = []
-    top = high
-    for point in points[points["label"] != ""].sort_values("value").to_dict("records"):
+    labelled = points["label"] != ""
+    for point in points[labelled].sort_values("high").to_dict("records"):
         place = float(np.log10(point["rate"]))
         half = (right - left) * 0.0042 * len(point["label"])
-        height = point["high"] + 0.3 * line
+        height = float(tops[np.abs(places - place) < half].max()) + 0.3 * line
         while any(
             abs(place - other) < half + theirs and abs(height - at) < line
             for other, theirs, at in taken
         ):
             height += 0.25 * line
         taken.append((place, half, height))
-        top = max(top, height + 1.2 * line)
         axes.text(
             point["rate"],
             height,
@@ -152,11 +157,10 @@ def _label(axes: Axes, points: pd.DataFrame) -> None:
             ha="center",
             va="bottom",
             fontsize=8,
-            color=INK,
+            color=colours[point["group"]],
             parse_math=False,
-            bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5},
         )
-    axes.set_ylim(low, top)
+    axes.set_ylim(low, max([high, *(height + 1.2 * line for _, _, height in taken)]))
 
 
 def _require_some(path: Path, table: pd.DataFrame) -> None:
