@@ -54,7 +54,7 @@ def dev_table(runs: Sequence[Run]) -> pd.DataFrame:
     rows = []
     for run in runs:
         scores: Any = run.predictions.metadata.get(DEV) or {}
-        told = {f"dev_{name}": value for name, value in scores.items()}
+        told = {f"dev_{name}": value for name, value in sorted(scores.items())}
         rows.append({"system": run.system, "fold": run.fold, "seed": run.seed, **told})
     return pd.DataFrame(rows)
 
