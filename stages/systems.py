@@ -1,8 +1,8 @@
 """Which systems a command compares: heads with the parameters in use, and variants of them."""
 
-import json
+import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from stages.params import Params, read_yaml
 if TYPE_CHECKING:
     from pipeline.experiments.crossval import System
 
+EACH = "each"  # of a trial: what its name and values are filled with
 YAML_SUFFIXES = (".yaml", ".yml")
 
 variant_option = click.option(
@@ -99,18 +100,51 @@ def systems_of(
 def read_trials(path: Path) -> dict[str, list[str]]:
     """Read named trials, each a mapping of section.key to value, as overrides.
 
+    A trial with `each` is one for every combination of what that names: `{k}` in its name and its
+    values becomes each value of k in turn. Values are a list, or a mapping from what stands in the
+    name to what stands in the values.
+
     Raises:
         ParamsError: If the file holds something else.
     """
     content = read_yaml(path)
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
         raise ParamsError(f"{path}: wanted trials by name, each of section.key: value.")
-    trials = {
-        str(name): [f"{key}={json.dumps(value)}" for key, value in changes.items()]
-        for name, changes in content.items()
-    }
+    trials: dict[str, list[str]] = {}
+    for pattern, changes in content.items():
+        each = changes.get(EACH, {})
+        for combination in _combinations(f"{path}: {pattern}", each):
+            name = _filled(str(pattern), {key: told for key, (told, _) in combination.items()})
+            if name in trials:
+                raise ParamsError(f"{path}: {pattern!r} gives {name!r} twice; name each once.")
+            values = {key: value for key, (_, value) in combination.items()}
+            trials[name] = [
+                _filled(f"{key}={value}", values) for key, value in changes.items() if key != EACH
+            ]
     require_names(str(path), trials)
     return trials
+
+
+def _combinations(where: str, each: object) -> Iterator[dict[str, tuple[str, str]]]:
+    """Yield for every combination what each placeholder is in a name and in values."""
+    choices = {}
+    for key, values in (each if isinstance(each, dict) else {"": None}).items():
+        if not isinstance(values, list | dict) or not values:
+            raise ParamsError(
+                f"{where}: each: found {each!r}, wanted names and what each is: a list, or a "
+                "mapping from names to values."
+            )
+        told = values.items() if isinstance(values, dict) else zip(values, values, strict=True)
+        choices[str(key)] = [(str(name), str(value)) for name, value in told]
+    for combination in itertools.product(*choices.values()):
+        yield dict(zip(choices, combination, strict=True))
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    """Return a text with the placeholders that are known; another one, as {fold}, stays."""
+    for key, value in values.items():
+        text = text.replace(f"{{{key}}}", value)
+    return text
 
 
 def require_names(where: str, names: Iterable[str]) -> None:
