@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stages.options import (
+    audio_root_option,
     by_corpus,
     device_option,
     dry_run_option,
@@ -27,14 +28,7 @@ if TYPE_CHECKING:
 
 @click.command("extract")
 @manifest_argument
-@click.option(
-    "--audio-root",
-    "audio_roots",
-    multiple=True,
-    required=True,
-    metavar="[CORPUS=]DIR",
-    help="Folder that the manifest's paths start from; repeat as CORPUS=DIR for several corpora.",
-)
+@audio_root_option
 @one_store_option
 @click.option(
     "--view",

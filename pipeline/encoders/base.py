@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.encoders.pooling import POOLINGS, Moments
 from pipeline.errors import EncoderError
@@ -74,6 +74,7 @@ class Encoder(ABC):
         min_samples: Fewer make no frame.
         padded_samples: What each waveform is padded to in a batch, if that is more than the
             longest one has.
+        fit_ids: Store ids of the clips that it was fine-tuned on, sorted; none where it was not.
     """
 
     outline: Outline
@@ -83,6 +84,7 @@ class Encoder(ABC):
     normalisation: str = "none"
     min_samples: int
     padded_samples: int = 0
+    fit_ids: Sequence[str] = ()
 
     @property
     def num_layers(self) -> int:
@@ -113,6 +115,38 @@ class Encoder(ABC):
 
         Raises:
             EncoderError: If frames are asked for, and it gives none.
+        """
+
+
+class BlockEncoder(Encoder):
+    """An encoder that is a transformer through transformers: what fine-tuning needs of one.
+
+    Attributes:
+        model: The model that `run` runs, in evaluation mode.
+    """
+
+    model: Any
+
+    @property
+    @abstractmethod
+    def blocks(self) -> nn.ModuleList:
+        """Its transformer blocks, first to last."""
+
+    @abstractmethod
+    def num_frames(self, num_samples: int) -> int:
+        """Return how many frames a waveform makes."""
+
+    @abstractmethod
+    def run(self, waveforms: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Return the last layer of waveforms as extraction has it; gradients pass.
+
+        Args:
+            waveforms: Normalised samples, shape (B, N), 0 beyond each length.
+            lengths: Samples of each, B of them, each at least `min_samples`.
+
+        Returns:
+            Shape (B, T, D); a clip's own frames are its first `num_frames`, and what is in the
+            batch beside it changes none of them.
         """
 
 

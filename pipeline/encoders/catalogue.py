@@ -8,6 +8,7 @@ anything else          a folder, or a hub id as owner/name@revision, of a pretra
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.encoders import (
@@ -21,12 +22,14 @@ from pipeline.encoders import (
 )
 from pipeline.encoders.base import (
     COMPUTE_DTYPES,
+    BlockEncoder,
     Encoder,
     EncoderKind,
     Outline,
     require_allowed,
 )
 from pipeline.encoders.codecs import CodecEncoder
+from pipeline.encoders.finetuned import MARK, RECORD, Finetuned, read_finetuned
 from pipeline.encoders.loading import WHISPER, is_local, load_checkpoint, read_encoder_config
 from pipeline.errors import EncoderError
 from pipeline.plugins import plugins
@@ -105,14 +108,40 @@ def open_encoder(spelling: str, *, compute_dtype: str, device: str) -> Encoder:
     if codec := _codec(spelling):
         require_allowed(spelling, "compute_dtype", compute_dtype, ("float32",))
         return codec.open(spelling, device=device)
+    return _open_pretrained(spelling, compute_dtype=compute_dtype, device=device)
+
+
+def _open_pretrained(spelling: str, *, compute_dtype: str, device: str) -> BlockEncoder:
     is_folder = is_local(spelling)
     config = read_encoder_config(spelling, is_folder=is_folder)
+    finetuned = read_finetuned(Path(spelling)) if is_folder else None
+    if not is_folder and hasattr(config, MARK):
+        raise EncoderError(
+            f"extract.encoder: {spelling} was fine-tuned; download it whole, with {RECORD}, which "
+            "names the clips that it has seen, and name the folder."
+        )
+    encoder: BlockEncoder
     if config.model_type == WHISPER:
-        return whisper.load_whisper(
+        encoder = whisper.load_whisper(
             spelling, config, is_folder=is_folder, compute_dtype=compute_dtype, device=device
         )
-    checkpoint = load_checkpoint(spelling, config, is_folder=is_folder)
-    return hubert.SpeechEncoder(checkpoint, compute_dtype=compute_dtype, device=device)
+    else:
+        checkpoint = load_checkpoint(spelling, config, is_folder=is_folder)
+        encoder = hubert.SpeechEncoder(checkpoint, compute_dtype=compute_dtype, device=device)
+    return encoder if finetuned is None else _with_record(encoder, finetuned, spelling)
+
+
+def _with_record(encoder: BlockEncoder, finetuned: Finetuned, spelling: str) -> BlockEncoder:
+    """Say in an encoder's identity what it was fine-tuned on, once its weights are those told."""
+    found, wanted = encoder.identity["weights"], finetuned.record["weights"]
+    if found != wanted:
+        raise EncoderError(
+            f"{spelling}: found weights {found[:12]}, wanted {wanted[:12]} as its {RECORD} says; "
+            "restore the folder, or run 'genser finetune' again."
+        )
+    encoder.identity = {**encoder.identity, "finetuned": finetuned.digest}
+    encoder.fit_ids = tuple(finetuned.fit_ids)
+    return encoder
 
 
 def _is_built_in(spelling: str) -> bool:

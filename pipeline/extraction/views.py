@@ -50,7 +50,9 @@ class OpenView:
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """What is recorded and not compared."""
-        return {"encoder": self.settings.encoder, "versions": package_versions()}
+        told = {"encoder": self.settings.encoder, "versions": package_versions()}
+        fit_ids = list(self.encoder.fit_ids)
+        return {**told, "fit_ids": fit_ids} if fit_ids else told
 
 
 def open_views(settings: Sequence[ViewSettings], device: str) -> list[OpenView]:
