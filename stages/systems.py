@@ -1,11 +1,12 @@
 """Which systems a command compares: heads with the parameters in use, and variants of them."""
 
 import itertools
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -100,9 +101,9 @@ def systems_of(
 def read_trials(path: Path) -> dict[str, list[str]]:
     """Read named trials, each a mapping of section.key to value, as overrides.
 
-    A trial with `each` is one for every combination of what that names: `{k}` in its name and its
-    values becomes each value of k in turn. Values are a list, or a mapping from what stands in the
-    name to what stands in the values.
+    A trial with `each` is one for every combination of what that names: `{k}` in its name, keys
+    and values becomes each value of k in turn. Values are a list, or a mapping from what stands in
+    the name to what stands in the rest; a value that is `{k}` and no more keeps its type.
 
     Raises:
         ParamsError: If the file holds something else.
@@ -112,39 +113,48 @@ def read_trials(path: Path) -> dict[str, list[str]]:
         raise ParamsError(f"{path}: wanted trials by name, each of section.key: value.")
     trials: dict[str, list[str]] = {}
     for pattern, changes in content.items():
-        each = changes.get(EACH, {})
-        for combination in _combinations(f"{path}: {pattern}", each):
-            name = _filled(str(pattern), {key: told for key, (told, _) in combination.items()})
+        for told, values in _combinations(f"{path}: {pattern}", changes.get(EACH)):
+            name = str(_filled(str(pattern), told))
             if name in trials:
                 raise ParamsError(f"{path}: {pattern!r} gives {name!r} twice; name each once.")
-            values = {key: value for key, (_, value) in combination.items()}
             trials[name] = [
-                _filled(f"{key}={value}", values) for key, value in changes.items() if key != EACH
+                f"{_filled(key, values)}={json.dumps(_filled(value, values))}"
+                for key, value in changes.items()
+                if key != EACH
             ]
     require_names(str(path), trials)
     return trials
 
 
-def _combinations(where: str, each: object) -> Iterator[dict[str, tuple[str, str]]]:
-    """Yield for every combination what each placeholder is in a name and in values."""
-    choices = {}
-    for key, values in (each if isinstance(each, dict) else {"": None}).items():
-        if not isinstance(values, list | dict) or not values:
-            raise ParamsError(
-                f"{where}: each: found {each!r}, wanted names and what each is: a list, or a "
-                "mapping from names to values."
-            )
-        told = values.items() if isinstance(values, dict) else zip(values, values, strict=True)
-        choices[str(key)] = [(str(name), str(value)) for name, value in told]
-    for combination in itertools.product(*choices.values()):
-        yield dict(zip(choices, combination, strict=True))
+def _combinations(where: str, each: object) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield for every combination what each placeholder is in a name, and in the rest."""
+    if each is None:
+        each = {}
+    if not isinstance(each, dict) or not all(
+        isinstance(v, list | dict) and v for v in each.values()
+    ):
+        raise ParamsError(
+            f"{where}: each: found {each!r}, wanted names and what each is: a list, or a mapping "
+            "from names to values."
+        )
+    choices = [
+        list(values.items()) if isinstance(values, dict) else [(value, value) for value in values]
+        for values in each.values()
+    ]
+    for combination in itertools.product(*choices):
+        told, meant = ([pair[place] for pair in combination] for place in (0, 1))
+        yield dict(zip(each, told, strict=True)), dict(zip(each, meant, strict=True))
 
 
-def _filled(text: str, values: Mapping[str, str]) -> str:
-    """Return a text with the placeholders that are known; another one, as {fold}, stays."""
-    for key, value in values.items():
-        text = text.replace(f"{{{key}}}", value)
-    return text
+def _filled(value: Any, known: Mapping[str, Any]) -> Any:
+    """Return a value with the placeholders in it that are known; another one, as {fold}, stays."""
+    if not isinstance(value, str):
+        return value
+    for key, meant in known.items():
+        if value == f"{{{key}}}":
+            return meant
+        value = value.replace(f"{{{key}}}", str(meant))
+    return value
 
 
 def require_names(where: str, names: Iterable[str]) -> None:

@@ -32,11 +32,11 @@ train:
 """
 TRIALS = """
 "frames-{layer}":
-  each: {layer: {1: "[0]", 2: "[1]"}}
+  each: {layer: {1: [0], 2: [1]}}
   train.tokens.input: frames
   train.tokens.layers: "{layer}"
 "codes-{layer}":
-  each: {layer: {1: "[0]", 2: "[1]"}}
+  each: {layer: {1: [0], 2: [1]}}
   train.tokens.view: "codes-{fold}"
   train.tokens.layers: "{layer}"
 codes-all: {train.tokens.view: "codes-{fold}"}

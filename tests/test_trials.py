@@ -25,21 +25,29 @@ def test_each_makes_a_trial_of_every_combination(tmp_path: Path) -> None:
   train.{head}.view: "codes-{fold}"
 plain: {train.seed: 3}
 """
+    view = 'view="codes-{fold}"'
     assert trials(tmp_path, text) == {
-        "mlp-last": ["train.head=mlp", "train.mlp.layer=11", "train.mlp.view=codes-{fold}"],
-        "mlp-first": ["train.head=mlp", "train.mlp.layer=0", "train.mlp.view=codes-{fold}"],
-        "linear-last": [
-            "train.head=linear",
-            "train.linear.layer=11",
-            "train.linear.view=codes-{fold}",
-        ],
-        "linear-first": [
-            "train.head=linear",
-            "train.linear.layer=0",
-            "train.linear.view=codes-{fold}",
-        ],
+        "mlp-last": ['train.head="mlp"', "train.mlp.layer=11", f"train.mlp.{view}"],
+        "mlp-first": ['train.head="mlp"', "train.mlp.layer=0", f"train.mlp.{view}"],
+        "linear-last": ['train.head="linear"', "train.linear.layer=11", f"train.linear.{view}"],
+        "linear-first": ['train.head="linear"', "train.linear.layer=0", f"train.linear.{view}"],
         "plain": ["train.seed=3"],
     }
+
+
+def test_a_value_that_is_a_placeholder_keeps_its_type(tmp_path: Path) -> None:
+    text = """
+"a-{layers}{with}":
+  each: {layers: {all: [], two: [0, 2]}, with: {"": "", +e: e}}
+  train.tokens.layers: "{layers}"
+  train.tokens.acoustics: "{with}"
+"""
+    assert list(trials(tmp_path, text).items()) == [
+        ("a-all", ["train.tokens.layers=[]", 'train.tokens.acoustics=""']),
+        ("a-all+e", ["train.tokens.layers=[]", 'train.tokens.acoustics="e"']),
+        ("a-two", ["train.tokens.layers=[0, 2]", 'train.tokens.acoustics=""']),
+        ("a-two+e", ["train.tokens.layers=[0, 2]", 'train.tokens.acoustics="e"']),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -117,9 +117,15 @@ def draw_rates(
                 color=colour,
                 markerfacecolor="white" if is_hollow else colour,
             )
-        face = "white" if mine["hollow"].all() else colour
-        handle = {"marker": marker, "color": colour, "markerfacecolor": face}
-        axes.plot([], [], linestyle="", label=str(group), **handle)
+        axes.plot(
+            [],
+            [],
+            linestyle="",
+            marker=marker,
+            color=colour,
+            markerfacecolor="white" if mine["hollow"].all() else colour,
+            label=str(group),
+        )
     axes.set_xscale("log")
     axes.margins(x=0.08, y=0.1)
     _label(axes, points, colours)
