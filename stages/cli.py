@@ -32,6 +32,7 @@ COMMANDS = (
     "tokenise",
     "verify",
     "train",
+    "finetune",
     "score",
     "probe",
     "sweep",

@@ -37,7 +37,7 @@ PROTOCOLS = ("folds", "cross-corpus")
     "--heads",
     default="genser,linear,mlp,twin,logreg",
     show_default=True,
-    help="Kinds of head; the first is compared with the others.",
+    help='Kinds of head, "" for variants alone; the first system is compared with the others.',
 )
 @variant_option
 @click.option("--folds", type=click.IntRange(2), help="Folds by speaker  [default: MANIFEST's own]")
@@ -78,8 +78,9 @@ def command(
 ) -> None:
     """Cross-validate heads on MANIFEST; what is finished is kept when it is run again.
 
-    FOLDER gets runs/, predictions.parquet with every tested row of every run, and as CSV the
-    standings, the comparisons, and for cross-corpus a matrix.
+    FOLDER gets runs/, predictions.parquet with every tested row of every run, and as CSV what
+    each system reads, its scores on dev, the standings, the comparisons, and for cross-corpus a
+    matrix. A view whose name has {fold} is another one for each fold.
 
     \b
     Example:
@@ -87,17 +88,22 @@ def command(
         --variant paper=params/paper.yaml --variant soft=train.genser.sigma=20 \\
         --folds 3 --out crossval/demo
     """
-    from pipeline.experiments.crossval import Plan, cross_validate
+    from pipeline.errors import ParamsError
+    from pipeline.experiments.crossval import Plan, cross_validate, open_features
+    from pipeline.experiments.systems import SYSTEMS, systems_table
     from pipeline.experiments.tables import write_tables
     from pipeline.manifests.manifest import read_manifest
+    from pipeline.manifests.tables import write_csv
     from pipeline.report.report import ReportConfig
     from stages.params import numbers
 
     params = params_of(context)
     read = read_manifest(manifest)
     report = params.section("report", ReportConfig)
+    if not heads and not variants:
+        raise ParamsError("--heads: names none, and there is no --variant; give one of them.")
     plan = Plan(
-        systems=systems_of(chosen_heads(heads, "--heads"), variants, params),
+        systems=systems_of(chosen_heads(heads, "--heads") if heads else (), variants, params),
         seeds=numbers("--seeds", seeds),
         task=task,
         label_map=read_label_map(find_label_map(manifest, task, label_map)),
@@ -105,8 +111,11 @@ def command(
         device=torch_device(device),
     )
     parts = _parts(read, plan.task, plan.label_map, params, folds, protocol)
+    roots = by_corpus(stores, "--store")
+    features = open_features(parts, roots, plan)
+    write_csv(out / SYSTEMS, systems_table(plan.systems, features, next(iter(parts))))
     with Progress("runs") as progress:
-        runs = cross_validate(parts, by_corpus(stores, "--store"), plan, out, reporter=progress)
+        runs = cross_validate(parts, roots, plan, out, reporter=progress)
     for line in write_tables(
         out,
         runs,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stages.options import (
+    audio_root_option,
     by_corpus,
     device_option,
     dry_run_option,
@@ -27,14 +28,7 @@ if TYPE_CHECKING:
 
 @click.command("extract")
 @manifest_argument
-@click.option(
-    "--audio-root",
-    "audio_roots",
-    multiple=True,
-    required=True,
-    metavar="[CORPUS=]DIR",
-    help="Folder that the manifest's paths start from; repeat as CORPUS=DIR for several corpora.",
-)
+@audio_root_option
 @one_store_option
 @click.option(
     "--view",
@@ -114,7 +108,8 @@ def command(
 ) -> None:
     """Run the frozen encoder over a manifest's clips and keep what it says in a store.
 
-    What is kept is named by extract.views: every layer averaged over time, frames of some layers.
+    What is kept is named by extract.views: every layer averaged over time, frames of some layers,
+    codes of a codec.
     Stopped at any moment, it goes on where it was; only new and changed clips are computed.
 
     \b
@@ -122,8 +117,9 @@ def command(
       genser extract data_manifests/demo.csv --audio-root demo/audio --store features/demo
     """
     from pipeline.encoders.catalogue import outline_of
+    from pipeline.extraction.agreement import check_settings
     from pipeline.extraction.extract import extract
-    from pipeline.extraction.settings import ExtractConfig, check_settings
+    from pipeline.extraction.settings import ExtractConfig
     from pipeline.extraction.views import open_views
     from pipeline.manifests.manifest import read_manifest, requests
     from pipeline.store.turns import Job

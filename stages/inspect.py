@@ -28,6 +28,7 @@ def command(context: click.Context, path: Path, as_json: bool) -> None:
     readers: dict[str, Callable[[Path], dict[str, Any]]] = {
         "store": _store,
         "head": _head,
+        "encoder": _encoder,
         "predictions": _predictions,
         "params": lambda p: _params(p, params_of(context)),
     }
@@ -99,6 +100,21 @@ def _head(path: Path) -> dict[str, Any]:
     }
 
 
+def _encoder(path: Path) -> dict[str, Any]:
+    from pipeline.encoders.finetuned import read_finetuned
+
+    found = read_finetuned(path)
+    assert found is not None
+    record = dict(found.record)
+    shown = ("manifest", "task", "classes", "encoder", "base", "dev", "best_step", "finetune")
+    return {
+        "kind": "fine-tuned encoder",
+        "digest": found.digest,
+        "clips": {part: len(record[f"{part}_ids"]) for part in ("fit", "dev")},
+        **{name: record[name] for name in shown},
+    }
+
+
 def _shape(shape: Any) -> str:
     return f"{shape.num_layers} layers of {shape.dim}, x1 is layer {shape.last_layer}"
 
@@ -119,9 +135,10 @@ def _predictions(path: Path) -> dict[str, Any]:
 
 def _params(path: Path, given: Params) -> dict[str, Any]:
     from pipeline.corpora.preparation import PrepareConfig
+    from pipeline.extraction.codebook_fit import TokeniseConfig
     from pipeline.extraction.ingest import IngestConfig
     from pipeline.extraction.settings import ExtractConfig
-    from pipeline.extraction.tokenise import TokeniseConfig
+    from pipeline.finetuning.config import FinetuneConfig
     from pipeline.heads.catalogue import head_needs
     from pipeline.heads.needs import FeatureShape, chosen
     from pipeline.report.report import ReportConfig
@@ -135,6 +152,7 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
         "ingest": IngestConfig,
         "tokenise": TokeniseConfig,
         "train": TrainConfig,
+        "finetune": FinetuneConfig,
         "score": ScoreConfig,
         "report": ReportConfig,
     }

@@ -4,11 +4,15 @@ from pathlib import Path
 
 from pipeline.errors import ParamsError
 
-HOLDERS = {"store": ("store.json", "index.parquet", "views"), "head": ("head.json",)}
+HOLDERS = {
+    "store": ("store.json", "index.parquet", "views"),
+    "head": ("head.json",),
+    "encoder": ("finetune.json",),
+}
 
 
 def kind_of(path: Path) -> str:
-    """Return `"store"`, `"head"`, `"predictions"` or `"params"`.
+    """Return `"store"`, `"head"`, `"encoder"`, `"predictions"` or `"params"`.
 
     Raises:
         ParamsError: If it is none of them.

@@ -11,6 +11,14 @@ from stages.params import Params
 manifest_argument = click.argument(
     "manifest", type=click.Path(dir_okay=False, path_type=Path), metavar="MANIFEST"
 )
+audio_root_option = click.option(
+    "--audio-root",
+    "audio_roots",
+    multiple=True,
+    required=True,
+    metavar="[CORPUS=]DIR",
+    help="Folder that the manifest's paths start from; repeat as CORPUS=DIR for several corpora.",
+)
 store_option = click.option(
     "--store",
     "stores",

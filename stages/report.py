@@ -16,7 +16,7 @@ from stages.options import (
     torch_device,
 )
 from stages.progress import Progress
-from stages.systems import chosen_heads, systems_of, variant_option
+from stages.systems import chosen_heads, require_names, systems_of, variant_option
 
 if TYPE_CHECKING:
     from pipeline.report.page import Section
@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 @click.argument(
     "predictions",
     nargs=-1,
-    required=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    metavar="PREDICTIONS.parquet ...",
+    metavar="[PREDICTIONS.parquet ...]",
 )
 @click.option(
     "--out",
@@ -96,6 +95,8 @@ def command(
 ) -> None:
     """Measure predictions, compare them, and show everything on one page.
 
+    Without PREDICTIONS it is a page of the cross-validations alone.
+
     What --against and --variant train is kept in OUT/runs and not trained again while it is wanted.
 
     \b
@@ -107,16 +108,29 @@ def command(
     from pipeline.experiments.baselines import train_baselines
     from pipeline.experiments.crossval import Plan
     from pipeline.manifests.manifest import read_manifest
+    from pipeline.report.crossval import crossval_sections, write_crossval_page
     from pipeline.report.head import encoder_of, head_sections
     from pipeline.report.page import HTML
     from pipeline.report.report import METRICS, ReportConfig, Sources, write_report
-    from pipeline.report.sections import crossval_section, manifest_section
+    from pipeline.report.sections import manifest_section
     from pipeline.scoring.predictions import read_predictions
     from pipeline.scoring.score import ScoreConfig
     from pipeline.training.config import TrainConfig
 
     params = params_of(context)
     config = params.section("report", ReportConfig)
+    folders = _named(crossvals, "--crossval")
+    require_names("--crossval", folders or ["none"])
+    if not predictions:
+        needing = (manifest, fold, head, stores, others, against, variants, label_map)
+        if any(needing) or not folders:
+            raise ParamsError(
+                "PREDICTIONS: none is given, wanted some, or --crossval with no other option than "
+                "--out."
+            )
+        write_crossval_page(out, folders, cluster=config.cluster)
+        click.echo(f"page:        {out / HTML}")
+        return
     names = [path.stem for path in predictions]
     if len(set(names)) < len(names):
         raise ParamsError(f"PREDICTIONS: {names} are not all different; rename a file.")
@@ -139,8 +153,8 @@ def command(
                 device=torch_device(device),
                 reporter=progress,
             )
-    if crossvals:
-        sections.append(crossval_section(_named(crossvals, "--crossval")))
+    if folders:
+        sections += crossval_sections(out, folders, cluster=config.cluster)
     corpora, given = "?", None
     if rows is not None and manifest is not None:
         given = read_label_map(find_label_map(manifest, task, label_map))

@@ -1,10 +1,12 @@
 """Which systems a command compares: heads with the parameters in use, and variants of them."""
 
+import itertools
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +16,7 @@ from stages.params import Params, read_yaml
 if TYPE_CHECKING:
     from pipeline.experiments.crossval import System
 
+EACH = "each"  # of a trial: what its name and values are filled with
 YAML_SUFFIXES = (".yaml", ".yml")
 
 variant_option = click.option(
@@ -98,18 +101,60 @@ def systems_of(
 def read_trials(path: Path) -> dict[str, list[str]]:
     """Read named trials, each a mapping of section.key to value, as overrides.
 
+    A trial with `each` is one for every combination of what that names: `{k}` in its name, keys
+    and values becomes each value of k in turn. Values are a list, or a mapping from what stands in
+    the name to what stands in the rest; a value that is `{k}` and no more keeps its type.
+
     Raises:
         ParamsError: If the file holds something else.
     """
     content = read_yaml(path)
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
         raise ParamsError(f"{path}: wanted trials by name, each of section.key: value.")
-    trials = {
-        str(name): [f"{key}={value}" for key, value in changes.items()]
-        for name, changes in content.items()
-    }
+    trials: dict[str, list[str]] = {}
+    for pattern, changes in content.items():
+        for told, values in _combinations(f"{path}: {pattern}", changes.get(EACH)):
+            name = str(_filled(str(pattern), told))
+            if name in trials:
+                raise ParamsError(f"{path}: {pattern!r} gives {name!r} twice; name each once.")
+            trials[name] = [
+                f"{_filled(key, values)}={json.dumps(_filled(value, values))}"
+                for key, value in changes.items()
+                if key != EACH
+            ]
     require_names(str(path), trials)
     return trials
+
+
+def _combinations(where: str, each: object) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield for every combination what each placeholder is in a name, and in the rest."""
+    if each is None:
+        each = {}
+    if not isinstance(each, dict) or not all(
+        isinstance(v, list | dict) and v for v in each.values()
+    ):
+        raise ParamsError(
+            f"{where}: each: found {each!r}, wanted names and what each is: a list, or a mapping "
+            "from names to values."
+        )
+    choices = [
+        list(values.items()) if isinstance(values, dict) else [(value, value) for value in values]
+        for values in each.values()
+    ]
+    for combination in itertools.product(*choices):
+        told, meant = ([pair[place] for pair in combination] for place in (0, 1))
+        yield dict(zip(each, told, strict=True)), dict(zip(each, meant, strict=True))
+
+
+def _filled(value: Any, known: Mapping[str, Any]) -> Any:
+    """Return a value with the placeholders in it that are known; another one, as {fold}, stays."""
+    if not isinstance(value, str):
+        return value
+    for key, meant in known.items():
+        if value == f"{{{key}}}":
+            return meant
+        value = value.replace(f"{{{key}}}", str(meant))
+    return value
 
 
 def require_names(where: str, names: Iterable[str]) -> None:

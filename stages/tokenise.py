@@ -67,7 +67,8 @@ def command(
       genser tokenise data_manifests/demo.csv --store features/demo --out "codes-{k}"
     """
     from pipeline.errors import ParamsError
-    from pipeline.extraction.tokenise import TokeniseConfig, tokenise
+    from pipeline.extraction.codebook_fit import TokeniseConfig
+    from pipeline.extraction.tokenise import tokenise
 
     config = params_of(context).section("tokenise", TokeniseConfig)
     if len(config.k) > 1 and K not in name:

@@ -12,12 +12,13 @@ import click
     "--repair", is_flag=True, help="Drop a store's damaged shards, so that extract refills them."
 )
 def command(path: Path, repair: bool) -> None:
-    """Hold every byte of a store, a head or a predictions file to its digest.
+    """Hold every byte of a store, a head, a fine-tuned encoder or predictions to its digest.
 
     \b
     Example:
       genser verify features/demo --repair
     """
+    from pipeline.encoders.catalogue import open_encoder
     from pipeline.errors import ParamsError
     from pipeline.heads.saved import verify_head
     from pipeline.scoring.predictions import verify_predictions
@@ -32,6 +33,8 @@ def command(path: Path, repair: bool) -> None:
         verify_head(path)
     elif kind == "predictions":
         verify_predictions(path)
+    elif kind == "encoder":
+        open_encoder(str(path), compute_dtype="float32", device="cpu")
     else:
         faults = verify_store(path)
         if faults and repair:

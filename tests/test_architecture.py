@@ -67,6 +67,11 @@ def dvc_stages() -> dict[str, dict]:
     return YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["stages"]
 
 
+def cmds(stage: str) -> list[str]:
+    cmd = dvc_stages()[stage]["cmd"]
+    return [cmd] if isinstance(cmd, str) else cmd
+
+
 def test_packages_lie_in_the_repository():
     for package in (pipeline, stages):
         assert Path(package.__file__).parent.parent == ROOT
@@ -77,7 +82,9 @@ def test_a_dvc_stage_depends_on_exactly_the_code_it_imports(stage):
     deps = {
         d for d in dvc_stages()[stage]["deps"] if d.startswith(tuple(f"{p}/" for p in PACKAGES))
     }
-    assert deps == places(import_closure(ROOT / "stages" / f"{stage}.py"))
+    commands = [re.match(r"genser (?:--params \S+ )?(\w+)", cmd) for cmd in cmds(stage)]
+    closures = [import_closure(ROOT / "stages" / f"{command[1]}.py") for command in commands]
+    assert deps == places(set().union(*closures))
 
 
 def test_an_edited_head_does_not_extract_again():
@@ -86,8 +93,15 @@ def test_an_edited_head_does_not_extract_again():
 
 
 def test_dvc_calls_nothing_but_genser():
-    for stage in dvc_stages().values():
-        assert stage["cmd"].startswith("genser ")
+    for stage in dvc_stages():
+        assert all(cmd.startswith("genser ") for cmd in cmds(stage))
+
+
+def test_a_dvc_stage_depends_on_the_parameters_that_its_commands_are_given():
+    for name, stage in dvc_stages().items():
+        files = {cmd.split()[2] for cmd in cmds(name) if cmd.startswith("genser --params")}
+        told = {file for part in stage["params"] if isinstance(part, dict) for file in part}
+        assert told == files, name
 
 
 @pytest.mark.parametrize("name", COMMANDS)

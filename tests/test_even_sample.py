@@ -46,3 +46,35 @@ def test_the_draw_is_the_seed_s():
     first, again, other = (even_sample(sizes, speakers, 100, seed) for seed in (0, 0, 1))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_every_frame_of_a_clip_is_as_likely():
+    hits = np.zeros(10)
+    for seed in range(2000):
+        hits[even_sample(np.array([10]), np.array(["a"]), 3, seed)[0]] += 1
+    np.testing.assert_allclose(hits, 600, rtol=0.15)
+
+
+@given(CLIPS)
+def test_all_frames_are_taken_where_they_fit(clips: list[tuple[int, str]]):
+    sizes = np.array([size for size, _ in clips])
+    speakers = np.array([speaker for _, speaker in clips])
+    for one, size in zip(even_sample(sizes, speakers, int(sizes.sum()), 0), sizes, strict=True):
+        assert one.tolist() == list(range(size))
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=20), st.integers(0, 900))
+def test_levels_are_those_of_giving_one_frame_after_another(sizes: list[int], budget: int):
+    there = np.array(sizes)
+    drawn = even_sample(there, np.full(len(there), "a"), budget, 0)
+    counts = np.array([len(one) for one in drawn])
+    naive = np.zeros_like(counts)
+    for _ in range(min(budget, there.sum())):
+        able = np.flatnonzero(naive < there)
+        naive[able[naive[able].argmin()]] += 1
+    # Who gives one more is drawn: what the others give must agree, and how many give more.
+    assert sorted(np.minimum(counts, max(0, naive.max() - 1))) == sorted(
+        np.minimum(naive, max(0, naive.max() - 1))
+    )
+    assert counts.sum() == naive.sum()
+    assert counts.max() == naive.max()

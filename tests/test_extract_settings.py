@@ -8,7 +8,7 @@ from helpers.encoders import hubert_at, view
 from pipeline.encoders.base import Outline
 from pipeline.encoders.hubert import SpeechEncoder
 from pipeline.errors import EncoderError, ParamsError
-from pipeline.extraction.settings import check_settings
+from pipeline.extraction.agreement import check_settings
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,13 @@ from pipeline.encoders.catalogue import is_at_hand, open_encoder, outline_of
 from pipeline.encoders.filterbank import FilterbankEncoder, deltas
 from pipeline.encoders.pooling import pool
 from pipeline.errors import EncoderError
+from pipeline.extraction.agreement import check_settings
 from pipeline.extraction.encoding import (
     decode,
     encode_clip,
     make_recipe,
 )
-from pipeline.extraction.settings import ExtractConfig, ViewSettings, check_settings
+from pipeline.extraction.settings import ExtractConfig, ViewSettings
 from pipeline.store.reader import FeatureStore
 from stages.cli import main
 

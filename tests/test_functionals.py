@@ -12,12 +12,13 @@ from pipeline.audio.segments import Segment
 from pipeline.encoders.base import Encoder
 from pipeline.encoders.catalogue import is_at_hand, open_encoder, outline_of
 from pipeline.errors import AudioError, EncoderError
+from pipeline.extraction.agreement import check_settings
 from pipeline.extraction.encoding import (
     decode,
     encode_clip,
     make_recipe,
 )
-from pipeline.extraction.settings import ExtractConfig, ViewSettings, check_settings
+from pipeline.extraction.settings import ExtractConfig, ViewSettings
 from stages.cli import main
 
 SETS = {"eGeMAPSv02": 88, "ComParE_2016": 6373}

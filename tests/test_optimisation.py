@@ -80,7 +80,7 @@ def test_averaged_weights_are_the_naive_recursion():
 
 def test_only_matrices_decay():
     layer = nn.Linear(3, 3)
-    optimiser = make_optimiser(layer.parameters(), OptimiserConfig(weight_decay=0.5))
+    optimiser = make_optimiser(dict(layer.named_parameters()), OptimiserConfig(weight_decay=0.5))
     decays = {id(p): g["weight_decay"] for g in optimiser.param_groups for p in g["params"]}
     assert decays[id(layer.weight)] == 0.5
     assert decays[id(layer.bias)] == 0.0

@@ -13,9 +13,11 @@ def test_heads_are_cross_validated_from_one_store(here, tmp_path):
     assert "logreg - linear: UA " in result.stdout
     assert sorted(path.name for path in (tmp_path / "cv").iterdir()) == [
         "comparisons.csv",
+        "dev.csv",
         "predictions.parquet",
         "runs",
         "standings.csv",
+        "systems.csv",
     ]
     page = tmp_path / "r"
     words = ["report", "p.parquet", "--manifest", "demo.csv", "--crossval", f"cv={tmp_path}/cv"]

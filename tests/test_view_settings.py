@@ -12,13 +12,13 @@ from click.testing import CliRunner
 from helpers.extraction import PlainEncoder
 from pipeline.encoders.base import Outline
 from pipeline.errors import EncoderError, ParamsError
+from pipeline.extraction.agreement import check_settings
 from pipeline.extraction.cost import cost_of
 from pipeline.extraction.encoding import make_recipe
 from pipeline.extraction.settings import (
     ExtractConfig,
     ViewConfig,
     ViewSettings,
-    check_settings,
     settings_of_recipe,
 )
 from pipeline.files import fingerprint
@@ -101,7 +101,7 @@ def test_an_override_reaches_into_a_view(tmp_path: Path) -> None:
         ("{a b: {}}", "extract.views: 'a b' is no name of a view; use letters, digits, - and _."),
         ("{../up: {}}", "'../up' is no name of a view"),
         ("{é: {}}", "'é' is no name of a view"),
-        ("{f: {kind: codes}}", "views.f.kind: 'codes' is not one of ['layers', 'frames']."),
+        ("{f: {kind: words}}", "f.kind: 'words' is not one of ['layers', 'frames', 'codes']."),
         ("{frames: {rows: [1]}}", "extract.views.frames: has unknown keys ['rows']"),
         ("{frames: {layers: 2}}", "frames.layers: found 2, wanted a list, e.g. [2, 3]."),
         ("{frames: {layers: '23'}}", "frames.layers: found '23', wanted a list"),

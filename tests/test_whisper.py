@@ -19,13 +19,13 @@ from pipeline.encoders.catalogue import outline_of
 from pipeline.encoders.pooling import pool
 from pipeline.encoders.whisper import WhisperEncoder
 from pipeline.errors import EncoderError
+from pipeline.extraction.agreement import check_settings
 from pipeline.extraction.encoding import (
     decode,
     encode_all,
     encode_clip,
     make_recipe,
 )
-from pipeline.extraction.settings import check_settings
 from stages.cli import main
 
 LENGTHS = [400, 16000, 5001, 480000]

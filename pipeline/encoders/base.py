@@ -1,8 +1,8 @@
 """The contract between encoders and the commands that extract with them.
 
 An encoder makes L layers of width D from a waveform, as moments over its frames and, of the layers
-asked for, the frames themselves; and it says what about it changes a number. Recipes, decoding,
-batches and windows know nothing else of it.
+asked for, the frames themselves; a codec makes codes of Q codebooks instead. And it says what about
+it changes a number. Recipes, decoding, batches and windows know nothing else of it.
 """
 
 from abc import ABC, abstractmethod
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.encoders.pooling import POOLINGS, Moments
 from pipeline.errors import EncoderError
@@ -27,12 +27,14 @@ class Outline:
     """What is known of an encoder before its weights are read.
 
     Attributes:
-        num_layers: L, how many layers there are.
-        dim: D, width of one layer before pooling.
+        num_layers: L, how many layers there are; of a codec Q, how many codebooks.
+        dim: D, width of one layer before pooling; of a codec, of the vectors of its codebooks.
         poolings: Values of `extract.pooling` that make sense for it.
         compute_dtypes: Values of `extract.compute_dtype` that it runs in.
         max_window_s: Seconds that it takes at once; None for any length.
         frames_per_s: How many frames a second of audio makes; None if it gives no frames.
+        num_codes: K, how many codes each codebook has; None if it gives no codes. What gives codes
+            gives neither layers nor frames.
     """
 
     num_layers: int
@@ -41,6 +43,7 @@ class Outline:
     compute_dtypes: tuple[str, ...] = COMPUTE_DTYPES
     max_window_s: float | None = None
     frames_per_s: float | None = None
+    num_codes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +51,15 @@ class Encoded:
     """What an encoder makes of one waveform.
 
     Attributes:
-        moments: Of every layer over all frames.
+        moments: Of every layer over all frames; None of a codec.
         frames: The frames of the R layers asked for, shape (T, R, D), float32, on the CPU; None if
             none were.
+        codes: Of all Q codebooks, shape (T, Q), int64, on the CPU; None if it gives none.
     """
 
-    moments: Moments
+    moments: Moments | None = None
     frames: Tensor | None = None
+    codes: Tensor | None = None
 
 
 class Encoder(ABC):
@@ -69,6 +74,7 @@ class Encoder(ABC):
         min_samples: Fewer make no frame.
         padded_samples: What each waveform is padded to in a batch, if that is more than the
             longest one has.
+        fit_ids: Store ids of the clips that it was fine-tuned on, sorted; none where it was not.
     """
 
     outline: Outline
@@ -78,6 +84,7 @@ class Encoder(ABC):
     normalisation: str = "none"
     min_samples: int
     padded_samples: int = 0
+    fit_ids: Sequence[str] = ()
 
     @property
     def num_layers(self) -> int:
@@ -95,17 +102,51 @@ class Encoder(ABC):
     ) -> list[Encoded]:
         """Return the moments of every layer over each waveform's own frames, and some frames.
 
-        The moments are the same to the bit whichever frames are asked for.
+        The moments are the same to the bit whichever frames are asked for. A codec returns its
+        codes.
 
         Args:
             waveforms: Normalised mono samples at `sample_rate`, each at least `min_samples`.
             frames_of: The layers whose frames are wanted, ascending, each from 0 to L-1.
 
         Returns:
-            One `Encoded` per waveform, its moments of shape (L, D), on the CPU.
+            One `Encoded` per waveform, its moments of shape (L, D) or its codes of shape (T, Q),
+            on the CPU.
 
         Raises:
             EncoderError: If frames are asked for, and it gives none.
+        """
+
+
+class BlockEncoder(Encoder):
+    """An encoder that is a transformer through transformers: what fine-tuning needs of one.
+
+    Attributes:
+        model: The model that `run` runs, in evaluation mode.
+    """
+
+    model: Any
+
+    @property
+    @abstractmethod
+    def blocks(self) -> nn.ModuleList:
+        """Its transformer blocks, first to last."""
+
+    @abstractmethod
+    def num_frames(self, num_samples: int) -> int:
+        """Return how many frames a waveform makes."""
+
+    @abstractmethod
+    def run(self, waveforms: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Return the last layer of waveforms as extraction has it; gradients pass.
+
+        Args:
+            waveforms: Normalised samples, shape (B, N), 0 beyond each length.
+            lengths: Samples of each, B of them, each at least `min_samples`.
+
+        Returns:
+            Shape (B, T, D); a clip's own frames are its first `num_frames`, and what is in the
+            batch beside it changes none of them.
         """
 
 

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from pipeline.encoders.base import BLOCK_ROWS, Encoded, Encoder, Outline
+from pipeline.encoders.base import BLOCK_ROWS, BlockEncoder, Encoded, Outline
 from pipeline.encoders.layer_moments import placed, recorded
 from pipeline.encoders.loading import Checkpoint
 
@@ -48,15 +49,17 @@ class PerClip(nn.Module):
         ]
         axis = self.time_axis - 1
         longest = max(output.shape[axis] for output in outputs)
-        shape = list(outputs[0].shape)
-        shape[axis] = longest
-        padded: Tensor = outputs[0].new_zeros(len(outputs), *shape)
-        for row, output in zip(padded, outputs, strict=True):
-            row.narrow(axis, 0, output.shape[axis]).copy_(output)
-        return padded
+        # `pad` counts sides from the last axis; nothing is written in place, so gradients pass.
+        before = [0] * (2 * (outputs[0].ndim - 1 - axis))
+        return torch.stack(
+            [
+                functional.pad(output, [*before, 0, longest - output.shape[axis]])
+                for output in outputs
+            ]
+        )
 
 
-class SpeechEncoder(Encoder):
+class SpeechEncoder(BlockEncoder):
     """A frozen encoder whose every layer is a row.
 
     Attributes:
@@ -97,6 +100,32 @@ class SpeechEncoder(Encoder):
             length = (length - kernel) // stride + 1
         return max(length, 0)
 
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """Its transformer blocks, first to last."""
+        found: nn.ModuleList = self.model.encoder.layers
+        return found
+
+    def run(self, waveforms: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Return the last layer of waveforms (B, N), shape (B, T, D); gradients pass."""
+        self.model.feature_extractor.lengths = list(lengths)
+        self.model.encoder.pos_conv_embed.lengths = [self.num_frames(n) for n in lengths]
+        # Without padding no mask is wanted: a clip alone takes the model's plain path.
+        mask: Tensor | None = None
+        if min(lengths) < max(lengths):
+            mask = torch.zeros(waveforms.shape, dtype=torch.long)
+            for row, length in zip(mask, lengths, strict=True):
+                row[:length] = 1
+            mask = mask.to(self.model.device)
+        with warnings.catch_warnings():
+            # WavLM of transformers mixes the types of two masks, which torch will still add.
+            warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
+            output = self.model(
+                waveforms.to(self.model.device, self.model.dtype), attention_mask=mask
+            )
+        hidden: Tensor = output.last_hidden_state
+        return hidden
+
     @torch.inference_mode()
     def encode(
         self, waveforms: Sequence[np.ndarray], frames_of: Sequence[int] = ()
@@ -105,25 +134,10 @@ class SpeechEncoder(Encoder):
         lengths = [len(waveform) for waveform in waveforms]
         frames = [self.num_frames(length) for length in lengths]
         batch = torch.zeros(len(waveforms), max(lengths))
-        mask = torch.zeros(len(waveforms), max(lengths), dtype=torch.long)
         for i, waveform in enumerate(waveforms):
             batch[i, : lengths[i]] = torch.from_numpy(waveform)
-            mask[i, : lengths[i]] = 1
-        self.model.feature_extractor.lengths = lengths
-        self.model.encoder.pos_conv_embed.lengths = frames
-        # Without padding no mask is wanted: a clip alone takes the model's plain path.
-        whole = min(lengths) == max(lengths)
-        device, blocks = self.model.device, self.model.encoder.layers
-        with (
-            recorded(blocks, self.model.encoder, frames, frames_of) as recording,
-            warnings.catch_warnings(),
-        ):
-            # WavLM of transformers mixes the types of two masks, which torch will still add.
-            warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
-            self.model(
-                batch.to(device, self.model.dtype),
-                attention_mask=None if whole else mask.to(device),
-            )
+        with recorded(self.blocks, self.model.encoder, frames, frames_of) as recording:
+            self.run(batch, lengths)
         return recording.by_clip()
 
 

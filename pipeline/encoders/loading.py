@@ -114,7 +114,9 @@ def load_checkpoint(spelling: str, config: Any, *, is_folder: bool) -> Checkpoin
     )
 
 
-def load_model(spelling: str, config: Any, *, is_folder: bool, part: str = "") -> Any:
+def load_model(
+    spelling: str, config: Any, *, is_folder: bool, part: str = "", kind: Any = None
+) -> Any:
     """Load a transformers model in float32, whole or not at all.
 
     Args:
@@ -122,6 +124,7 @@ def load_model(spelling: str, config: Any, *, is_folder: bool, part: str = "") -
         config: Its transformers configuration.
         is_folder: Whether it is a folder.
         part: Beginning of the names of the weights that must be there; "" for all.
+        kind: A class of transformers; None takes the bare model of the configuration.
 
     Raises:
         EncoderError: If it is not to be had, or a weight is missing or of another shape.
@@ -135,7 +138,7 @@ def load_model(spelling: str, config: Any, *, is_folder: bool, part: str = "") -
     logging.set_verbosity_error()
     try:
         model, info = fetched(
-            AutoModel,
+            kind or AutoModel,
             spelling,
             is_folder=is_folder,
             config=config,

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from pipeline.encoders.base import BLOCK_ROWS, Encoded, Encoder, Outline
+from pipeline.encoders.base import BLOCK_ROWS, BlockEncoder, Encoded, Outline
 from pipeline.encoders.layer_moments import placed, recorded
 from pipeline.encoders.loading import WHISPER, fetched, load_model, tensors_digest
 from pipeline.errors import EncoderError
@@ -38,7 +39,7 @@ NUMERIC_FLAGS = (
 FEATURE_FLAGS = ("chunk_length", "feature_size", "hop_length", "n_fft", "padding_value")
 
 
-class WhisperEncoder(Encoder):
+class WhisperEncoder(BlockEncoder):
     """The frozen encoder of a Whisper checkpoint, every layer a row.
 
     Attributes:
@@ -71,15 +72,22 @@ class WhisperEncoder(Encoder):
         num_mel = -(-num_samples // int(self.preprocessor.hop_length))
         return int(-(-num_mel // stride))
 
-    @torch.inference_mode()
-    def encode(
-        self, waveforms: Sequence[np.ndarray], frames_of: Sequence[int] = ()
-    ) -> list[Encoded]:
-        """Return the moments of every layer over each waveform's own frames, and some frames.
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """Its transformer blocks, first to last."""
+        found: nn.ModuleList = self.model.layers
+        return found
+
+    def run(self, waveforms: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Return the last layer of waveforms (B, N), shape (B, 1500, D); gradients pass.
 
         Raises:
-            EncoderError: If a waveform is longer than 30 s, which Whisper would cut short.
+            EncoderError: As `encode`.
         """
+        samples = waveforms.cpu().numpy()
+        return self._run([clip[:n] for clip, n in zip(samples, lengths, strict=True)])
+
+    def _run(self, waveforms: Sequence[np.ndarray]) -> Tensor:
         longest = max(len(waveform) for waveform in waveforms)
         if longest > self.padded_samples:
             raise EncoderError(
@@ -89,9 +97,22 @@ class WhisperEncoder(Encoder):
         mel = self.preprocessor(
             list(waveforms), sampling_rate=self.sample_rate, return_tensors="pt"
         )["input_features"]
+        output = self.model(mel.to(self.model.device, self.model.dtype))
+        hidden: Tensor = output.last_hidden_state
+        return hidden
+
+    @torch.inference_mode()
+    def encode(
+        self, waveforms: Sequence[np.ndarray], frames_of: Sequence[int] = ()
+    ) -> list[Encoded]:
+        """Return the moments of every layer over each waveform's own frames, and some frames.
+
+        Raises:
+            EncoderError: If a waveform is longer than 30 s, which Whisper would cut short.
+        """
         frames = [self.num_frames(len(waveform)) for waveform in waveforms]
         with recorded(self.model.layers, self.model, frames, frames_of) as recording:
-            self.model(mel.to(self.model.device, self.model.dtype))
+            self._run(waveforms)
         return recording.by_clip()
 
 

@@ -6,7 +6,7 @@ counts of what was drawn: percentile bootstrap (Efron & Tibshirani 1993, chapter
 (Davison & Hinkley 1997, section 3.8).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,9 +134,9 @@ def intervals(counts: np.ndarray, *, seed: int = 0) -> dict[str, Interval]:
     """
     runs = counts[None] if counts.ndim == 3 else counts
     values = {name: float(v.mean()) for name, v in scores_of(runs.sum(1)).items()}
-    drawn = _drawn_scores(runs, seed)
+    drawn = drawn_scores(runs, seed)
     return {
-        name: _interval(value, drawn[name], runs.shape[1])
+        name: interval_of(value, drawn[name], runs.shape[1])
         for name, value in values.items()
         if np.isfinite(value)
     }
@@ -169,18 +169,66 @@ def compare(
     if supports[0].shape != supports[1].shape or (supports[0] != supports[1]).any():
         raise ShapeError("compare: found other clips or labels in the second system; score both.")
     values = [float(scores_of(r.sum(1))[score].mean()) for r in runs]
-    drawn = [_drawn_scores(r, seed)[score] for r in runs]
+    drawn = [drawn_scores(r, seed)[score] for r in runs]
     only_first = int((right[0] & ~right[1]).sum())
     only_second = int((right[1] & ~right[0]).sum())
     discordant = only_first + only_second
     p = binomtest(only_first, discordant).pvalue if discordant else 1.0
     return Comparison(
-        difference=_interval(values[0] - values[1], drawn[0] - drawn[1], runs[0].shape[1]),
+        difference=interval_of(values[0] - values[1], drawn[0] - drawn[1], runs[0].shape[1]),
         margin=margin,
         mcnemar_p=float(p),
         only_first=only_first,
         only_second=only_second,
     )
+
+
+def drawn_scores(runs: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return the scores of every draw of clusters, averaged over runs, shape (NUM_DRAWS,).
+
+    One seed draws the same clusters of any counts of as many clusters, so what two systems got in a
+    draw may be set side by side.
+
+    Args:
+        runs: Counts of each training seed and cluster, shape (S, G, C, C).
+        seed: Of the draws.
+    """
+    num_classes = runs.shape[-1]
+    flat = runs.reshape(*runs.shape[:2], num_classes**2)
+    matrices = np.concatenate(
+        [np.einsum("bg,sgk->sbk", weights, flat) for weights in _draws(runs.shape[1], seed)], axis=1
+    )
+    drawn = scores_of(matrices.reshape(len(runs), NUM_DRAWS, num_classes, num_classes))
+    return {name: values.mean(0) for name, values in drawn.items()}
+
+
+def mean_intervals(
+    values: np.ndarray, clusters: Sequence[object], *, seed: int = 0
+) -> list[Interval]:
+    """Return the mean of each column of numbers of clips, with its interval.
+
+    Args:
+        values: One row a clip, shape (B, P).
+        clusters: One for each clip.
+        seed: Of the draws.
+    """
+    names, places = np.unique(np.asarray(clusters, dtype="U"), return_inverse=True)
+    sums = np.zeros((len(names), values.shape[1]))
+    np.add.at(sums, places, values)
+    counts = np.bincount(places)
+    drawn = np.concatenate(
+        [weights @ sums / (weights @ counts)[:, None] for weights in _draws(len(names), seed)]
+    )
+    return [
+        interval_of(float(values[:, i].mean()), drawn[:, i], len(names))
+        for i in range(values.shape[1])
+    ]
+
+
+def interval_of(value: float, drawn: np.ndarray, num_clusters: int) -> Interval:
+    """Return a number with the ends between which 95 % of what was drawn lies, NaN left out."""
+    ends = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(value=value, low=float(ends[0]), high=float(ends[1]), num_clusters=num_clusters)
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
@@ -190,23 +238,11 @@ def _mean(values: np.ndarray) -> np.ndarray:
     return count
 
 
-def _drawn_scores(runs: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Return the scores of every draw, averaged over runs, shape (NUM_DRAWS,)."""
-    num_clusters, num_classes = runs.shape[1], runs.shape[-1]
+def _draws(num_clusters: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield how often each cluster was drawn, `NUM_DRAWS` rows in portions, shape (n, G)."""
     generator = np.random.default_rng(seed)
     even = np.full(num_clusters, 1 / num_clusters)
-    flat = runs.reshape(len(runs), num_clusters, num_classes**2)
     at_once = max(1, WEIGHTS_AT_ONCE // num_clusters)
-    totals = []
     for begin in range(0, NUM_DRAWS, at_once):
         size = min(at_once, NUM_DRAWS - begin)
-        weights = generator.multinomial(num_clusters, even, size=size)
-        totals.append(np.einsum("bg,sgk->sbk", weights, flat))
-    matrices = np.concatenate(totals, axis=1)
-    drawn = scores_of(matrices.reshape(len(runs), NUM_DRAWS, num_classes, num_classes))
-    return {name: values.mean(0) for name, values in drawn.items()}
-
-
-def _interval(value: float, drawn: np.ndarray, num_clusters: int) -> Interval:
-    ends = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(value=value, low=float(ends[0]), high=float(ends[1]), num_clusters=num_clusters)
+        yield generator.multinomial(num_clusters, even, size=size)

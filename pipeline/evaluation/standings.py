@@ -159,7 +159,7 @@ def standing(table: pd.DataFrame, classes: Sequence[str], *, cluster: str) -> St
     Raises:
         PredictionsError: If its seeds were not scored on the same clips.
     """
-    counts, runs = _counts(table, classes, cluster)
+    counts, runs = seed_counts(table, classes, cluster)
     fold_scores = {}
     folds = [_scores(part, classes) for _, part in table.groupby(["fold", "seed"])]
     if table["fold"].nunique() > 1:
@@ -205,16 +205,28 @@ def comparison(
     common = table[table["utterance_id"].isin(shared)]
     counts, right = [], []
     for system in (first, second):
-        mine, runs = _counts(common[common["system"] == system], classes, cluster)
+        mine, runs = seed_counts(common[common["system"] == system], classes, cluster)
         counts.append(mine)
         right.append((runs[0]["label"] == runs[0]["predicted"]).to_numpy())
     return compare(counts[0], counts[1], right=(right[0], right[1]), margin=margin)
 
 
-def _counts(
+def seed_counts(
     table: pd.DataFrame, classes: Sequence[str], cluster: str
 ) -> tuple[np.ndarray, list[pd.DataFrame]]:
-    """Return the confusion counts of each seed and cluster, and the rows of each seed."""
+    """Return the confusion counts of each seed and cluster of one system, and each seed's rows.
+
+    Args:
+        table: Of the system.
+        classes: In index order.
+        cluster: What is counted apart.
+
+    Returns:
+        Counts of shape (S, G, C, C), clusters sorted by name; and S tables sorted by utterance id.
+
+    Raises:
+        PredictionsError: If its seeds were not scored on the same clips.
+    """
     runs = [part.sort_values("utterance_id") for _, part in table.groupby("seed")]
     ids = runs[0]["utterance_id"].tolist()
     if any(run["utterance_id"].tolist() != ids for run in runs):

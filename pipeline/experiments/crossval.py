@@ -5,7 +5,7 @@ tests (or, in a sweep, selects by), in `runs/<system>/`. It is kept when
 what it was made with is unchanged, else made again.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from pipeline.training.train import train_rows
 
 RUNS = "runs"
 BINDING = "binding"
+DEV = "dev"  # in a run's metadata: the scores on dev of the head that was kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,7 @@ def cross_validate(
         FeatureStoreError: If a store is damaged.
         OutputError: If a run cannot be written.
     """
-    features = StoredFeatures(next(iter(folds.values())), stores, _views(plan, folds))
+    features = open_features(folds, stores, plan)
     digests: dict[tuple[str, ...], str] = {}
     todo = [(name, fold, seed) for fold in folds for seed in plan.seeds for name in plan.systems]
     reporter.begin(len(todo))
@@ -132,6 +133,24 @@ def cross_validate(
         runs.append(Run(system=name, fold=fold, seed=seed, predictions=predictions))
         reporter.advance(1)
     return runs
+
+
+def open_features(
+    folds: Mapping[str, Manifest], stores: Mapping[str, Path], plan: Plan
+) -> StoredFeatures:
+    """Open the views that any of the systems reads in any fold, so that all see the same clips.
+
+    Raises:
+        ManifestError: If rows were never extracted.
+        FeatureStoreError: If a store is damaged, or lacks a view.
+    """
+    of_folds = [
+        replace(system, train=system.train.of_fold(fold))
+        for fold in folds
+        for system in plan.systems.values()
+    ]
+    views = views_of([need for system in of_folds for need in _needs(system)])
+    return StoredFeatures(next(iter(folds.values())), stores, views)
 
 
 def corpus_pairs(
@@ -189,16 +208,6 @@ def _views_of(system: System) -> tuple[str, ...]:
     return views_of(_needs(system))
 
 
-def _views(plan: Plan, folds: Iterable[str]) -> tuple[str, ...]:
-    """Return the views that any of the systems reads, so that all see the same clips."""
-    of_folds = [
-        replace(system, train=system.train.of_fold(fold))
-        for fold in folds
-        for system in plan.systems.values()
-    ]
-    return views_of([need for system in of_folds for need in _needs(system)])
-
-
 def _run_path(out: Path, system: str, fold: str, seed: int) -> Path:
     return out / RUNS / system / f"{fold}-{seed}.parquet"
 
@@ -230,7 +239,9 @@ def _scored(
     scored = np.flatnonzero((features.manifest.table["split"] == plan.part).to_numpy())
     read = features.only(views_of(trained.record.needs))
     found = score_stored(read, trained, config, device=plan.device, rows=scored)
-    return replace(found, metadata={**found.metadata, BINDING: binding})
+    # What is chosen among systems is chosen by dev; test is only looked at.
+    known = {BINDING: binding, DEV: trained.record.dev}
+    return replace(found, metadata={**found.metadata, **known})
 
 
 def _binding(features: StoredFeatures, digest: str, plan: Plan, system: System) -> str:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from pipeline.evaluation.bootstrap import FEW_CLUSTERS
 from pipeline.evaluation.columns import class_order, labelled_rows, probability_columns
 from pipeline.evaluation.standings import standing, standings_of
-from pipeline.experiments.crossval import Run
+from pipeline.experiments.crossval import DEV, Run
 from pipeline.files import publish_bytes
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import Manifest
@@ -18,6 +19,7 @@ from pipeline.training.targets import about_rows
 
 PREDICTIONS = "predictions.parquet"
 STANDINGS, COMPARISONS, MATRIX = "standings.csv", "comparisons.csv", "matrix.csv"
+DEV_SCORES = "dev.csv"
 
 
 def out_of_fold(
@@ -25,17 +27,36 @@ def out_of_fold(
 ) -> pd.DataFrame:
     """Return the tested, labelled rows of all runs as `pipeline.evaluation.columns` has them.
 
-    A class that a fold's head lacks has no probability there (NaN).
+    A class that a fold's head lacks has no probability there (NaN). The numbers that heads say
+    besides come last, NaN for a head that does not say them.
     """
     classes = list(dict.fromkeys(c for run in runs for c in run.predictions.classes))
     about = about_rows(manifest, classes, label_map)
     parts = []
+    besides: dict[str, None] = {}
     for run in runs:
-        frame = labelled_rows(run.predictions.frame).join(about, on="utterance_id")
+        whole = run.predictions.frame
+        numbers = whole[run.predictions.extras].select_dtypes("number")
+        frame = labelled_rows(whole).join(numbers).join(about, on="utterance_id")
+        besides |= dict.fromkeys(numbers.columns)
         parts.append(frame.assign(system=run.system, fold=run.fold, seed=run.seed))
     table = pd.concat(parts, ignore_index=True)
     first = ["system", "fold", "seed", "utterance_id", *about.columns]
-    return table[[*first, "label", "predicted", *probability_columns(table)]]
+    return table[[*first, "label", "predicted", *probability_columns(table), *besides]]
+
+
+def dev_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return the scores on dev of each run's head, as far as they are known.
+
+    Returns:
+        One row for each run: system, fold, seed, and each score as `dev_<name>`.
+    """
+    rows = []
+    for run in runs:
+        scores: Any = run.predictions.metadata.get(DEV) or {}
+        told = {f"dev_{name}": value for name, value in sorted(scores.items())}
+        rows.append({"system": run.system, "fold": run.fold, "seed": run.seed, **told})
+    return pd.DataFrame(rows)
 
 
 def write_tables(
@@ -58,6 +79,7 @@ def write_tables(
     """
     table = out_of_fold(runs, manifest, label_map)
     publish_bytes(folder / PREDICTIONS, table_bytes(table))
+    write_csv(folder / DEV_SCORES, dev_table(runs))
     if is_matrix:
         return _write_matrix(folder, table, cluster)
     found = standings_of(table, cluster=cluster, margin=margin)

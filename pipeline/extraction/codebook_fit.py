@@ -10,10 +10,11 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from pipeline.encoders.base import COMPUTE_DTYPES
 from pipeline.errors import ParamsError
 from pipeline.files import fingerprint, publish_bytes, sha256_bytes
 from pipeline.heads.standardiser import moments
-from pipeline.quantisation.codebooks import Codebooks
+from pipeline.quantisation.codebooks import LARGEST, Codebooks
 from pipeline.quantisation.kmeans import fit_kmeans
 from pipeline.quantisation.sampling import even_sample
 from pipeline.store.reader import View
@@ -22,29 +23,30 @@ SAMPLE_BYTES = 1 << 30  # of the layers whose sampled frames are in memory toget
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitSettings:
-    """What changes a number of a fit.
+class TokeniseConfig:
+    """Everything about codes of frames that changes a number."""
 
-    Attributes:
-        k: Centroids of each layer.
-        frames_per_centroid: The sample has at most this many frames for each of them.
-        iterations: Of Lloyd's algorithm.
-        standardise: Whether each dimension is brought to mean 0 and deviation 1 first.
-        compute_dtype: Of the products in the iterations, `"float32"` or `"bfloat16"`.
-        seed: Of the sample and of the first centroids.
-    """
+    k: tuple[int, ...] = (1000,)  # centroids of each layer; several make a view each
+    frames_per_centroid: int = 256  # the sample has at most so many, evenly over speakers and clips
+    iterations: int = 20  # of Lloyd's algorithm
+    standardise: bool = True  # each dimension to mean 0 and deviation 1 first
+    compute_dtype: str = "float32"  # of the products in the iterations: float32 or bfloat16
+    seed: int = 0  # of the sample and of the first centroids
+    rows_per_shard: int = 256  # clips
 
-    k: int
-    frames_per_centroid: int
-    iterations: int
-    standardise: bool
-    compute_dtype: str
-    seed: int
-
-    @property
-    def budget(self) -> int:
-        """The most frames of a sample."""
-        return self.k * self.frames_per_centroid
+    def __post_init__(self) -> None:
+        if not self.k or min(self.k) < 1 or max(self.k) > LARGEST or len(set(self.k)) < len(self.k):
+            raise ParamsError(
+                f"tokenise.k: found {list(self.k)}, wanted different numbers from 1 to {LARGEST}."
+            )
+        for name in ("frames_per_centroid", "iterations", "rows_per_shard"):
+            if getattr(self, name) < 1:
+                raise ParamsError(f"tokenise.{name}: {getattr(self, name)} is below 1.")
+        if self.compute_dtype not in COMPUTE_DTYPES[:2]:
+            raise ParamsError(
+                f"tokenise.compute_dtype: {self.compute_dtype!r} is not one of "
+                f"{list(COMPUTE_DTYPES[:2])}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +86,9 @@ class FrameSample:
             (np.concatenate(frames) for _, frames in self._by_shard(None)), "dimension"
         )
 
-    def draw(self, settings: FitSettings) -> list[np.ndarray]:
+    def draw(self, budget: int, seed: int) -> list[np.ndarray]:
         """Return the frames that are drawn of each clip, evenly over speakers and clips."""
-        return even_sample(self.num_frames, self._speakers, settings.budget, settings.seed)
+        return even_sample(self.num_frames, self._speakers, budget, seed)
 
     def read(self, drawn: Sequence[np.ndarray], layers: Sequence[int]) -> np.ndarray:
         """Return drawn frames of some layers as they are stored, shape (len(layers), N, D).
@@ -115,13 +117,14 @@ class FrameSample:
 
 
 def fit_codebooks(
-    sample: FrameSample, settings: FitSettings, state: Path, *, device: str
+    sample: FrameSample, config: TokeniseConfig, k: int, state: Path, *, device: str
 ) -> Fitted:
     """Fit one codebook for each layer; each is kept in a folder until `forget` is called.
 
     Args:
         sample: The training clips.
-        settings: Of the fit.
+        config: What changes a number.
+        k: Centroids of each layer.
         state: A folder for what is finished, of this very fit.
         device: A torch device.
 
@@ -131,30 +134,30 @@ def fit_codebooks(
     """
     num_layers, dim = sample.mean.shape
     total = int(sample.num_frames.sum())
-    if total < settings.k:
+    if total < k:
         raise ParamsError(
-            f"tokenise.k: found {settings.k}, and the training clips have {total} frames; take a "
+            f"tokenise.k: found {k}, and the training clips have {total} frames; take a "
             "smaller one."
         )
-    drawn = sample.draw(settings)
+    drawn = sample.draw(k * config.frames_per_centroid, config.seed)
     count = sum(map(len, drawn))
-    mean = sample.mean if settings.standardise else torch.zeros(num_layers, dim)
-    scale = sample.scale if settings.standardise else torch.ones(num_layers, dim)
+    mean = sample.mean if config.standardise else torch.zeros(num_layers, dim)
+    scale = sample.scale if config.standardise else torch.ones(num_layers, dim)
     finished = {layer: _read(state, layer) for layer in range(num_layers)}
     todo = [layer for layer, one in finished.items() if one is None]
     at_once = max(1, SAMPLE_BYTES // (count * dim * 4))
     for start in range(0, len(todo), at_once):
         layers = todo[start : start + at_once]
         for layer, frames in zip(layers, sample.read(drawn, layers), strict=True):
-            seed = int(fingerprint([settings.seed, settings.k, layer])[:15], 16)
+            seed = int(fingerprint([config.seed, k, layer])[:15], 16)
             fit = fit_kmeans(
                 torch.from_numpy(frames).to(device),
-                k=settings.k,
+                k=k,
                 mean=mean[layer].to(device),
                 scale=scale[layer].to(device),
-                iterations=settings.iterations,
+                iterations=config.iterations,
                 generator=torch.Generator().manual_seed(seed),
-                compute_dtype=settings.compute_dtype,
+                compute_dtype=config.compute_dtype,
             )
             found = {
                 "centroids": fit.centroids.cpu(),

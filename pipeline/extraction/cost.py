@@ -10,6 +10,7 @@ from pipeline.encoders.base import Outline
 from pipeline.encoders.pooling import MEAN_STD
 from pipeline.extraction.settings import ViewSettings
 from pipeline.store.reader import FeatureStore
+from pipeline.store.views import CODES
 
 BYTES_BESIDE = 400  # of a clip: its row in the tables
 
@@ -23,8 +24,8 @@ class Cost:
         num_known: Clips that it has.
         hours: Of the new clips whose length is known.
         num_unmeasured: New clips whose length is not known.
-        frames_per_hour: Of a frame view, as stored; None of a view that keeps none.
-        unit_bytes: What one clip takes; of a frame view what an hour takes.
+        frames_per_hour: Of frames or codes, as stored; None of a view that keeps neither.
+        unit_bytes: What one clip takes; of frames or codes what an hour takes.
     """
 
     num_new: int
@@ -65,7 +66,7 @@ def cost_of(
     """Return what a view's new clips would take.
 
     Args:
-        settings: Of the view, layers absolute.
+        settings: Of the view, as `check_settings` returned them.
         outline: Of its encoder.
         requests: The clips, `pipeline.manifests.manifest.requests`.
         store: The store that the view is of; None where there is none yet.
@@ -77,7 +78,7 @@ def cost_of(
     seconds = _durations(new, store)
     frames_per_hour: float | None = None
     unit = float(bytes_per_clip(outline, settings))
-    if settings.is_frames:
+    if settings.is_ragged:
         assert outline.frames_per_s is not None
         frames_per_hour = 3600 * outline.frames_per_s / settings.every
         unit = frames_per_hour * bytes_per_frame(outline, settings)
@@ -98,7 +99,9 @@ def bytes_per_clip(outline: Outline, settings: ViewSettings) -> int:
 
 
 def bytes_per_frame(outline: Outline, settings: ViewSettings) -> int:
-    """Return the disk that one stored frame takes: R layers of width D."""
+    """Return the disk that one stored frame takes: R layers of width D, or a code of Q books."""
+    if settings.kind == CODES:
+        return settings.codebooks * np.dtype(settings.stored_dtype).itemsize
     return len(settings.layers) * outline.dim * np.dtype(settings.stored_dtype).itemsize
 
 

@@ -1,10 +1,10 @@
-"""One clip's way to its features: decode, batch, encode, pool or keep frames, store as a type."""
+"""One clip's way to its features: decode, batch, encode, pool or keep frames or codes, store."""
 
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,11 +13,14 @@ from pipeline.audio import decoding as audio
 from pipeline.audio.outcomes import NONFINITE, TOO_SHORT
 from pipeline.audio.segments import Segment
 from pipeline.encoders.base import Encoded, Encoder, normalised
+from pipeline.encoders.codecs import CodecEncoder
 from pipeline.encoders.pooling import combine, mean_of_every, pool
 from pipeline.errors import AudioError
 from pipeline.extraction.settings import ViewSettings
-from pipeline.files import sha256_file
+from pipeline.files import sha256_bytes, sha256_file
+from pipeline.quantisation.codebooks import Codebooks
 from pipeline.store.recipe import Recipe
+from pipeline.store.views import CODES, FRAMES, LAYERS
 
 
 class Decoded(NamedTuple):
@@ -28,13 +31,14 @@ class Decoded(NamedTuple):
     error: AudioError | None
 
 
-def make_recipe(encoder: Encoder, settings: ViewSettings) -> Recipe:
-    """Return everything that changes a number of a view; its layers must be absolute."""
-    own = (
-        {"layers": list(settings.layers), "every": settings.every}
-        if settings.is_frames
-        else {"pooling": settings.pooling}
-    )
+def make_recipe(encoder: Encoder, settings: ViewSettings, fitted: bytes | None = None) -> Recipe:
+    """Return everything that changes a number of a view.
+
+    Args:
+        encoder: The encoder.
+        settings: Of the view, as `check_settings` returned them.
+        fitted: Of codes, the content of `fitted.safetensors`.
+    """
     return {
         "view": settings.kind,
         "source": "audio",
@@ -45,16 +49,41 @@ def make_recipe(encoder: Encoder, settings: ViewSettings) -> Recipe:
         "audio_contract": audio.CONTRACT,
         "channels": "the manifest's channel, else the mean of all",
         "max_duration_s": float(settings.max_duration_s),
-        **own,
+        **_of_kind(encoder, settings, fitted),
         "compute_dtype": settings.compute_dtype,
         "stored_dtype": settings.stored_dtype,
     }
 
 
+def _of_kind(encoder: Encoder, settings: ViewSettings, fitted: bytes | None) -> dict[str, Any]:
+    """Return the part of a recipe that only views of this kind have."""
+    if settings.kind == LAYERS:
+        return {"pooling": settings.pooling}
+    if settings.kind == FRAMES:
+        return {"layers": list(settings.layers), "every": settings.every}
+    assert fitted is not None
+    outline = encoder.outline
+    return {
+        "codebooks": settings.codebooks,
+        "num_codes": outline.num_codes,
+        "dim": outline.dim,
+        "frames_per_s": outline.frames_per_s,
+        "fitted": sha256_bytes(fitted),
+    }
+
+
+def fitted_bytes(encoder: Encoder, settings: ViewSettings) -> bytes | None:
+    """Return the content of `fitted.safetensors`: of codes, their codebooks; None of others."""
+    if settings.kind != CODES:
+        return None
+    assert isinstance(encoder, CodecEncoder)
+    return Codebooks.of_codec(encoder.codebooks()[: settings.codebooks]).to_bytes()
+
+
 def encode_clip(
     segment: Segment, encoder: Encoder, settings: ViewSettings, batch_seconds: float
 ) -> np.ndarray:
-    """Return the features of one clip outside a store, shape (L, D), or (T, R, D) of frames.
+    """Return the features of one clip outside a store, shape (L, D), (T, R, D) or (T, Q).
 
     Raises:
         AudioError: If it cannot be used.
@@ -147,10 +176,13 @@ def _encode_long(
     parts = [
         encoder.encode([_normalise(clip, window, encoder)], frames_of)[0] for window in windows
     ]
+    moments = [part.moments for part in parts if part.moments is not None]
     frames = [part.frames for part in parts if part.frames is not None]
+    codes = [part.codes for part in parts if part.codes is not None]
     return Encoded(
-        moments=combine([part.moments for part in parts]),
+        moments=combine(moments) if moments else None,
         frames=torch.cat(frames) if frames else None,
+        codes=torch.cat(codes) if codes else None,
     )
 
 
@@ -184,16 +216,21 @@ def stored(encoded: Encoded, settings: ViewSettings, frames_of: Sequence[int]) -
         frames_of: The layers whose frames `encoded` has, those of the view among them.
 
     Returns:
-        Shape (L, D), (L, 2 D) with deviations, or (T, R, D) of frames.
+        Shape (L, D), (L, 2 D) with deviations, (T, R, D) of frames, or (T, Q) of codes.
 
     Raises:
         AudioError: If a number is not finite, or does not fit the type.
     """
-    if settings.is_frames:
+    if settings.kind == CODES:
+        assert encoded.codes is not None
+        codes: np.ndarray = encoded.codes[:, : settings.codebooks].numpy()
+        return codes.astype(settings.stored_dtype)
+    if settings.kind == FRAMES:
         assert encoded.frames is not None
         places = [list(frames_of).index(layer) for layer in settings.layers]
         features = mean_of_every(encoded.frames[:, places], settings.every).numpy()
     else:
+        assert encoded.moments is not None
         features = pool(encoded.moments, settings.pooling).numpy()
     if not np.isfinite(features).all():
         cure = (

@@ -11,7 +11,7 @@ import pandas as pd
 from pipeline.audio.outcomes import NONFINITE, OK
 from pipeline.errors import ParamsError
 from pipeline.extraction.feature_tables import FeatureTable
-from pipeline.extraction.settings import CLIPS_PER_SHARD, KINDS, STORED_DTYPES
+from pipeline.extraction.settings import CLIPS_PER_SHARD, STORED_DTYPES
 from pipeline.files import fingerprint, sha256_bytes
 from pipeline.progress import Reporter
 from pipeline.provenance import package_versions
@@ -19,8 +19,10 @@ from pipeline.store.format import Shard
 from pipeline.store.planning import REQUEST_COLUMNS, plan_groups
 from pipeline.store.recipe import Recipe
 from pipeline.store.turns import Job, enter_turn
-from pipeline.store.views import CLIP_COLUMNS, FRAMES, require_view_name
+from pipeline.store.views import CLIP_COLUMNS, FRAMES, LAYERS, require_view_name
 from pipeline.store.writer import ViewWriter
+
+KINDS = (LAYERS, FRAMES)  # of features that may be brought along
 
 
 @dataclass(frozen=True, kw_only=True)

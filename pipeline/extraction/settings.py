@@ -3,27 +3,27 @@
 The flat keys of the section are the defaults of every view; a view may set any of them anew.
 """
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.encoders.base import COMPUTE_DTYPES, Outline, require_allowed
+from pipeline.encoders.base import COMPUTE_DTYPES
 from pipeline.encoders.pooling import MEAN, POOLINGS
-from pipeline.errors import EncoderError, ParamsError
+from pipeline.errors import ParamsError
 from pipeline.store.recipe import Recipe
-from pipeline.store.views import FRAMES, LAYERS, require_view_name
+from pipeline.store.views import CODES, FRAMES, LAYERS, require_view_name
 
 STORED_DTYPES = ("float16", "float32")
-KINDS = (LAYERS, FRAMES)
+CODES_DTYPE = "uint16"  # of every view of codes
+KINDS = (LAYERS, FRAMES, CODES)
 # A frame view's shards are read whole by who streams them, and a clip takes far more of them.
-CLIPS_PER_SHARD = {LAYERS: 256, FRAMES: 64}
+CLIPS_PER_SHARD = {LAYERS: 256, FRAMES: 64, CODES: 256}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ViewConfig:
     """What one view has of its own; what is None is that of the section."""
 
-    kind: str | None = None  # layers or frames; None: frames for a view of that name, else layers
+    kind: str | None = None  # layers, frames or codes; None: as the view's name, else layers
     encoder: str | None = None
     compute_dtype: str | None = None
     stored_dtype: str | None = None
@@ -32,6 +32,7 @@ class ViewConfig:
     rows_per_shard: int | None = None
     layers: tuple[int, ...] = ()  # of frames only: which are kept; negative counts from the end
     every: int = 1  # of frames only: means of so many frames are stored
+    codebooks: int = 0  # of codes only: the first n of the codec's; 0 keeps all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,8 @@ class ViewSettings:
 
     Attributes:
         name: Of the view in the store.
-        kind: `LAYERS`: a clip is (L, D), pooled over its frames; `FRAMES`: it is (T, R, D).
+        kind: `LAYERS`: a clip is (L, D), pooled over its frames; `FRAMES`: it is (T, R, D);
+            `CODES`: it is (T, Q).
         encoder: Its spelling.
         num_layers: Layers that it must have; None takes what it has.
         dim: Width that it must have; None takes what it has.
@@ -90,10 +92,11 @@ class ViewSettings:
         stored_dtype: Of the store.
         pooling: Of layers.
         max_duration_s: Longer clips are cut into equal windows: layers are averaged over the
-            frames of all, frames put one after another.
+            frames of all, frames and codes put one after another.
         rows_per_shard: Clips per shard.
         layers: Of frames, the R layers kept, ascending; negative ones count from the end.
         every: Of frames, how many consecutive ones are stored as their mean.
+        codebooks: Of codes, how many of the codec's codebooks are kept, the first ones; 0: all.
     """
 
     name: str = LAYERS
@@ -108,11 +111,12 @@ class ViewSettings:
     rows_per_shard: int = 256
     layers: tuple[int, ...] = ()
     every: int = 1
+    codebooks: int = 0
 
     @property
-    def is_frames(self) -> bool:
-        """Whether a clip keeps its frames."""
-        return self.kind == FRAMES
+    def is_ragged(self) -> bool:
+        """Whether a clip keeps something of each frame."""
+        return self.kind != LAYERS
 
     @property
     def where(self) -> str:
@@ -131,47 +135,23 @@ class ViewSettings:
         _check_values(self.where, self)
         if self.every < 1:
             raise ParamsError(f"{self.where}.every: {self.every} is below 1 frame.")
-        if self.is_frames and not self.layers:
+        if self.kind == FRAMES and not self.layers:
             raise ParamsError(
                 f"{self.where}.layers: names none, wanted those whose frames are kept, "
                 "for instance [-1]."
             )
-        if not self.is_frames and (self.layers or self.every != 1):
+        if self.kind != FRAMES and (self.layers or self.every != 1):
             raise ParamsError(
                 f"{self.where}: has layers or every, which are of kind {FRAMES!r}, found kind "
                 f"{self.kind!r}; mend one of them."
             )
-
-
-def check_settings(outline: Outline, settings: ViewSettings) -> ViewSettings:
-    """Hold an encoder and a view's settings to one another; return them with absolute layers.
-
-    Raises:
-        EncoderError: If they do not fit one another.
-    """
-    where = "" if settings.name == LAYERS else f"views.{settings.name}."
-    name = settings.encoder
-    for key, found in (("num_layers", outline.num_layers), ("dim", outline.dim)):
-        wanted = getattr(settings, key)
-        if wanted not in (None, found):
-            raise EncoderError(
-                f"extract.{key}: the encoder {name} has {found}, wanted {wanted}; mend one of them."
+        if self.codebooks < 0:
+            raise ParamsError(f"{self.where}.codebooks: {self.codebooks} is below 0, which is all.")
+        if self.kind != CODES and self.codebooks:
+            raise ParamsError(
+                f"{self.where}: has codebooks, which are of kind {CODES!r}, found kind "
+                f"{self.kind!r}; mend one of them."
             )
-    require_allowed(name, f"{where}compute_dtype", settings.compute_dtype, outline.compute_dtypes)
-    if not settings.is_frames:
-        require_allowed(name, f"{where}pooling", settings.pooling, outline.poolings)
-    elif outline.frames_per_s is None:
-        raise EncoderError(
-            f"{settings.where}: the encoder {name} gives no frames, only features of a whole clip; "
-            "leave the view out, or give it another encoder."
-        )
-    limit = outline.max_window_s
-    if limit is not None and settings.max_duration_s > limit:
-        raise EncoderError(
-            f"extract.{where}max_duration_s: the encoder {name} takes {limit:g} seconds at "
-            f"once, found {settings.max_duration_s:g}; longer clips are cut, set it to {limit:g}."
-        )
-    return dataclasses.replace(settings, layers=_absolute(settings, outline.num_layers))
 
 
 def settings_of_recipe(name: str, recipe: Recipe, encoder: str) -> ViewSettings:
@@ -184,7 +164,14 @@ def settings_of_recipe(name: str, recipe: Recipe, encoder: str) -> ViewSettings:
     """
     shared = {
         key: recipe[key]
-        for key in ("compute_dtype", "stored_dtype", "pooling", "max_duration_s", "every")
+        for key in (
+            "compute_dtype",
+            "stored_dtype",
+            "pooling",
+            "max_duration_s",
+            "every",
+            "codebooks",
+        )
         if key in recipe
     }
     layers = tuple(recipe.get("layers", ()))
@@ -192,11 +179,16 @@ def settings_of_recipe(name: str, recipe: Recipe, encoder: str) -> ViewSettings:
 
 
 def _settings(config: ExtractConfig, name: str, view: ViewConfig) -> ViewSettings:
-    kind = view.kind or (FRAMES if name == FRAMES else LAYERS)
-    if kind == FRAMES and view.pooling is not None:
+    kind = view.kind or (name if name in KINDS else LAYERS)
+    if kind in (FRAMES, CODES) and view.pooling is not None:
         raise ParamsError(
-            f"extract.views.{name}.pooling: found {view.pooling!r}, frames are not pooled; "
+            f"extract.views.{name}.pooling: found {view.pooling!r}, {kind} are not pooled; "
             "leave it out."
+        )
+    if kind == CODES and view.stored_dtype not in (None, CODES_DTYPE):
+        raise ParamsError(
+            f"extract.views.{name}.stored_dtype: found {view.stored_dtype!r}, codes are stored as "
+            f"{CODES_DTYPE}; leave it out."
         )
     own = {
         key: value
@@ -207,6 +199,8 @@ def _settings(config: ExtractConfig, name: str, view: ViewConfig) -> ViewSetting
         key: getattr(config, key)
         for key in ("encoder", "compute_dtype", "stored_dtype", "pooling", "max_duration_s")
     }
+    if kind == CODES:
+        own["stored_dtype"] = CODES_DTYPE
     # What the section says of its encoder's shape is not said of a view's own encoder.
     shape = {} if view.encoder else {"num_layers": config.num_layers, "dim": config.dim}
     clips = [view.rows_per_shard, config.rows_per_shard, CLIPS_PER_SHARD.get(kind, 256)]
@@ -216,14 +210,16 @@ def _settings(config: ExtractConfig, name: str, view: ViewConfig) -> ViewSetting
         rows_per_shard=next(n for n in clips if n is not None),
         layers=view.layers,
         every=view.every,
+        codebooks=view.codebooks,
         **{**shared, **own, **shape},
     )
 
 
 def _check_values(where: str, values: ExtractConfig | ViewSettings) -> None:
+    is_codes = isinstance(values, ViewSettings) and values.kind == CODES
     for name, allowed in (
         ("compute_dtype", COMPUTE_DTYPES),
-        ("stored_dtype", STORED_DTYPES),
+        ("stored_dtype", (CODES_DTYPE,) if is_codes else STORED_DTYPES),
         ("pooling", POOLINGS),
     ):
         value = getattr(values, name)
@@ -233,15 +229,3 @@ def _check_values(where: str, values: ExtractConfig | ViewSettings) -> None:
         raise ParamsError(f"{where}.max_duration_s: {values.max_duration_s} is below 1 second.")
     if values.rows_per_shard is not None and values.rows_per_shard < 1:
         raise ParamsError(f"{where}.rows_per_shard: {values.rows_per_shard} is below 1.")
-
-
-def _absolute(settings: ViewSettings, num_layers: int) -> tuple[int, ...]:
-    beyond = [k for k in settings.layers if not -num_layers <= k < num_layers]
-    layers = tuple(k % num_layers for k in settings.layers)
-    if beyond or list(layers) != sorted(set(layers)):
-        raise EncoderError(
-            f"{settings.where}.layers: found {list(settings.layers)}, the encoder "
-            f"{settings.encoder} has layers 0 to {num_layers - 1} (-{num_layers} to -1); name "
-            "different ones of them in ascending order."
-        )
-    return layers

@@ -12,7 +12,7 @@ from pipeline.errors import AudioError
 from pipeline.extraction.encoding import Decoded, encode_all, stored
 from pipeline.extraction.views import OpenView
 from pipeline.store.format import Shard
-from pipeline.store.views import CLIP_COLUMNS
+from pipeline.store.views import CLIP_COLUMNS, CODES
 
 
 def make_shards(
@@ -69,9 +69,14 @@ class _Making:
         kept = [features for features in self.features if features is not None]
         settings, encoder = self.view.settings, self.view.encoder
         offsets: np.ndarray | None = None
-        if settings.is_frames:
+        if settings.is_ragged:
             offsets = np.cumsum([0, *(len(features) for features in kept)], dtype=np.int64)
-            empty = np.empty((0, len(settings.layers), encoder.dim), settings.stored_dtype)
+            of_a_frame = (
+                (settings.codebooks,)
+                if settings.kind == CODES
+                else (len(settings.layers), encoder.dim)
+            )
+            empty = np.empty((0, *of_a_frame), settings.stored_dtype)
             features = np.concatenate([empty, *kept])
         else:
             empty = np.empty((0, encoder.num_layers, 1), settings.stored_dtype)

@@ -13,14 +13,19 @@ import numpy as np
 import pandas as pd
 
 from pipeline.dataset import StoredFeatures
-from pipeline.encoders.base import COMPUTE_DTYPES
-from pipeline.errors import FeatureStoreError, ManifestError, ParamsError
-from pipeline.extraction.codebook_fit import FitSettings, Fitted, FrameSample, fit_codebooks, forget
+from pipeline.errors import FeatureStoreError, ManifestError
+from pipeline.extraction.codebook_fit import (
+    Fitted,
+    FrameSample,
+    TokeniseConfig,
+    fit_codebooks,
+    forget,
+)
 from pipeline.files import fingerprint, sha256_bytes
 from pipeline.manifests.manifest import Manifest
 from pipeline.progress import Reporter
 from pipeline.provenance import package_versions
-from pipeline.quantisation.codebooks import LARGEST, Codebooks
+from pipeline.quantisation.codebooks import Codebooks
 from pipeline.store.format import Shard
 from pipeline.store.planning import REQUEST_COLUMNS, plan_groups
 from pipeline.store.reader import FeatureStore, View
@@ -30,44 +35,6 @@ from pipeline.store.views import CLIP_COLUMNS, CODES, FRAMES, require_view_name
 from pipeline.store.writer import ViewWriter
 
 STATE = ".tokenise"  # in the store's folder, while codebooks are fitted
-
-
-@dataclass(frozen=True, kw_only=True)
-class TokeniseConfig:
-    """Everything about codes of frames that changes a number."""
-
-    k: tuple[int, ...] = (1000,)  # centroids of each layer; several make a view each
-    frames_per_centroid: int = 256  # the sample has at most so many, evenly over speakers and clips
-    iterations: int = 20  # of Lloyd's algorithm
-    standardise: bool = True  # each dimension to mean 0 and deviation 1 first
-    compute_dtype: str = "float32"  # of the products in the iterations: float32 or bfloat16
-    seed: int = 0  # of the sample and of the first centroids
-    rows_per_shard: int = 256  # clips
-
-    def __post_init__(self) -> None:
-        if not self.k or min(self.k) < 1 or max(self.k) > LARGEST or len(set(self.k)) < len(self.k):
-            raise ParamsError(
-                f"tokenise.k: found {list(self.k)}, wanted different numbers from 1 to {LARGEST}."
-            )
-        for name in ("frames_per_centroid", "iterations", "rows_per_shard"):
-            if getattr(self, name) < 1:
-                raise ParamsError(f"tokenise.{name}: {getattr(self, name)} is below 1.")
-        if self.compute_dtype not in COMPUTE_DTYPES[:2]:
-            raise ParamsError(
-                f"tokenise.compute_dtype: {self.compute_dtype!r} is not one of "
-                f"{list(COMPUTE_DTYPES[:2])}."
-            )
-
-    def settings(self, k: int) -> FitSettings:
-        """Return what one fit takes."""
-        return FitSettings(
-            k=k,
-            frames_per_centroid=self.frames_per_centroid,
-            iterations=self.iterations,
-            standardise=self.standardise,
-            compute_dtype=self.compute_dtype,
-            seed=self.seed,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,7 +233,7 @@ class _Deriving:
             f"{self._clips.view.feature_shape[0]} layers on {len(self._clips.fit_ids)} clips"
         )
         fitted = fit_codebooks(
-            self._clips.sample, self._config.settings(self._k), self._state, device=self._device
+            self._clips.sample, self._config, self._k, self._state, device=self._device
         )
         told = {"num_frames": fitted.num_frames, "num_empty": list(fitted.num_empty)}
         return fitted.codebooks, told, _describe(fitted, self._clips)

@@ -10,8 +10,9 @@ import pandas as pd
 
 from pipeline.encoders.base import Encoder
 from pipeline.encoders.catalogue import open_encoder
-from pipeline.extraction.encoding import make_recipe
-from pipeline.extraction.settings import ViewSettings, check_settings
+from pipeline.extraction.agreement import check_settings
+from pipeline.extraction.encoding import fitted_bytes, make_recipe
+from pipeline.extraction.settings import ViewSettings
 from pipeline.provenance import package_versions
 from pipeline.store.planning import Digests, Group, plan_groups
 from pipeline.store.recipe import Recipe
@@ -24,7 +25,7 @@ class OpenView:
     """A view whose encoder is open.
 
     Attributes:
-        settings: What makes it, layers absolute.
+        settings: What makes it, as `check_settings` returned them.
         encoder: The encoder that the settings name.
     """
 
@@ -37,14 +38,21 @@ class OpenView:
         return self.settings.name
 
     @cached_property
+    def fitted(self) -> bytes | None:
+        """The content of its `fitted.safetensors`; None where it has none."""
+        return fitted_bytes(self.encoder, self.settings)
+
+    @cached_property
     def recipe(self) -> Recipe:
         """Everything that changes a number of it."""
-        return make_recipe(self.encoder, self.settings)
+        return make_recipe(self.encoder, self.settings, self.fitted)
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """What is recorded and not compared."""
-        return {"encoder": self.settings.encoder, "versions": package_versions()}
+        told = {"encoder": self.settings.encoder, "versions": package_versions()}
+        fit_ids = list(self.encoder.fit_ids)
+        return {**told, "fit_ids": fit_ids} if fit_ids else told
 
 
 def open_views(settings: Sequence[ViewSettings], device: str) -> list[OpenView]:
@@ -89,6 +97,9 @@ class ViewPlan:
     def make(self, requests: pd.DataFrame, digests_of: Digests, *, may_adopt: bool) -> None:
         """Cut the clips that need features into shards, by the store as it is now."""
         self.writer.refresh()
+        # First of all: whatever is committed from here on, strays too, is committed with it.
+        if self.view.fitted is not None:
+            self.writer.publish_fitted(self.view.fitted)
         self.groups = plan_groups(
             self.writer,
             requests,

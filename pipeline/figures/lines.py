@@ -11,6 +11,7 @@ from pipeline.errors import ShapeError
 from pipeline.figures.canvas import COLOURS, MUTED, new_figure, save_figure
 
 PIXELS = (960, 576)
+LEGEND_CHARACTERS = 120  # that fit side by side, a line's sample counted as 8
 _MARKERS = "osD^vP"
 
 
@@ -57,7 +58,9 @@ def draw_scores(
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9)
     if len(lines) > 1 or reference:
-        figure.legend(loc="outside lower center", ncols=6, fontsize=9, frameon=False)
+        longest = max(len(name) for name in lines)
+        ncols = max(1, min(6, LEGEND_CHARACTERS // (longest + 8)))
+        figure.legend(loc="outside lower center", ncols=ncols, fontsize=9, frameon=False)
     save_figure(path, figure)
 
 

@@ -87,6 +87,11 @@ class Head(nn.Module, ABC):
                 trained[name] = parameter
         return trained
 
+    def rate_factor(self, name: str) -> float:
+        """Return what the phase's learning rate is multiplied with for a trained parameter; 1."""
+        del name
+        return 1.0
+
     def fit(self, batch: Batch, groups: np.ndarray, *, seed: int) -> None:
         """Take everything from the training rows at once, where `fits_at_once`.
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pipeline.errors import ParamsError
 
@@ -14,6 +15,7 @@ LAST = "last"  # where dev is too small to choose by
 class OptimiserConfig:
     """AdamW (Loshchilov & Hutter 2019) and what surrounds it."""
 
+    section: ClassVar[str] = "train.optimiser"
     learning_rate: float = 2e-3  # the paper's is 5e-4, held for 400,000 steps
     schedule: str = "cosine"  # after the warm-up: cosine to 0, or constant
     warmup_fraction: float = 0.05  # part of the steps over which the rate rises from 0
@@ -26,7 +28,7 @@ class OptimiserConfig:
     def __post_init__(self) -> None:
         if self.schedule not in SCHEDULES:
             raise ParamsError(
-                f"train.optimiser.schedule: {self.schedule!r} is not one of {list(SCHEDULES)}."
+                f"{self.section}.schedule: {self.schedule!r} is not one of {list(SCHEDULES)}."
             )
         for name, low, high in (
             ("learning_rate", 0, math.inf),
@@ -40,7 +42,7 @@ class OptimiserConfig:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ParamsError(
-                    f"train.optimiser.{name}: {value} is not between {low} and {high}."
+                    f"{self.section}.{name}: {value} is not between {low} and {high}."
                 )
 
 

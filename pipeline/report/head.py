@@ -27,8 +27,8 @@ from pipeline.report.probe import write_probe
 from pipeline.report.tables import NAMES, sampling_tables
 from pipeline.scoring.score import ScoreConfig, features_of, label_indices, open_clips, score_clips
 from pipeline.store.views import LAYERS
+from pipeline.training.curves import CURVES
 from pipeline.training.rows import TrainingRows, choose_rows
-from pipeline.training.train import CURVES
 
 
 def head_sections(

@@ -125,6 +125,6 @@ def _markdown_table(table: Table) -> list[str]:
     columns = list(table.frame.columns)
     lines = [row(columns), row(["---"] * len(columns))]
     for cells in table.frame.itertuples(index=False):
-        values = [f"**{cell}**" if cells[0] in table.strong else cell for cell in cells]
+        values = [f"**{cell}**" if cell and cells[0] in table.strong else cell for cell in cells]
         lines.append(row(values))
     return lines

@@ -171,3 +171,59 @@ PUBLISHED = (
         source=f"{GENSER}, Table 2, as wizwand.com quotes it",
     ),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedTokens:
+    """One row about discrete tokens, as it is told.
+
+    Attributes:
+        system: What it is.
+        macro_f1: A number or a range, 0 to 1.
+        drop: What tokens lose against continuous features, percent of these; "" untold.
+        encoder: What it hears with.
+        data: What it was trained and scored on.
+        source: Where it stands.
+    """
+
+    system: str
+    macro_f1: str
+    drop: str = ""
+    encoder: str
+    data: str
+    source: str
+
+
+TOKENS = "Published: MSP-Podcast, eight classes, macro-F1"
+
+PUBLISHED_TOKENS = (
+    PublishedTokens(
+        system="discrete tokens, k-means, K 256 to 4000",
+        macro_f1=".3133 to .3479",
+        drop="6 to 14",
+        encoder="WavLM-large, fine-tuned, 24 layers",
+        data="MSP-Podcast",
+        source="arXiv 2601.17085, second-hand: its tables were not at hand",
+    ),
+    PublishedTokens(
+        system="continuous features (what the two numbers above imply)",
+        macro_f1="about .364 to .370",
+        encoder="WavLM-large, fine-tuned, 24 layers",
+        data="MSP-Podcast",
+        source="computed from the row above",
+    ),
+    PublishedTokens(
+        system="Odyssey 2024 baseline",
+        macro_f1=".307 dev, .311 test 3",
+        encoder="WavLM-large, fine-tuned",
+        data="MSP-Podcast 1.11",
+        source="3loi/SER-Odyssey-Baseline-WavLM-Categorical",
+    ),
+    PublishedTokens(
+        system="a challenge system of 2025, an ensemble that reads text",
+        macro_f1=".398",
+        encoder="several",
+        data="MSP-Podcast",
+        source="arXiv 2506.02088",
+    ),
+)

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from pipeline.sources.source import Frames, Pool, Source
+from pipeline.sources.source import Frames, Pool, StoredSource
 
 
-class InMemory(Source):
+class InMemory(StoredSource):
     """Everything is read once; a plan's pools cost nothing."""
 
     def _prepare(self) -> None:

@@ -9,7 +9,7 @@ from pipeline.errors import FeatureStoreError
 from pipeline.heads.needs import FeatureShape, Need, chosen, feature_shape, pooled_shape
 from pipeline.heads.standardiser import CORPUS, FEW_CLIPS, Standardiser
 from pipeline.sources.in_memory import InMemory
-from pipeline.sources.source import READ_AT_ONCE, Source, of_layers
+from pipeline.sources.source import READ_AT_ONCE, StoredSource, of_layers
 from pipeline.sources.streamed import Streamed
 from pipeline.store.views import CODES, FRAMES, LAYERS
 
@@ -52,7 +52,7 @@ def open_source(
     *,
     device: str,
     frames_in: str = "store",
-) -> Source:
+) -> StoredSource:
     """Open rows of a manifest for a head.
 
     Args:
@@ -115,7 +115,7 @@ def _is_streamed(needs: Sequence[Need], frames_in: str) -> bool:
 
 
 def fit_standardisers(
-    source: Source, shapes: Mapping[str, FeatureShape], *, kind: str, over: str
+    source: StoredSource, shapes: Mapping[str, FeatureShape], *, kind: str, over: str
 ) -> dict[str, Standardiser]:
     """Fit one standardiser for each need that wants one, on training rows.
 

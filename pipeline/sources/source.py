@@ -25,7 +25,39 @@ Frames = Mapping[str, Mapping[int, np.ndarray]]  # by need, then position: (T, R
 
 
 class Source(ABC):
-    """Some rows of a manifest; dense views lie in memory, on the device.
+    """Some clips, of whatever they are read; training and scoring know no more of them.
+
+    Attributes:
+        num_clips: N.
+        lengths: How long each clip is, int64, shape (N,), by which batches are made of clips of
+            like length; zeros where all are alike.
+        shards: Clips of one shard are read together, shape (N,).
+        is_mixable: Whether two clips can be added up, as mixup does.
+    """
+
+    num_clips: int
+    lengths: np.ndarray
+    shards: np.ndarray
+    is_mixable: bool
+
+    @abstractmethod
+    def batches(self, plan: Iterable[Pool]) -> Iterator[Batch]:
+        """Yield the batches of a plan, one pool after another, without targets."""
+
+    def scan(self, at_once: int) -> list[Pool]:
+        """Return the plan that goes through all clips once, in batches of at most `at_once`.
+
+        Where they have lengths, clips of one shard share a pool, and those of like length a batch.
+        """
+        if not self.lengths.any():
+            return [[part] for part in _cut(np.arange(self.num_clips), at_once)]
+        order = np.lexsort((np.arange(self.num_clips), self.lengths, self.shards))
+        pools = np.split(order, np.flatnonzero(np.diff(self.shards[order])) + 1)
+        return [_cut(pool, at_once) for pool in pools]
+
+
+class StoredSource(Source):
+    """Some rows of a manifest with stored features; dense views lie in memory, on the device.
 
     Attributes:
         features: Of the manifest.
@@ -35,10 +67,8 @@ class Source(ABC):
         lengths: Frames of each clip, summed over the ragged needs, int64, shape (N,); zeros where
             there are none.
         shards: The shard that each clip's frames are read from, shape (N,); zeros in memory.
+        is_mixable: Of layers; frames of two clips are not of the same moment.
     """
-
-    lengths: np.ndarray
-    shards: np.ndarray
 
     def __init__(
         self,
@@ -67,6 +97,7 @@ class Source(ABC):
         for need in self._ragged:
             self.lengths += features.num_frames(rows, need.view)
         self.shards = np.zeros(len(rows), np.int64)
+        self.is_mixable = not self.lengths.any()
         self._prepare()
 
     def use(self, standardisers: Mapping[str, Standardiser]) -> None:
@@ -101,17 +132,6 @@ class Source(ABC):
         for pool, frames in self._pools(plan):
             for positions in pool:
                 yield self._batch(positions, frames)
-
-    def scan(self, at_once: int) -> list[Pool]:
-        """Return the plan that goes through all clips once, in batches of at most `at_once`.
-
-        Where frames are read, clips of one shard share a pool, and those of like length a batch.
-        """
-        if not self._ragged:
-            return [[part] for part in _cut(np.arange(self.num_clips), at_once)]
-        order = np.lexsort((np.arange(self.num_clips), self.lengths, self.shards))
-        pools = np.split(order, np.flatnonzero(np.diff(self.shards[order])) + 1)
-        return [_cut(pool, at_once) for pool in pools]
 
     @abstractmethod
     def _prepare(self) -> None:
@@ -153,7 +173,7 @@ def standardised(
 
 
 def padded(clips: Sequence[np.ndarray], device: str) -> Ragged:
-    """Return frames (T, R, D) or codes (T, R) of clips side by side, with zeros beyond each."""
+    """Return frames (T, R, D), codes (T, R) or samples (T,) side by side, zeros beyond each."""
     lengths = torch.tensor([len(clip) for clip in clips])
     # Embeddings are looked up by int64.
     kind = clips[0].dtype if np.issubdtype(clips[0].dtype, np.floating) else np.int64

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from pipeline.sources.source import Frames, Pool, Source
+from pipeline.sources.source import Frames, Pool, StoredSource
 
 
-class Streamed(Source):
+class Streamed(StoredSource):
     """Frames stay in the store; two pools are in memory, the one in use and the next."""
 
     def _prepare(self) -> None:

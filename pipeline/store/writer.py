@@ -168,7 +168,10 @@ class ViewWriter:
             OutputError: If it cannot be written.
         """
         self._require_fitted(sha256_bytes(data))
-        publish_bytes(self.root / fitted_name(self.folder), data)
+        path = self.root / fitted_name(self.folder)
+        # One that stands already is left alone, down to its time stamps.
+        if not path.exists() or sha256_file(path) != sha256_bytes(data):
+            publish_bytes(path, data)
 
     def commit(
         self, numbers: Sequence[int], keep: frozenset[str] | None, kept_bytes: float | None = None

@@ -1,17 +1,16 @@
 """The clips that are trained on, and the batch of each step."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from pipeline.errors import ParamsError
-from pipeline.heads.batch import Batch, Ragged
+from pipeline.heads.batch import Batch
 from pipeline.heads.phase import Phase
 from pipeline.sources.source import Pool, Source
-from pipeline.training.config import TrainConfig
+from pipeline.training.config import LoopConfig
 from pipeline.training.draws import mixed_seed, mixup
 from pipeline.training.plans import Layout, plan_steps
 from pipeline.training.weighting import Weighting
@@ -48,16 +47,16 @@ class TrainingClips(LabelledClips):
 class Batches:
     """What a head sees of its training clips, step by step."""
 
-    def __init__(self, train: TrainingClips, config: TrainConfig, device: str) -> None:
+    def __init__(self, train: TrainingClips, config: LoopConfig, device: str) -> None:
         """Put targets and weights where the network is.
 
         Raises:
             ParamsError: If frames would have to be mixed up.
         """
-        if config.mixup and train.source.lengths.any():
+        if config.mixup and not train.source.is_mixable:
             raise ParamsError(
-                f"train.mixup: found {config.mixup:g}, but frames of clips of different lengths "
-                "cannot be mixed; set it to 0."
+                f"{config.section}.mixup: found {config.mixup:g}, but frames of clips of different "
+                "lengths cannot be mixed; set it to 0."
             )
         self.config = config
         self._train = train
@@ -94,9 +93,8 @@ class Batches:
             rows = torch.from_numpy(drawn.pop(0)).to(self._device)
             views, targets = batch.views, self._targets[rows]
             if self.config.mixup:
-                dense = _dense(views)
                 views, targets = mixup(
-                    dense, targets, alpha=self.config.mixup, step=step, seed=seed
+                    views, targets, alpha=self.config.mixup, step=step, seed=seed
                 )
             yield replace(batch, views=views, targets=targets, weights=self._weights[rows])
 
@@ -104,7 +102,3 @@ class Batches:
 def phase_seed(seed: int, index: int) -> int:
     """Return the seed of a phase; the first has the training's own."""
     return seed if index == 0 else mixed_seed(seed, 6, index)
-
-
-def _dense(views: Mapping[str, Tensor | Ragged]) -> dict[str, Tensor]:
-    return {name: view for name, view in views.items() if isinstance(view, Tensor)}

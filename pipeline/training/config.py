@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from pipeline.errors import ParamsError
 from pipeline.evaluation.metrics import SELECTORS
@@ -17,6 +17,32 @@ from pipeline.training.weighting import BALANCES
 FOLD = "{fold}"  # in a text of a head's section: the name of the fold
 
 
+class LoopConfig(Protocol):
+    """What the loop and its batches read of a section of parameters, whichever section it is."""
+
+    section: ClassVar[str]
+
+    @property
+    def seed(self) -> int:
+        """Of weights, shuffles and everything else that is drawn."""
+
+    @property
+    def precision(self) -> str:
+        """Of the network, one of `PRECISIONS`."""
+
+    @property
+    def mixup(self) -> float:
+        """Alpha of the Beta distribution; 0 mixes nothing."""
+
+    @property
+    def pool_shards(self) -> int:
+        """Shards that are shuffled together."""
+
+    @property
+    def phase(self) -> Phase:
+        """The one phase that the section describes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Everything about training that changes a number.
@@ -24,6 +50,7 @@ class TrainConfig:
     Beside these, `train` has a section for each head, of its name: `heads` holds those given.
     """
 
+    section: ClassVar[str] = "train"
     head: str = "genser"  # which head
     seed: int = 0  # of weights, shuffles, times and noise
     num_steps: int = 300  # optimiser steps

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.heads.batch import Ragged
+
 
 def mixed_seed(seed: int, purpose: int, number: int) -> int:
     """Return one seed of three numbers, far from that of any neighbours (SplitMix64's mixer)."""
@@ -70,8 +72,8 @@ def _shuffle(num_rows: int, seed: int, epoch: int) -> Tensor:
 
 
 def mixup(
-    views: Mapping[str, Tensor], targets: Tensor, *, alpha: float, step: int, seed: int
-) -> tuple[dict[str, Tensor], Tensor]:
+    views: Mapping[str, Tensor | Ragged], targets: Tensor, *, alpha: float, step: int, seed: int
+) -> tuple[dict[str, Tensor | Ragged], Tensor]:
     """Return each clip mixed with another of its batch, and its target with the other's.
 
     Zhang et al. 2018, mixup, Eq. 2, a share of its own for each clip:
@@ -79,7 +81,8 @@ def mixup(
         lambda ~ Beta(alpha, alpha)
 
     Args:
-        views: Standardised features, each of shape (B, L, D).
+        views: Standardised features, each of shape (B, L, D); or waveforms, values (B, T), which
+            are mixed as far as both clips go and keep their lengths.
         targets: Shape (B, C).
         alpha: Above 0; the larger the nearer the shares are to a half.
         step: From 0.
@@ -89,7 +92,13 @@ def mixup(
     share = torch.from_numpy(generator.beta(alpha, alpha, len(targets))).to(targets)
     other = torch.from_numpy(generator.permutation(len(targets))).to(targets.device)
     left = 1 - share
-    mixed = {
-        name: view + left[:, None, None] * (view[other] - view) for name, view in views.items()
-    }
+    mixed = {name: _mixed(view, other, left) for name, view in views.items()}
     return mixed, targets + left[:, None] * (targets[other] - targets)
+
+
+def _mixed(view: Tensor | Ragged, other: Tensor, left: Tensor) -> Tensor | Ragged:
+    if isinstance(view, Tensor):
+        return view + left[:, None, None] * (view[other] - view)
+    shared = view.mask & view.mask[other]
+    change = left[:, None] * (view.values[other] - view.values)
+    return Ragged(view.values + change.masked_fill(~shared, 0.0), view.lengths)

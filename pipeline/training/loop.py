@@ -12,7 +12,7 @@ from pipeline.heads.base import Head
 from pipeline.progress import Reporter
 from pipeline.training.batches import Batches, LabelledClips, TrainingClips
 from pipeline.training.checkpoints import Checkpoints
-from pipeline.training.config import TrainConfig
+from pipeline.training.config import LoopConfig
 from pipeline.training.phase_loop import PhaseLoop, dev_scores
 
 
@@ -40,7 +40,7 @@ def train_head(
     head: Head,
     train: TrainingClips,
     dev: LabelledClips,
-    config: TrainConfig,
+    config: LoopConfig,
     *,
     checkpoints: Checkpoints | None,
     device: str,
@@ -121,7 +121,7 @@ def train_head(
 def _selection(
     head: Head,
     dev: LabelledClips,
-    config: TrainConfig,
+    config: LoopConfig,
     device: str,
     *,
     best_step: int,

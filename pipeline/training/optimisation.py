@@ -1,7 +1,7 @@
 """How weights move: the optimiser, its learning rate, and averaged weights."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -12,14 +12,26 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def make_optimiser(
-    parameters: Iterable[nn.Parameter], config: OptimiserConfig
+    parameters: Mapping[str, nn.Parameter],
+    config: OptimiserConfig,
+    factors: Mapping[str, float] | None = None,
 ) -> torch.optim.AdamW:
-    """Return fused AdamW over two groups: decayed matrices, and the rest."""
-    every = list(parameters)
-    groups = [
-        {"params": [p for p in every if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in every if p.ndim < 2], "weight_decay": 0.0},
-    ]
+    """Return fused AdamW over groups: decayed matrices and the rest, for each factor of the rate.
+
+    Args:
+        parameters: By name.
+        config: Of the phase.
+        factors: What the phase's rate is multiplied with, by name; 1 where it is None.
+    """
+    of = dict.fromkeys(parameters, 1.0) if factors is None else factors
+    groups = []
+    for factor in dict.fromkeys(of[name] for name in parameters):
+        mine = [p for name, p in parameters.items() if of[name] == factor]
+        for params, decay in (
+            ([p for p in mine if p.ndim >= 2], config.weight_decay),
+            ([p for p in mine if p.ndim < 2], 0.0),
+        ):
+            groups.append({"params": params, "weight_decay": decay, "rate_factor": factor})
     return torch.optim.AdamW(
         groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), fused=True
     )

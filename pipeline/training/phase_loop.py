@@ -15,7 +15,7 @@ from pipeline.heads.batch import Batch
 from pipeline.heads.phase import LAST, Phase
 from pipeline.sources.inference import autocast, score_source, watch_source
 from pipeline.training.batches import Batches, LabelledClips, phase_seed
-from pipeline.training.config import TrainConfig
+from pipeline.training.config import LoopConfig
 from pipeline.training.draws import seed_dropout, step_generator
 from pipeline.training.optimisation import learning_rate, make_optimiser, update_average
 
@@ -39,7 +39,7 @@ class PhaseLoop:
         *,
         batches: Batches,
         dev: LabelledClips,
-        config: TrainConfig,
+        config: LoopConfig,
         device: str,
         curves: list[dict[str, Any]],
         steps_before: int,
@@ -60,7 +60,8 @@ class PhaseLoop:
         self._trained = head.enter(phase)
         strange = sorted(set(self._trained) - set(head.kept()))
         assert not strange, f"the head trains {strange[:3]}, which it does not keep"
-        self._optimiser = make_optimiser(self._trained.values(), phase.optimiser)
+        factors = {name: head.rate_factor(name) for name in self._trained}
+        self._optimiser = make_optimiser(self._trained, phase.optimiser, factors)
         self._average = {name: p.detach().clone() for name, p in self._trained.items()}
         self.best = _copied(head.kept())
         self.best_step = 0
@@ -106,7 +107,8 @@ class PhaseLoop:
         if not np.isfinite(total):
             raise HeadError(
                 f"training: the loss is {total} after step {self._steps_before + self.step}; lower "
-                "train.optimiser.learning_rate or set train.precision to float32."
+                f"{self._config.section}.optimiser.learning_rate or set "
+                f"{self._config.section}.precision to float32."
             )
         self._look(total, losses)
 
@@ -115,7 +117,7 @@ class PhaseLoop:
         seed_dropout(self.step, self._seed)
         rate = learning_rate(self.step, phase.num_steps, phase.optimiser)
         for group in self._optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("rate_factor", 1.0)
         with autocast(self._device, self._config.precision):
             losses = self._head.loss(
                 batch,
@@ -214,7 +216,7 @@ class PhaseLoop:
 
 
 def dev_scores(
-    head: Head, dev: LabelledClips, config: TrainConfig, device: str
+    head: Head, dev: LabelledClips, config: LoopConfig, device: str
 ) -> tuple[dict[str, float], np.ndarray]:
     """Return every selector's value on dev, and the class scores, shape (N, C)."""
     said = score_source(

@@ -1,14 +1,28 @@
 """Which rows of a manifest a head is trained on and selected by."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+import pandas as pd
 
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import ManifestError
 from pipeline.manifests.labels import LabelMap, class_indices, class_names, train_classes
 from pipeline.manifests.leaks import Leaks, find_leaks, require_no_leaks
 from pipeline.manifests.manifest import Manifest
+
+
+class Usable(Protocol):
+    """What is known of a manifest's rows before they are chosen: their features, or their audio."""
+
+    @property
+    def audio_digests(self) -> pd.Series:
+        """Digest of each row's decoded samples, "" where unknown."""
+
+    @property
+    def has_features(self) -> np.ndarray:
+        """Whether there is something to read of each row, shape (N,)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +66,22 @@ class TrainingRows:
 
 def choose_rows(
     manifest: Manifest,
-    features: StoredFeatures,
+    features: Usable,
     *,
     task: str,
     label_map: LabelMap | None,
     allow_overlap: bool,
+    read: str = "features",
 ) -> TrainingRows:
     """Decide which rows are trained on.
+
+    Args:
+        manifest: The manifest.
+        features: What is known of its rows.
+        task: Label column.
+        label_map: Of the task.
+        allow_overlap: Whether splits may share speakers or audio.
+        read: What a row must have to be used, for messages.
 
     Raises:
         ManifestError: If a split is empty, there are fewer than two classes, a label is unknown,
@@ -74,7 +97,7 @@ def choose_rows(
     for part, rows in usable.items():
         if not len(rows):
             raise ManifestError(
-                f"{manifest.path}: no row of split {part!r} has a label of {task!r} and features, "
+                f"{manifest.path}: no row of split {part!r} has a label of {task!r} and {read}, "
                 f"wanted some (of {int((split == part).sum())} rows {int(parts[part].sum())} are "
                 f"labelled); {_cure(manifest)}."
             )

@@ -9,8 +9,7 @@ import torch
 
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import ParamsError
-from pipeline.figures.curves import draw_learning_curve
-from pipeline.files import publish, require_writable, sha256_bytes
+from pipeline.files import require_writable, sha256_bytes
 from pipeline.heads.catalogue import build_head, head_kind, head_needs
 from pipeline.heads.needs import adopted
 from pipeline.heads.record import HeadRecord
@@ -27,18 +26,16 @@ from pipeline.sources.opening import (
     views_of,
     with_groups,
 )
-from pipeline.sources.source import Source
+from pipeline.sources.source import StoredSource
 from pipeline.store.views import CODES
 from pipeline.training.batches import LabelledClips, TrainingClips
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.config import FOLD, TrainConfig
+from pipeline.training.curves import CURVES, PICTURE, write_curves
 from pipeline.training.loop import Selection, train_head
 from pipeline.training.rows import TrainingRows, choose_rows, describe_rows
 from pipeline.training.targets import make_targets
 from pipeline.training.weighting import weigh_rows
-
-CURVES = "curves.tsv"
-PICTURE = "curves.png"
 
 
 def train_manifest(
@@ -77,9 +74,7 @@ def train_manifest(
         device=device,
         reporter=reporter,
     )
-    with publish(out / CURVES) as temporary:
-        selection.curves.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
-    draw_learning_curve(out / PICTURE, selection.curves, title=f"{config.head} on {task}")
+    write_curves(out, selection.curves, title=f"{config.head} on {task}")
     save_head(out, trained, beside=[CURVES, PICTURE])
     Checkpoints(out, None).clear()
     return selection
@@ -213,7 +208,7 @@ def _encoder(provenance: Mapping[str, object]) -> str | None:
 
 
 def _training_clips(
-    source: Source, rows: TrainingRows, label_map: LabelMap | None, config: TrainConfig
+    source: StoredSource, rows: TrainingRows, label_map: LabelMap | None, config: TrainConfig
 ) -> TrainingClips:
     features, part = source.features, rows.train
     targets = make_targets(

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from pipeline.extraction.codebook_fit import TokeniseConfig
 from pipeline.extraction.feature_tables import FeatureTable
 from pipeline.extraction.ingest import IngestConfig, ingest
-from pipeline.extraction.tokenise import TokeniseConfig, Tokenised, tokenise
+from pipeline.extraction.tokenise import Tokenised, tokenise
 from pipeline.manifests.manifest import Manifest, read_manifest, write_manifest
 from pipeline.progress import Silence
 

@@ -1,0 +1,159 @@
+"""What each system of a cross-validation reads, and what that takes: `systems.csv`.
+
+Everything comes of what the head needs and of the store: recipes, lengths, durations. Nothing is
+read from a system's name.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.dataset import StoredFeatures
+from pipeline.errors import PredictionsError
+from pipeline.experiments.crossval import System
+from pipeline.heads.catalogue import head_needs
+from pipeline.heads.needs import Need
+from pipeline.store.recipe import Recipe
+from pipeline.store.views import CODES, LAYERS
+
+SYSTEMS = "systems.csv"
+ACOUSTICS = "acoustics"  # the name of a need that stands beside what a head reads of an encoder
+NONE = "none"  # as input: acoustics alone
+TEXTS = (
+    "system",
+    "head",
+    "views",
+    "input",
+    "source",
+    "encoder",
+    "layers",
+    "positions",
+    "embedding",
+    "fusion",
+    "fuse_at",
+)
+NUMBERS = ("num_codes", "codebooks", "frames_per_s", "bits_per_s", "bytes_per_s")
+
+
+def systems_table(
+    systems: Mapping[str, System], features: StoredFeatures, fold: str
+) -> pd.DataFrame:
+    """Return one row for each system.
+
+    Args:
+        systems: By name.
+        features: Of all views that they read.
+        fold: One of the folds; where a view is of a fold, that one's is measured.
+
+    Returns:
+        Texts: system, head, views (spaces between, `{fold}` as it is spelled), input (codes or
+        frames; layers; histogram or means of codes; none for acoustics alone), source (`audio`,
+        `view` for k-means of frames, `table`), encoder, layers (the encoder's numbers, or the
+        codec's books) and positions (in the view), embedding, fusion, fuse_at. Numbers, NaN where
+        unknown: num_codes (K), codebooks (R, layers or books), frames_per_s (all frames over all
+        seconds), bits_per_s (R log2 K a frame of codes, else 8 bits a byte) and bytes_per_s (as
+        stored), both of all that is read. And acoustics, whether a need of that name is read.
+    """
+    return pd.DataFrame([_row(name, one, features, fold) for name, one in systems.items()])
+
+
+def read_systems(path: Path) -> pd.DataFrame:
+    """Read `systems.csv`.
+
+    Raises:
+        PredictionsError: If it is not what is written now.
+    """
+    try:
+        table = pd.read_csv(path, keep_default_na=False, dtype="str")
+        numbers = {name: pd.to_numeric(table[name]) for name in NUMBERS}
+        acoustics = table[ACOUSTICS] == "True"
+        return table[list(TEXTS)].assign(**numbers, acoustics=acoustics)
+    except (OSError, ValueError, KeyError) as error:
+        raise PredictionsError(
+            f"{path}: is not what 'genser crossval' writes now ({error}); run it again."
+        ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reading:
+    """What one need takes of the store."""
+
+    positions: tuple[int, ...]
+    frames_per_s: float
+    bits_per_s: float
+    bytes_per_s: float
+
+
+def _row(name: str, system: System, features: StoredFeatures, fold: str) -> dict[str, object]:
+    train = system.train
+    config: Any = train.of_fold(fold).head_config
+    needs = head_needs(train.head, config)
+    spelled = head_needs(train.head, train.head_config)
+    main = next((need for need in needs if need.name != ACOUSTICS), None)
+    readings = {need.name: _reading(need, features) for need in needs}
+    told: dict[str, object] = {"num_codes": math.nan, "codebooks": math.nan}
+    shown = main or needs[0]
+    recipe = features.recipes[shown.view]
+    if main is not None:
+        positions = readings[main.name].positions
+        numbers = _layer_numbers(recipe)
+        told["codebooks"] = len(positions)
+        told["layers"] = " ".join(str(numbers[i] if numbers else i) for i in positions)
+        told["positions"] = " ".join(map(str, positions))
+        told["num_codes"] = recipe.get("num_codes", math.nan)
+    return {
+        "system": name,
+        "head": train.head,
+        "views": " ".join(dict.fromkeys(need.view for need in spelled)),
+        "input": NONE if main is None else _input(main, features),
+        "source": str(recipe.get("source", "")),
+        "encoder": str(features.provenances[shown.view].get("encoder") or ""),
+        "layers": "",
+        "positions": "",
+        **told,
+        "acoustics": any(need.name == ACOUSTICS for need in needs),
+        **{key: str(getattr(config, key, "")) for key in ("embedding", "fusion", "fuse_at")},
+        "frames_per_s": math.nan if main is None else readings[main.name].frames_per_s,
+        "bits_per_s": sum(one.bits_per_s for one in readings.values()),
+        "bytes_per_s": sum(one.bytes_per_s for one in readings.values()),
+    }
+
+
+def _input(need: Need, features: StoredFeatures) -> str:
+    is_pooled = need.kind == LAYERS and features.kind(need.view) == CODES
+    return need.codes_as if is_pooled else need.kind
+
+
+def _layer_numbers(recipe: Recipe) -> Sequence[int] | None:
+    """Return the encoder's number of each layer of a view; None where it keeps all in order."""
+    found: Sequence[int] | None = recipe.get("layers")
+    return found
+
+
+def _reading(need: Need, features: StoredFeatures) -> _Reading:
+    recipe, kind = features.recipes[need.view], features.kind(need.view)
+    shape = features.shape(need.view)
+    positions = tuple(range(shape[0])) if need.layers is None else need.layers
+    rows = np.flatnonzero(features.has_features & (features.durations > 0).to_numpy())
+    seconds = float(features.durations.iloc[rows].sum())
+    if kind == LAYERS:
+        frames_per_s, vectors = math.nan, len(rows)
+    else:
+        vectors = int(features.num_frames(rows, need.view).sum())
+        frames_per_s = vectors / seconds if seconds else math.nan
+    each = len(positions) * np.dtype(recipe["stored_dtype"]).itemsize * math.prod(shape[1:])
+    bytes_per_s = vectors * each / seconds if seconds else math.nan
+    bits_per_s = 8 * bytes_per_s
+    if kind == CODES:
+        bits_per_s = frames_per_s * len(positions) * math.log2(recipe["num_codes"])
+    return _Reading(
+        positions=positions,
+        frames_per_s=frames_per_s,
+        bits_per_s=bits_per_s,
+        bytes_per_s=bytes_per_s,
+    )

@@ -1,0 +1,1 @@
+"""Fine-tuning a speech encoder from audio: into a folder that extraction takes."""

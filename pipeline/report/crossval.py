@@ -1,0 +1,114 @@
+"""Cross-validations on a page: the tables that were written, and the study of tokens."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import PredictionsError
+from pipeline.experiments.tables import COMPARISONS, MATRIX, STANDINGS
+from pipeline.report.page import Page, Section, Table, write_page
+from pipeline.report.tables import few_note
+from pipeline.report.token_study import token_sections
+
+
+def crossval_sections(out: Path, folders: Mapping[str, Path], *, cluster: str) -> list[Section]:
+    """Return what `genser crossval` wrote, and of systems of tokens their study.
+
+    Args:
+        out: The report's folder, for the tables and pictures of studies.
+        folders: That `genser crossval` wrote, by name.
+        cluster: What a study's intervals resample.
+
+    Raises:
+        PredictionsError: If a folder has no tables, or those of another version.
+        OutputError: If something cannot be written.
+    """
+    shown = _tables_section(folders)
+    studies = [
+        section
+        for name, folder in folders.items()
+        for section in token_sections(out, name, folder, cluster=cluster)
+    ]
+    return [*studies, shown]
+
+
+def write_crossval_page(out: Path, folders: Mapping[str, Path], *, cluster: str) -> None:
+    """Write a page of cross-validations alone.
+
+    Raises:
+        PredictionsError: As `crossval_sections`.
+        OutputError: If it cannot be written.
+    """
+    sections = crossval_sections(out, folders, cluster=cluster)
+    title = f"Cross-validation: {', '.join(folders)}"
+    lead = "Every clip is tested once, by heads that heard nobody of its fold."
+    write_page(out, Page(title=title, lead=lead, sections=sections))
+
+
+def _tables_section(folders: Mapping[str, Path]) -> Section:
+    """Return the tables that `genser crossval` wrote, as they are."""
+    tables = []
+    for name, folder in folders.items():
+        kinds = ((STANDINGS, "standings"), (COMPARISONS, "comparisons"), (MATRIX, "matrix"))
+        there = [(folder / file, kind) for file, kind in kinds if (folder / file).is_file()]
+        if not there:
+            raise PredictionsError(f"{folder}: holds no cross-validation; run 'genser crossval'.")
+        for path, kind in there:
+            try:
+                frame = pd.read_csv(path)
+                note = few_note(int(frame["clusters"].min()))
+                readable = _readable(frame, kind)
+            except (OSError, ValueError, KeyError, AttributeError) as error:
+                raise PredictionsError(
+                    f"{path}: is not what 'genser crossval' writes now ({error}); run it again."
+                ) from error
+            tables.append(Table(caption=f"{name}: {kind}.{note}", frame=readable))
+    return Section(
+        title="Cross-validation",
+        texts=[
+            "Every clip is tested once by a head that heard nobody of its fold. Scores are pooled "
+            "over folds, in brackets with 95 % intervals that resample speakers; ± is the standard "
+            "deviation over folds and seeds."
+        ],
+        tables=tables,
+    )
+
+
+def _readable(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
+    if kind == "matrix":
+        return frame.map(lambda cell: f"{cell:.3f}" if isinstance(cell, float) else str(cell))
+    if kind == "comparisons":
+        return pd.DataFrame(
+            {
+                "systems": frame["first"] + " against " + frame["second"],
+                "UA difference": [
+                    f"{row.ua_difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
+                    for row in frame.itertuples(index=False)
+                ],
+                "verdict": frame["verdict"],
+                "McNemar p, first seed": frame["mcnemar_p"].map("{:.3f}".format),
+            }
+        )
+    rows = []
+    for row in frame.to_dict("records"):
+        cells = {"system": row["system"]}
+        if isinstance(row["corpus"], str):
+            cells["system"] += f", {row['corpus']}"
+        for name, label in (("ua", "UA"), ("wa", "WA"), ("wf1", "WF1"), ("macro_f1", "macro F1")):
+            ends = f"[{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+            cells[label] = f"{row[name]:.3f} {ends}"
+        for name, label in (("ua", "UA over folds"), ("wa", "WA over folds")):
+            if f"{name}_fold_mean" in row:
+                mean, deviation = row[f"{name}_fold_mean"], row[f"{name}_fold_sd"]
+                cells[label] = f"{mean:.3f} ± {deviation:.3f}"
+        if np.isfinite(row["ua_seed_sd"]):
+            cells["UA sd over seeds"] = f"{row['ua_seed_sd']:.3f}"
+        for name, label in (("ece", "ECE"), ("brier", "Brier"), ("nll", "NLL")):
+            if name in row:
+                cells[label] = f"{row[name]:.3f}"
+        cells["clips"] = str(row["clips"])
+        cells["speakers"] = str(row["clusters"])
+        rows.append(cells)
+    return pd.DataFrame(rows)

@@ -1,0 +1,87 @@
+"""Files of trials: by hand, and every combination of what `each` names."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ParamsError
+from stages.params import Params
+from stages.systems import read_trials, systems_of
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def trials(tmp_path: Path, text: str) -> dict[str, list[str]]:
+    (tmp_path / "t.yaml").write_text(text)
+    return read_trials(tmp_path / "t.yaml")
+
+
+def test_each_makes_a_trial_of_every_combination(tmp_path: Path) -> None:
+    text = """
+"{head}-{layer}":
+  each: {head: [mlp, linear], layer: {last: 11, first: 0}}
+  train.head: "{head}"
+  train.{head}.layer: "{layer}"
+  train.{head}.view: "codes-{fold}"
+plain: {train.seed: 3}
+"""
+    view = 'view="codes-{fold}"'
+    assert trials(tmp_path, text) == {
+        "mlp-last": ['train.head="mlp"', "train.mlp.layer=11", f"train.mlp.{view}"],
+        "mlp-first": ['train.head="mlp"', "train.mlp.layer=0", f"train.mlp.{view}"],
+        "linear-last": ['train.head="linear"', "train.linear.layer=11", f"train.linear.{view}"],
+        "linear-first": ['train.head="linear"', "train.linear.layer=0", f"train.linear.{view}"],
+        "plain": ["train.seed=3"],
+    }
+
+
+def test_a_value_that_is_a_placeholder_keeps_its_type(tmp_path: Path) -> None:
+    text = """
+"a-{layers}{with}":
+  each: {layers: {all: [], two: [0, 2]}, with: {"": "", +e: e}}
+  train.tokens.layers: "{layers}"
+  train.tokens.acoustics: "{with}"
+"""
+    assert list(trials(tmp_path, text).items()) == [
+        ("a-all", ["train.tokens.layers=[]", 'train.tokens.acoustics=""']),
+        ("a-all+e", ["train.tokens.layers=[]", 'train.tokens.acoustics="e"']),
+        ("a-two", ["train.tokens.layers=[0, 2]", 'train.tokens.acoustics=""']),
+        ("a-two+e", ["train.tokens.layers=[0, 2]", 'train.tokens.acoustics="e"']),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: {each: {k: 3}, train.seed: 1}", "t.yaml: a: each: found {'k': 3}, wanted names and"),
+        ("a: {each: [1, 2], train.seed: 1}", "t.yaml: a: each: found [1, 2], wanted names and"),
+        ("a: {each: {k: []}}", "t.yaml: a: each: found {'k': []}, wanted names and"),
+        ("a: {each: {k: [1, 2]}, train.seed: '{k}'}", "t.yaml: 'a' gives 'a' twice; name each"),
+        ("'{k}': {each: {k: [a/b]}}", "['a/b'] cannot name a run"),
+    ],
+)
+def test_what_each_cannot_make_trials_of_is_refused(tmp_path, text: str, message: str) -> None:
+    with pytest.raises(ParamsError) as refusal:
+        trials(tmp_path, text)
+    assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["tokens", "tokens_small"])
+def test_the_studies_that_ship_are_trials_of_their_presets(name: str) -> None:
+    params = Params(REPOSITORY / f"params/{name}.yaml", ())
+    found = systems_of((), [str(REPOSITORY / f"params/trials/{name}.yaml")], params)
+    layers = 24 if name == "tokens" else 4
+    sections = {key: system.train.head_config for key, system in found.items()}
+    for layer in range(1, layers + 1):
+        assert sections[f"frames-{layer}"].layers == (layer - 1,)
+        for size in params.content["tokenise"]["k"] if name == "tokens" else (256, 512, 1000, 2000):
+            one = sections[f"codes-{size}-{layer}"]
+            assert (one.view, one.layers) == (f"codes-{size}-{{fold}}", (layer - 1,))
+            assert one.acoustics == ""
+    assert sections["codes-all-attention+egemaps"].acoustics == "functionals"
+    assert sections["frames-all-mean"].fusion == "mean"
+    assert sections["egemaps"].input == "none"
+    assert {found[f"{head}-means"].train.head for head in ("genser", "logreg")} == {
+        "genser",
+        "logreg",
+    }
