@@ -3,11 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import ParamsError
 from pipeline.heads.attentive_pooling import additive_score
 
-ATTENTION, WEIGHTS = "attention", "weights"
-FUSIONS = (ATTENTION, "mean", WEIGHTS, "concat", "none")
+ATTENTION, WEIGHTS, NONE = "attention", "weights", "none"
+FUSIONS = (ATTENTION, "mean", WEIGHTS, "concat", NONE)
 
 
 class Fusion(nn.Module):
@@ -29,16 +28,9 @@ class Fusion(nn.Module):
             num_layers: R.
             width: W.
             hidden: Width of U x_l, of `attention`.
-
-        Raises:
-            ParamsError: If several layers are not to be fused.
         """
         super().__init__()
-        if kind == "none" and num_layers > 1:
-            raise ParamsError(
-                f"fusion: found 'none' with {num_layers} layers, wanted one; name one in `layers`, "
-                f"or fuse them by one of {[name for name in FUSIONS if name != 'none']}."
-            )
+        assert num_layers == 1 or kind != NONE, "several layers are to be fused"
         self.kind = kind
         self.num_layers = num_layers
         self.has_weights = kind in (ATTENTION, WEIGHTS)

@@ -18,13 +18,12 @@ from pipeline.heads.attentive_pooling import AttentivePooling
 from pipeline.heads.batch import Batch, Ragged
 from pipeline.heads.classifier import LogitHead
 from pipeline.heads.embedding import CENTROIDS, EMBEDDINGS, CodeEmbedding, FrameEmbedding
-from pipeline.heads.fusion import ATTENTION, FUSIONS, Fusion
+from pipeline.heads.fusion import ATTENTION, FUSIONS, NONE, Fusion
 from pipeline.heads.needs import Need, Shapes
 from pipeline.heads.temporal import CONV, TEMPORALS, make_temporal
 from pipeline.quantisation.codebooks import Codebooks
 from pipeline.store.views import CODES, FRAMES, LAYERS
 
-NONE = "none"
 INPUTS = (CODES, FRAMES, NONE)
 AT_CLIPS, AT_FRAMES = "clips", "frames"
 TOKENS, ACOUSTICS = "tokens", "acoustics"  # its needs
@@ -108,6 +107,11 @@ class Tokens(LogitHead):
         return needs
 
     def __init__(self, shapes: Shapes, num_classes: int, config: TokensConfig) -> None:
+        """Make a head, its weights random.
+
+        Raises:
+            ParamsError: If several layers are not to be fused.
+        """
         super().__init__()
         self.config = config
         self.label_smoothing = config.label_smoothing
@@ -132,6 +136,11 @@ class Tokens(LogitHead):
 
     def _build_tokens(self, shapes: Shapes) -> None:
         config, shape = self.config, shapes[TOKENS]
+        if config.fusion == NONE and shape.num_layers > 1:
+            raise ParamsError(
+                f"train.tokens.fusion: found 'none' with {shape.num_layers} layers, wanted one; "
+                "name one in layers, or choose another fusion."
+            )
         self.layers = config.layers or tuple(range(shape.num_layers))
         self.embed: FrameEmbedding | CodeEmbedding = (
             FrameEmbedding(shape, config.width)
