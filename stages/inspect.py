@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from pipeline.errors import first_ten
+from pipeline.store.views import CODES, FRAMES, LAYERS
 from stages.kinds import kind_of
 from stages.options import params_of
 from stages.params import HEADS, Params
@@ -140,7 +141,6 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
     from pipeline.extraction.settings import ExtractConfig
     from pipeline.finetuning.config import FinetuneConfig
     from pipeline.heads.catalogue import head_needs
-    from pipeline.heads.needs import FeatureShape, chosen
     from pipeline.report.report import ReportConfig
     from pipeline.scoring.score import ScoreConfig
     from pipeline.training.config import TrainConfig
@@ -157,21 +157,19 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
         "report": ReportConfig,
     }
     sections = {name: params.section(name, kind) for name, kind in kinds.items()}
-    extract, train = sections["extract"], sections["train"]
-    size = _encoder_size(extract)
+    train = sections["train"]
+    needs = head_needs(train.head, train.head_config)
+    shapes = {
+        need.name: _shape_of(need, sections["extract"], sections["tokenise"]) for need in needs
+    }
     facts: dict[str, Any] = {"kind": "parameters"}
-    if size is None:
+    if None in shapes.values():
         facts["parameters"] = "unknown until extract.num_layers and extract.dim are"
     else:
-        num_layers, dim = size
-        shape = FeatureShape(
-            num_layers=num_layers, dim=dim, last_layer=num_layers - 1, input_layer=0
-        )
-        needs = head_needs(train.head, train.head_config)
-        shapes = {need.name: chosen(shape, need) for need in needs}
         # Two classes stand for any number: the codes are fixed and count for nothing.
         facts["parameters"] = _count(train.head, shapes, 2, train.head_config)
-        facts["features"] = f"{num_layers} layers of {dim}"
+        told = {name: f"{one.num_layers} layers of {one.dim}" for name, one in shapes.items()}
+        facts["features"] = told[LAYERS] if list(told) == [LAYERS] else told
     return facts | {name: _all_keys(section) for name, section in sections.items()}
 
 
@@ -185,17 +183,45 @@ def _all_keys(section: Any) -> dict[str, Any]:
     return values | {n: given.get(n) or dataclasses.asdict(kind()) for n, kind in kinds.items()}
 
 
-def _encoder_size(extract: Any) -> tuple[int, int] | None:
-    """Return the number and width of the layers, from the parameters or from where it is."""
+def _shape_of(need: Any, extract: Any, tokenise: Any) -> Any:
+    """Return the shape of a need as the parameters would make its view; None where unknown."""
+    from pipeline.heads.needs import FeatureShape, chosen
+
+    views = {view.name: view for view in extract.view_settings()}
+    frames = next((view for view in views.values() if view.kind == FRAMES), None)
+    is_derived = need.kind == CODES and need.view not in views
+    view = frames if is_derived else views.get(need.view)
+    size = None if view is None else _size(view)
+    if size is None:
+        return None
+    num_layers, dim, num_codes = size
+    shape = FeatureShape(
+        num_layers=num_layers,
+        dim=dim,
+        last_layer=num_layers - 1,
+        input_layer=0,
+        num_codes=tokenise.k[0] if is_derived else num_codes,
+    )
+    return chosen(shape, need)
+
+
+def _size(view: Any) -> tuple[int, int, int | None] | None:
+    """Return layers, width and number of codes of a view, from its settings or its encoder."""
     from pipeline.encoders.catalogue import is_at_hand, outline_of
 
-    if extract.num_layers is not None and extract.dim is not None:
-        return extract.num_layers, extract.dim
-    if not is_at_hand(extract.encoder):
+    num_codes: int | None = None
+    if view.num_layers is not None and view.dim is not None:
+        num_layers, dim = view.num_layers, view.dim
+    elif is_at_hand(view.encoder):
+        outline = outline_of(view.encoder)
+        num_layers, dim, num_codes = outline.num_layers, outline.dim, outline.num_codes
+    else:
         return None
-    outline = outline_of(extract.encoder)
-    width = outline.dim * (2 if extract.pooling == "mean_std" else 1)
-    return outline.num_layers, width
+    if view.kind == FRAMES:
+        return len(view.layers), dim, None
+    if view.kind == CODES:
+        return view.codebooks or num_layers, dim, num_codes
+    return num_layers, dim * (2 if view.pooling == "mean_std" else 1), None
 
 
 def _count(kind: str, shapes: Any, num_classes: int, config: Any) -> str:

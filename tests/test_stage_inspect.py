@@ -21,3 +21,14 @@ def test_inspect_counts_the_paper_s_parameters_without_weights():
     assert facts["train"]["batch_size"] == 128
     assert facts["train"]["optimiser"]["learning_rate"] == 5e-4
     assert facts["train"]["select_by"] == "wa"
+
+
+def test_inspect_counts_a_head_of_codes_that_no_store_has_yet():
+    path = Path(__file__).parent.parent / "params/tokens.yaml"
+    facts = json.loads(genser("inspect", path, "--json").stdout)
+    assert facts["features"] == {"tokens": "6 layers of 1024", "acoustics": "1 layers of 88"}
+    learned = genser("-S", "train.tokens.embedding=learned", "inspect", path, "--json").stdout
+    more = json.loads(learned)["parameters"], facts["parameters"]
+    # 256 codes of each layer, 256 wide, in place of frozen centroids of 1024.
+    counts = [int(one.split(" ")[0].replace(",", "")) for one in more]
+    assert counts[0] - counts[1] == 6 * (256 * 256 + 256 * 256 - 1024 * 256)

@@ -1,7 +1,8 @@
 """K centroids for many frames: Lloyd's iterations as matrix products in blocks.
 
-On a CPU the same frames and the same generator give the same bytes, whatever the number of
-threads: each block has the same shape on every run, and sums are added in the order of the frames.
+On one machine the same frames and the same generator give the same bytes again: each block has the
+same shape on every run, and sums are added in the order of the frames. Tests hold that with one
+thread and with two; other numbers of them are up to the library that multiplies matrices.
 """
 
 from collections.abc import Iterator

@@ -12,6 +12,7 @@ from pipeline.heads.classifier import LinearConfig, MLPConfig
 from pipeline.heads.genser import GenSERConfig
 from pipeline.heads.logreg import LogRegConfig
 from pipeline.heads.saved import load_head
+from pipeline.heads.tokens import TokensConfig
 from pipeline.heads.trunk import TrunkConfig
 from pipeline.heads.twin import TwinConfig
 from pipeline.manifests.manifest import Manifest, read_manifest, write_manifest
@@ -28,6 +29,7 @@ HEAD_CONFIGS = {
     "mlp": MLPConfig(hidden=16),
     "genser": GenSERConfig(trunk=SMALL),
     "twin": TwinConfig(trunk=SMALL),
+    "tokens": TokensConfig(input="none", acoustics="layers", hidden=16),
 }
 
 
