@@ -59,7 +59,7 @@ def _store(path: Path) -> dict[str, Any]:
             "shards": len(store.contents.shard_numbers(view.edition.folder)),
             "fingerprint": view.fingerprint,
             "recipe": dict(flatten(view.recipe)),
-            "provenance": dict(flatten(view.provenance)),
+            "provenance": _provenance(view),
         }
         kept = {
             edition.edition.folder: {
@@ -82,6 +82,16 @@ def _store(path: Path) -> dict[str, Any]:
         "views": views,
         "failures": failures,
     }
+
+
+def _provenance(view: Any) -> dict[str, Any]:
+    """Return what is recorded of a view; of the clips that it was fitted on, how many there are."""
+    from pipeline.store.recipe import flatten
+
+    told = dict(flatten(view.provenance))
+    if told.pop("fit_ids", None) is not None:
+        told["clips fitted on"] = len(view.fit_ids)
+    return told
 
 
 def _head(path: Path) -> dict[str, Any]:

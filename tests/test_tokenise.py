@@ -1,5 +1,6 @@
 """Views of codes: fitted on training clips, derived for all, and refused where they would leak."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from helpers.codes import CONFIG, Corpus, add_frames, derive, frames_of, write_corpus
+from helpers.commands import genser
 from helpers.extraction import tree
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import FeatureStoreError, ManifestError, ParamsError
@@ -200,3 +202,11 @@ def test_clips_that_the_manifest_does_not_name_stay_unless_pruned(corpus: Corpus
     derive(fewer, prune=True)
     assert len(codes(corpus).records) == 28
     assert verify_store(corpus.store) == []
+
+
+def test_inspect_counts_the_clips_of_the_fit(corpus: Corpus):
+    derive(corpus)
+    facts = json.loads(genser("inspect", corpus.store, "--json").stdout)
+    provenance = facts["views"]["codes-4"]["provenance"]
+    assert provenance["clips fitted on"] == 18
+    assert "fit_ids" not in provenance
