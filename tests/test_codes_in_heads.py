@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from helpers.codes import CONFIG, Corpus, derive, write_corpus
+from helpers.training import train_into
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import ParamsError
 from pipeline.heads.needs import LayersInput, Need
 from pipeline.heads.phase import OptimiserConfig
 from pipeline.heads.saved import load_head
 from pipeline.manifests.manifest import write_manifest
-from pipeline.progress import Silence
 from pipeline.quantisation.codebooks import HISTOGRAM, MEANS
 from pipeline.scoring.score import ScoreConfig, score_manifest
 from pipeline.sources.opening import bytes_in_memory, open_source, shapes_of
 from pipeline.training.config import TrainConfig
-from pipeline.training.train import features_for, train_manifest
+from pipeline.training.train import features_for
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 
@@ -43,17 +43,7 @@ def config_of(head: str, **section: object) -> TrainConfig:
 
 
 def train(corpus: Corpus, config: TrainConfig, out: Path):
-    return train_manifest(
-        corpus.manifest,
-        {"": corpus.store},
-        task="emotion",
-        label_map=None,
-        config=config,
-        out=out,
-        allow_overlap=False,
-        device="cpu",
-        reporter=Silence(),
-    )
+    return train_into(out, corpus.manifest, corpus.store, config)
 
 
 @pytest.mark.parametrize("codes_as", [MEANS, HISTOGRAM])

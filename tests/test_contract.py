@@ -11,13 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from helpers.training import train_into
 from pipeline.errors import HeadError, ManifestError
 from pipeline.files import sha256_file
 from pipeline.heads.catalogue import head_needs
 from pipeline.heads.phase import OptimiserConfig
 from pipeline.heads.saved import load_head
 from pipeline.manifests.manifest import Manifest, read_manifest, write_manifest
-from pipeline.progress import Silence
 from pipeline.scoring.score import ScoreConfig, score_manifest
 from pipeline.sources.opening import bytes_in_memory
 from pipeline.store.format import Shard
@@ -27,7 +27,7 @@ from pipeline.store.writer import ViewWriter
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.config import TrainConfig
 from pipeline.training.loop import Selection
-from pipeline.training.train import features_for, train_manifest
+from pipeline.training.train import features_for
 
 NUM_CLIPS = 96
 ROWS_PER_SHARD = 5
@@ -122,17 +122,7 @@ def config_of(made: Made, *, toy: dict[str, Any] | None = None, **settings: Any)
 
 
 def train(made: Made, out: Path, config: TrainConfig) -> Selection:
-    return train_manifest(
-        made.manifest,
-        {"": made.store},
-        task="emotion",
-        label_map=None,
-        config=config,
-        out=out,
-        allow_overlap=False,
-        device="cpu",
-        reporter=Silence(),
-    )
+    return train_into(out, made.manifest, made.store, config)
 
 
 def score(made: Made, out: Path) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from helpers.codes import CONFIG, Corpus, derive, write_corpus
+from helpers.training import train_into
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import ParamsError
 from pipeline.heads.batch import Batch, Ragged
@@ -19,12 +20,10 @@ from pipeline.heads.needs import FeatureShape
 from pipeline.heads.phase import OptimiserConfig, Phase
 from pipeline.heads.saved import load_head
 from pipeline.heads.tokens import Tokens, TokensConfig
-from pipeline.progress import Silence
 from pipeline.scoring.score import ScoreConfig, score_manifest
 from pipeline.sources.opening import open_source
 from pipeline.training.config import TrainConfig
 from pipeline.training.optimisation import make_optimiser
-from pipeline.training.train import train_manifest
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 
@@ -51,17 +50,7 @@ def config_of(**section: Any) -> TrainConfig:
 
 
 def train(corpus: Corpus, config: TrainConfig, out: Path):
-    return train_manifest(
-        corpus.manifest,
-        {"": corpus.store},
-        task="emotion",
-        label_map=None,
-        config=config,
-        out=out,
-        allow_overlap=False,
-        device="cpu",
-        reporter=Silence(),
-    )
+    return train_into(out, corpus.manifest, corpus.store, config)
 
 
 def accuracy(corpus: Corpus, out: Path) -> float:

@@ -10,12 +10,11 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from pipeline.encoders.base import COMPUTE_DTYPES
 from pipeline.errors import ParamsError
 from pipeline.files import fingerprint, publish_bytes, sha256_bytes
 from pipeline.heads.standardiser import moments
 from pipeline.quantisation.codebooks import LARGEST, Codebooks
-from pipeline.quantisation.kmeans import fit_kmeans
+from pipeline.quantisation.kmeans import COMPUTE_DTYPES, fit_kmeans
 from pipeline.quantisation.sampling import even_sample
 from pipeline.store.reader import View
 
@@ -42,10 +41,10 @@ class TokeniseConfig:
         for name in ("frames_per_centroid", "iterations", "rows_per_shard"):
             if getattr(self, name) < 1:
                 raise ParamsError(f"tokenise.{name}: {getattr(self, name)} is below 1.")
-        if self.compute_dtype not in COMPUTE_DTYPES[:2]:
+        if self.compute_dtype not in COMPUTE_DTYPES:
             raise ParamsError(
                 f"tokenise.compute_dtype: {self.compute_dtype!r} is not one of "
-                f"{list(COMPUTE_DTYPES[:2])}."
+                f"{list(COMPUTE_DTYPES)}."
             )
 
 

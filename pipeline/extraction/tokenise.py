@@ -6,6 +6,7 @@ on, and their audio, so that no head is judged by clips that had a part in the f
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -163,11 +164,11 @@ class _Deriving:
 
     def run(self, *, replace: bool, prune: bool) -> Tokenised:
         clips, parent = self._clips, self._clips.view
-        key = [dict(self._recipe("")), clips.records["utterance_id"].tolist()]
+        key = [self._unfitted, clips.records["utterance_id"].tolist()]
         with enter_turn(self._root, job=Job(), plan_key=key):
             codebooks, told, said = self._codebooks()
             data = codebooks.to_bytes()
-            recipe = self._recipe(sha256_bytes(data))
+            recipe = {**self._unfitted, "fitted": sha256_bytes(data)}
             provenance = {
                 "encoder": parent.provenance.get("encoder"),
                 "fit_ids": sorted({*clips.fit_ids, *parent.fit_ids}),
@@ -195,13 +196,15 @@ class _Deriving:
         num_clips = sum(len(group.requests) for group in todo)
         return Tokenised(view=self._name, num_clips=num_clips, said=said)
 
-    def _recipe(self, fitted: str) -> dict[str, Any]:
+    @cached_property
+    def _unfitted(self) -> dict[str, Any]:
+        """The recipe but for the digest of what is fitted."""
         config, parent = self._config, self._clips.view
         return derived_recipe(
             CODES,
             parent=parent.name,
             parent_recipe=parent.recipe,
-            fitted_digest=fitted,
+            fitted_digest="",
             fit_ids=[*self._clips.fit_ids, *parent.fit_ids],
             settings={
                 "num_codes": self._k,
@@ -219,12 +222,12 @@ class _Deriving:
 
     @property
     def _state(self) -> Path:
-        return self._root / STATE / fingerprint(self._recipe(""))[:16]
+        return self._root / STATE / fingerprint(self._unfitted)[:16]
 
     def _codebooks(self) -> tuple[Codebooks, dict[str, Any], str]:
         """Return the codebooks: of an edition that was fitted just so, or fitted now."""
         for view in self._editions():
-            if {**view.recipe, "fitted": ""} == self._recipe(""):
+            if {**view.recipe, "fitted": ""} == self._unfitted:
                 codebooks = Codebooks.from_bytes(view.fitted_bytes(), f"{self._root}: {view.name}")
                 told: Any = view.provenance["fit"]
                 return codebooks, told, "fitted before"
