@@ -37,7 +37,7 @@ class StoredFeatures:
     def __init__(
         self, manifest: Manifest, stores: Mapping[str, Path], views: Sequence[str] = (LAYERS,)
     ) -> None:
-        """Open the views of the stores.
+        """Open the views of the stores; a head that reads texts alone needs none.
 
         Raises:
             ManifestError: If a corpus has no store, or rows were never extracted.
@@ -46,12 +46,12 @@ class StoredFeatures:
         self.manifest = manifest
         self.views = tuple(views)
         self._ids = np.array(manifest.store_ids, dtype=object)
-        self._positions = _positions_by_store(manifest, stores)
+        self._positions = _positions_by_store(manifest, stores) if self.views else {}
         self._views = {
             name: _open_views(name, {key: stores[key] for key in self._positions})
             for name in self.views
         }
-        first = {name: next(iter(views.values())) for name, views in self._views.items()}
+        first = {name: next(iter(opened.values())) for name, opened in self._views.items()}
         self.recipes: dict[str, Recipe] = {name: view.recipe for name, view in first.items()}
         self.provenances = {name: view.provenance for name, view in first.items()}
         found = self._lookup()
@@ -238,7 +238,9 @@ class StoredFeatures:
             ManifestError: If rows were never extracted.
         """
         columns = ["outcome", "message", "audio_digest", "duration"]
-        found: pd.DataFrame | None = None
+        # Without a view there is nothing that a row could lack.
+        nothing = {"outcome": OK, "message": "", "audio_digest": "", "duration": np.nan}
+        found = pd.DataFrame(nothing, index=range(len(self._ids)), columns=columns)
         for views in self._views.values():
             parts = []
             for key, positions in self._positions.items():
@@ -248,8 +250,7 @@ class StoredFeatures:
             mine = pd.concat(parts).sort_index()
             self._require_extracted(mine)
             # A clip counts as what its first view without features says.
-            found = mine if found is None else found.where(found["outcome"] != OK, mine)
-        assert found is not None
+            found = found.where(found["outcome"] != OK, mine)
         return found
 
     def _require_extracted(self, found: pd.DataFrame) -> None:

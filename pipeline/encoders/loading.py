@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pipeline.errors import EncoderError
 from pipeline.files import fingerprint
+
+ENCODER = "extract.encoder"  # the parameter that names an encoder of speech
+_FILES = {ENCODER: "config.json, preprocessor_config.json"}
 
 WHISPER = "whisper"
 FAMILIES = ("hubert", "wavlm", "wav2vec2", "data2vec-audio", WHISPER)
@@ -115,9 +119,17 @@ def load_checkpoint(spelling: str, config: Any, *, is_folder: bool) -> Checkpoin
 
 
 def load_model(
-    spelling: str, config: Any, *, is_folder: bool, part: str = "", kind: Any = None
+    spelling: str,
+    config: Any,
+    *,
+    is_folder: bool,
+    part: str = "",
+    kind: Any = None,
+    where: str = ENCODER,
+    dtype: torch.dtype = torch.float32,
+    **options: Any,
 ) -> Any:
-    """Load a transformers model in float32, whole or not at all.
+    """Load a transformers model, whole or not at all.
 
     Args:
         spelling: A folder, or `hub/id@revision`.
@@ -125,6 +137,9 @@ def load_model(
         is_folder: Whether it is a folder.
         part: Beginning of the names of the weights that must be there; "" for all.
         kind: A class of transformers; None takes the bare model of the configuration.
+        where: The parameter that names it, for messages.
+        dtype: Of its weights.
+        options: More of `from_pretrained`.
 
     Raises:
         EncoderError: If it is not to be had, or a weight is missing or of another shape.
@@ -142,9 +157,11 @@ def load_model(
             spelling,
             is_folder=is_folder,
             config=config,
+            where=where,
             trust_remote_code=False,
-            dtype=torch.float32,
+            dtype=dtype,
             output_loading_info=True,
+            **options,
         )
     finally:
         logging.set_verbosity(verbosity)
@@ -153,7 +170,7 @@ def load_model(
     wrong += sorted(str(name) for name in info["mismatched_keys"])
     if wrong:
         raise EncoderError(
-            f"extract.encoder: {spelling} lacks {len(wrong)} weights of its model, the first "
+            f"{where}: {spelling} lacks {len(wrong)} weights of its model, the first "
             f"{wrong[0]!r}; they would be random numbers: use a complete checkpoint."
         )
     return model
@@ -168,14 +185,33 @@ def tensors_digest(state: Mapping[str, Tensor]) -> str:
     for name, tensor in state.items():
         if name.endswith(IGNORED_WEIGHT):
             continue
-        array = tensor.detach().cpu().contiguous().numpy()
+        array = _as_numpy(tensor.detach().cpu().contiguous())
         digest = hashlib.sha256(array.tobytes()).hexdigest()
         digests.append([str(array.dtype), list(array.shape), digest])
     return fingerprint(digests)
 
 
-def fetched(kind: Any, spelling: str, *, is_folder: bool, **options: Any) -> Any:
-    """Call `kind.from_pretrained` on a folder or on `id@revision`, with errors a user can mend."""
+def _as_numpy(tensor: Tensor) -> np.ndarray:
+    # NumPy has no bfloat16: its bits stand for it.
+    bits = tensor.view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor
+    return np.asarray(bits)
+
+
+def fetched(
+    kind: Any, spelling: str, *, is_folder: bool, where: str = ENCODER, **options: Any
+) -> Any:
+    """Call `kind.from_pretrained` on a folder or on `id@revision`, with errors a user can mend.
+
+    Args:
+        kind: A class of transformers.
+        spelling: A folder, or `hub/id@revision`.
+        is_folder: Whether it is a folder.
+        where: The parameter that names it, for messages.
+        options: Of `from_pretrained`.
+
+    Raises:
+        EncoderError: If it is not to be had.
+    """
     from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
@@ -194,9 +230,9 @@ def fetched(kind: Any, spelling: str, *, is_folder: bool, **options: Any) -> Any
         pickle.UnpicklingError,
     ) as error:
         raise EncoderError(
-            f"extract.encoder: {spelling} cannot be loaded ({_reason(error)}); name a folder with "
-            "config.json, preprocessor_config.json and weights, or a hub id as 'owner/name@"
-            "revision' that is reachable or cached."
+            f"{where}: {spelling} cannot be loaded ({_reason(error)}); name a folder with "
+            f"{_FILES.get(where, 'config.json, its tokenizer')} and weights, or a hub id as "
+            "'owner/name@revision' that is reachable or cached."
         ) from error
 
 

@@ -7,6 +7,7 @@ batch, and gives class scores. `genser train` and `genser score` know nothing el
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,26 +29,34 @@ class Base:
     Attributes:
         spelling: A folder, or a hub id with its revision.
         digest: SHA-256 of its tensors, held to when the head is loaded.
-        model: The model, in evaluation mode and without gradients.
+        model: The model, in evaluation mode and without gradients; None where a head only began
+            from it, and holds what became of its weights.
     """
 
     spelling: str
     digest: str
-    model: Any
+    model: Any = None
+
+    def to(self, device: str) -> None:
+        """Put its model on a torch device."""
+        if self.model is not None:
+            self.model.to(device)
 
 
 class Head(nn.Module, ABC):
     """A small network on stored features; see the module's docstring.
 
     Attributes:
-        columns: Manifest columns that it reads beside the labels.
         fits_at_once: Whether `fit` takes the place of steps; such a head reads no frames.
+        columns: Manifest columns that it reads beside the labels.
         bases: The frozen models that it holds.
+        facts: What `head.json` says of it besides, JSON values by name.
     """
 
-    columns: ClassVar[tuple[str, ...]] = ()
     fits_at_once: ClassVar[bool] = False
+    columns: Sequence[str] = ()
     bases: Sequence[Base] = ()
+    facts: Mapping[str, Any] = MappingProxyType({})
 
     @classmethod
     def needs(cls, config: Any) -> Sequence[Need]:
@@ -64,6 +73,13 @@ class Head(nn.Module, ABC):
             codebooks: By the name of each need of kind `codes`, of the layers that it reads.
         """
         del codebooks
+
+    def learn_shares(self, shares: Tensor) -> None:
+        """Take the share of each class in what the loss will see, shape (C,); nothing here.
+
+        It is called once, before training.
+        """
+        del shares
 
     def phases(self, default: Phase) -> Sequence[Phase]:
         """Return the phases of training.

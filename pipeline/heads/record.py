@@ -41,6 +41,7 @@ class HeadRecord:
         dev: Scores on dev.
         leaks: What the splits shared.
         encoders: How the encoder of each view was spelled; None for ingested features.
+        facts: What the head says of itself besides.
         versions: Of the packages.
     """
 
@@ -65,6 +66,7 @@ class HeadRecord:
     dev: Mapping[str, float]
     leaks: Mapping[str, int]
     encoders: Mapping[str, str | None]
+    facts: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -110,7 +112,8 @@ def read_record(where: object, value: Mapping[str, Any]) -> HeadRecord:
             f"{where}: a head of kind {value['kind']!r}, found {list(head_kinds())} here; install "
             "the package that has it."
         )
-    stored = {f.name: value[f.name] for f in fields(HeadRecord)}
+    # Heads of before the last fields lack them.
+    stored = {f.name: value[f.name] for f in fields(HeadRecord) if f.name in value}
     prior = stored["prior"]
     return HeadRecord(
         **{

@@ -221,7 +221,7 @@ def load_head(folder: Path, device: str = "cpu") -> TrainedHead:
         mine = _named(tensors, _prefix(need))
         standardisers[need].load_state_dict({k: v for k, v in mine.items() if "." not in k})
     for base in head.bases:
-        base.model.to(device)
+        base.to(device)
     return TrainedHead(
         head=head.to(device).eval(),
         standardisers={need: one.to(device) for need, one in standardisers.items()},

@@ -64,10 +64,10 @@ class StoredSource(Source):
         rows: Which of its rows, shape (N,); each must have features.
         needs: What is read of them.
         num_clips: N.
-        lengths: Frames of each clip, summed over the ragged needs, int64, shape (N,); zeros where
-            there are none.
+        lengths: Frames of each clip, summed over the ragged needs, and characters of its texts,
+            int64, shape (N,); zeros where there are neither.
         shards: The shard that each clip's frames are read from, shape (N,); zeros in memory.
-        is_mixable: Of layers; frames of two clips are not of the same moment.
+        is_mixable: Of layers; frames of two clips are not of the same moment, nor two texts.
     """
 
     def __init__(
@@ -96,6 +96,9 @@ class StoredSource(Source):
         self.lengths = np.zeros(len(rows), np.int64)
         for need in self._ragged:
             self.lengths += features.num_frames(rows, need.view)
+        for texts in self._texts.values():
+            # One more, so that a head that reads texts has lengths whatever they are.
+            self.lengths += np.array([len(text) + 1 for text in texts], dtype=np.int64)
         self.shards = np.zeros(len(rows), np.int64)
         self.is_mixable = not self.lengths.any()
         self._prepare()

@@ -65,7 +65,7 @@ def train_head(
     """
     head.to(device)
     for base in head.bases:
-        base.model.to(device)
+        base.to(device)
     batches = Batches(train, config, device)
     if head.fits_at_once:
         head.fit(batches.whole(), train.speakers, seed=config.seed)

@@ -10,7 +10,7 @@ import torch
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import ParamsError
 from pipeline.files import require_writable, sha256_bytes
-from pipeline.heads.catalogue import build_head, head_kind, head_needs
+from pipeline.heads.catalogue import build_head, head_needs
 from pipeline.heads.needs import adopted
 from pipeline.heads.record import HeadRecord
 from pipeline.heads.saved import TrainedHead, save_head
@@ -127,7 +127,7 @@ def train_rows(
         FeatureStoreError: If a store is damaged.
         ParamsError: If the classes are too many for the width of the features.
     """
-    kind, needs = head_kind(config.head), head_needs(config.head, config.head_config)
+    needs = head_needs(config.head, config.head_config)
     features = features.only(views_of(needs))
     rows.require_unfitted(features)
     shapes = shapes_of(features, needs)
@@ -138,7 +138,7 @@ def train_rows(
         head.adopt(adopted(needs, codebooks))
     sources = {
         part: open_source(
-            features, of_part, needs, kind.head.columns, device=device, frames_in=config.frames_in
+            features, of_part, needs, head.columns, device=device, frames_in=config.frames_in
         )
         for part, of_part in (("train", rows.train), ("dev", rows.dev))
     }
@@ -150,6 +150,7 @@ def train_rows(
     for source in sources.values():
         source.use(known)
     train = _training_clips(sources["train"], rows, label_map, config)
+    head.learn_shares(torch.from_numpy(train.weighting.prior).float())
     dev = LabelledClips(source=sources["dev"], labels=rows.labels[rows.dev])
     checkpoints = None
     if state_folder is not None:
@@ -160,7 +161,7 @@ def train_rows(
             list(rows.classes),
             device,
             features.digest(used),
-            [features.texts(column, used) for column in kind.head.columns],
+            [features.texts(column, used) for column in head.columns],
             _digest_of_arrays(train, dev, known),
         ]
         checkpoints = Checkpoints(state_folder, binding)
@@ -194,6 +195,7 @@ def train_rows(
         dev=selection.dev,
         leaks=rows.leaks.counts(),
         encoders={view: _encoder(told) for view, told in features.provenances.items()},
+        facts=head.facts,
         versions=package_versions(),
     )
     trained = TrainedHead(

@@ -1,0 +1,1 @@
+"""Frozen language models: loading, prompts with soft tokens, answers as scores, adapters."""

@@ -1,0 +1,241 @@
+"""What a language model says after a prompt: the loss of an answer, and scores of several.
+
+Prompts begin alike, so that beginning is run once for a batch and its keys and values are shared;
+the numbers are those of whole prompts. Clips are padded on the right, where causal attention looks
+last, and positions count own tokens alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.language.loading import LanguageModel
+from pipeline.language.prompt import Soft
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompts:
+    """Prompts of several clips.
+
+    Attributes:
+        shared: Token ids that all begin with.
+        own: What each adds, with places of soft tokens.
+        soft: By the name of the place: vectors of each clip, shape (B, S, D).
+    """
+
+    shared: Sequence[int]
+    own: Sequence[Sequence[int | Soft]]
+    soft: Mapping[str, Tensor]
+
+    def chosen(self, clips: Sequence[int]) -> "Prompts":
+        """Return the prompts of some clips, in this order."""
+        soft = {name: vectors[list(clips)] for name, vectors in self.soft.items()}
+        return Prompts(shared=self.shared, own=[self.own[i] for i in clips], soft=soft)
+
+
+def answer_losses(
+    model: LanguageModel,
+    prompts: Prompts,
+    answers: Sequence[Sequence[int]],
+    weights: Sequence[Sequence[float]],
+) -> tuple[Tensor, Tensor]:
+    """Return sum_t w_t CE_t and sum_t w_t of each clip's answer, float32, each of shape (B,).
+
+    Their ratio is EmoQ's token-weighted loss (2509.15775); prompts weigh nothing.
+
+    Args:
+        model: The model.
+        prompts: Of B clips.
+        answers: Token ids of each clip's answer.
+        weights: Of each of those tokens.
+    """
+    own = [[*mine, *answer[:-1]] for mine, answer in zip(prompts.own, answers, strict=True)]
+    whole = Prompts(shared=prompts.shared, own=own, soft=prompts.soft)
+    embedded = _embedded(model, whole)
+    hidden, _ = _run(model, whole.shared, embedded, keep_cache=False)
+    clips = [i for i, answer in enumerate(answers) for _ in answer]
+    ends = embedded.lengths.tolist()
+    places = [
+        ends[i] - len(answer) + t for i, answer in enumerate(answers) for t in range(len(answer))
+    ]
+    logits = model.logits(hidden[clips, places])
+    device = logits.device
+    wanted = torch.tensor([token for answer in answers for token in answer], device=device)
+    weigh = torch.tensor([w for mine in weights for w in mine], device=device)
+    owner = torch.tensor(clips, device=device)
+    losses = functional.cross_entropy(logits, wanted, reduction="none") * weigh
+    zeros = torch.zeros(len(answers), device=device)
+    return zeros.index_add(0, owner, losses), zeros.index_add(0, owner, weigh)
+
+
+@torch.no_grad()
+def answer_log_probabilities(
+    model: LanguageModel, prompts: Prompts, candidates: Sequence[Sequence[int]]
+) -> tuple[Tensor, Tensor]:
+    """Return log p of each candidate answer after each prompt: its first token's, and whole.
+
+    Args:
+        model: The model.
+        prompts: Of B clips.
+        candidates: Token ids of C answers.
+
+    Returns:
+        Float32, each of shape (B, C).
+    """
+    said = _Said(model, prompts)
+    first_of = torch.tensor([answer[0] for answer in candidates], device=said.next_logits.device)
+    first = said.next_logits.log_softmax(-1)[:, first_of]
+    whole = first.clone()
+    for c, answer in enumerate(candidates):
+        if len(answer) > 1:
+            logits = said.after(torch.tensor([list(answer[:-1])] * len(prompts.own)))
+            wanted = torch.tensor(answer[1:], device=logits.device)
+            each = logits.log_softmax(-1).gather(2, wanted.expand(len(logits), -1)[..., None])
+            whole[:, c] += each.sum((1, 2))
+            said.forget()
+    return first, whole
+
+
+@torch.no_grad()
+def generated(model: LanguageModel, prompts: Prompts, *, most: int) -> list[list[int]]:
+    """Return the likeliest tokens after each prompt, one by one, up to the end token.
+
+    Args:
+        model: The model.
+        prompts: Of B clips.
+        most: Tokens of an answer.
+    """
+    said = _Said(model, prompts)
+    end = model.tokeniser.eos_token_id
+    answers: list[list[int]] = [[] for _ in prompts.own]
+    open_ = set(range(len(answers)))
+    tokens = said.next_logits.argmax(-1)
+    for _ in range(most):
+        for i, token in enumerate(tokens.tolist()):
+            if i in open_ and token == end:
+                open_.discard(i)
+            elif i in open_:
+                answers[i].append(token)
+        if not open_:
+            break
+        tokens = said.after(tokens[:, None])[:, -1].argmax(-1)
+    return answers
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    """Own parts of prompts as vectors (B, T, D), padded on the right, and their lengths (B,)."""
+
+    vectors: Tensor
+    lengths: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        places = torch.arange(self.vectors.shape[1], device=self.vectors.device)
+        return places[None] < self.lengths[:, None]
+
+
+def _embedded(model: LanguageModel, prompts: Prompts) -> _Embedded:
+    widths = {name: vectors.shape[1] for name, vectors in prompts.soft.items()}
+    rows: list[list[int]] = []
+    places: dict[str, list[tuple[int, int]]] = {name: [] for name in widths}
+    for clip, mine in enumerate(prompts.own):
+        row: list[int] = []
+        for piece in mine:
+            if isinstance(piece, Soft):
+                width = widths[piece.name]
+                places[piece.name] += [(clip, len(row) + s) for s in range(width)]
+                row += [0] * width
+            else:
+                row.append(piece)
+        rows.append(row)
+    device = model.embeddings.weight.device
+    lengths = torch.tensor([len(row) for row in rows], device=device)
+    longest = int(lengths.max())
+    ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=device)
+    vectors: Tensor = model.embeddings(ids)
+    for name, soft in prompts.soft.items():
+        if places[name]:
+            where = torch.tensor(places[name], device=device).T
+            values = soft.flatten(0, 1).to(vectors.dtype)
+            vectors = vectors.index_put((where[0], where[1]), values)
+    return _Embedded(vectors, lengths)
+
+
+def _run(
+    model: LanguageModel, shared: Sequence[int], own: _Embedded, *, keep_cache: bool
+) -> tuple[Tensor, Any]:
+    """Return the last hidden states (B, T, D) of own parts, and keys and values of all so far."""
+    from transformers import DynamicCache
+
+    num_shared, num_clips = len(shared), len(own.lengths)
+    ids = torch.tensor([list(shared)], device=own.vectors.device)
+    mask = functional.pad(own.mask, (num_shared, 0), value=True)
+    # With gradients checkpointed nothing is cached: what is shared is run for each clip.
+    if (model.is_checkpointed and torch.is_grad_enabled()) or not num_shared:
+        begin = model.embeddings(ids).expand(num_clips, -1, -1) if num_shared else None
+        whole = own.vectors if begin is None else torch.cat([begin, own.vectors], dim=1)
+        cache = DynamicCache() if keep_cache else None
+        output = model.decoder(
+            inputs_embeds=whole, attention_mask=mask, past_key_values=cache, use_cache=keep_cache
+        )
+        return output.last_hidden_state[:, num_shared:], cache
+    cache = DynamicCache()
+    model.decoder(inputs_embeds=model.embeddings(ids), past_key_values=cache, use_cache=True)
+    for layer in cache.layers:
+        layer.keys = layer.keys.expand(num_clips, -1, -1, -1)
+        layer.values = layer.values.expand(num_clips, -1, -1, -1)
+    places = num_shared + torch.arange(own.vectors.shape[1], device=own.vectors.device)
+    output = model.decoder(
+        inputs_embeds=own.vectors,
+        attention_mask=mask,
+        position_ids=places[None].expand(num_clips, -1),
+        past_key_values=cache,
+        use_cache=True,
+    )
+    return output.last_hidden_state, cache
+
+
+class _Said:
+    """Prompts that a model has read, to go on from.
+
+    Attributes:
+        next_logits: Of the token after each prompt, shape (B, V).
+    """
+
+    def __init__(self, model: LanguageModel, prompts: Prompts) -> None:
+        own = _embedded(model, prompts)
+        hidden, self._cache = _run(model, prompts.shared, own, keep_cache=True)
+        clips = torch.arange(len(own.lengths), device=hidden.device)
+        self._model = model
+        self._mask = functional.pad(own.mask, (len(prompts.shared), 0), value=True)
+        self._read = self._mask.shape[1]
+        self._next = len(prompts.shared) + own.lengths
+        self.next_logits = model.logits(hidden[clips, own.lengths - 1])
+
+    def after(self, tokens: Tensor) -> Tensor:
+        """Read on, tokens (B, T), and return the logits after each, shape (B, T, V)."""
+        tokens = tokens.to(self._mask.device)
+        num_new = tokens.shape[1]
+        self._mask = functional.pad(self._mask, (0, num_new), value=True)
+        positions = self._next[:, None] + torch.arange(num_new, device=tokens.device)
+        output = self._model.decoder(
+            inputs_embeds=self._model.embeddings(tokens),
+            attention_mask=self._mask,
+            position_ids=positions,
+            past_key_values=self._cache,
+            use_cache=True,
+        )
+        self._next = self._next + num_new
+        return self._model.logits(output.last_hidden_state)
+
+    def forget(self) -> None:
+        """Go back to where the prompts end."""
+        num_new = self._mask.shape[1] - self._read
+        self._next = self._next - num_new
+        self._cache.crop(-num_new)
+        self._mask = self._mask[:, : self._read]

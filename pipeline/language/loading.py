@@ -1,0 +1,124 @@
+"""A frozen causal language model with its tokeniser, from a folder or the hub."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.encoders.loading import fetched, is_local, load_model, tensors_digest
+from pipeline.errors import EncoderError
+
+BFLOAT16, FLOAT32, NF4 = "bfloat16", "float32", "nf4"
+BASE_DTYPES = (BFLOAT16, FLOAT32, NF4)  # float16 overflows in these models
+_DTYPES = {BFLOAT16: torch.bfloat16, FLOAT32: torch.float32, NF4: torch.bfloat16}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageModel:
+    """A causal language model whose own weights never move.
+
+    Attributes:
+        spelling: A folder, or a hub id with its revision.
+        digest: SHA-256 of its tensors, as they were loaded.
+        network: The transformers model, without gradients.
+        tokeniser: Its tokeniser.
+        is_checkpointed: Whether activations are computed twice rather than kept.
+    """
+
+    spelling: str
+    digest: str
+    network: Any
+    tokeniser: Any
+    is_checkpointed: bool = False
+
+    @property
+    def decoder(self) -> Any:
+        """The network below its output: embeddings in, last hidden states out."""
+        return self.network.base_model
+
+    @property
+    def embeddings(self) -> nn.Embedding:
+        """Of its tokens."""
+        found: nn.Embedding = self.network.get_input_embeddings()
+        return found
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return the logits of next tokens, float32, of last hidden states (..., D)."""
+        found: Tensor = self.network.get_output_embeddings()(hidden)
+        return found.float()
+
+    def token_ids(self, text: str) -> list[int]:
+        """Return the tokens of a piece of a prompt that is ours: marks of the template count."""
+        found: list[int] = self.tokeniser(text, add_special_tokens=False)["input_ids"]
+        return found
+
+    def plain_ids(self, text: str) -> list[int]:
+        """Return the tokens of somebody's words, in which marks of the template are plain text."""
+        encoded = self.tokeniser(text, add_special_tokens=False, split_special_tokens=True)
+        found: list[int] = encoded["input_ids"]
+        return found
+
+
+def load_language_model(
+    spelling: str, *, base_dtype: str, gradient_checkpointing: bool, where: str
+) -> LanguageModel:
+    """Load a language model, whole or not at all, its weights frozen.
+
+    Args:
+        spelling: A folder, or `hub/id@revision`.
+        base_dtype: One of `BASE_DTYPES`; nf4 takes a GPU and bitsandbytes.
+        gradient_checkpointing: Whether activations are computed twice rather than kept.
+        where: The parameter that names it, for messages.
+
+    Raises:
+        EncoderError: If it cannot be loaded, or is no causal language model.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    is_folder = is_local(spelling)
+    config = fetched(
+        AutoConfig, spelling, is_folder=is_folder, where=where, trust_remote_code=False
+    )
+    tokeniser = fetched(
+        AutoTokenizer, spelling, is_folder=is_folder, where=where, trust_remote_code=False
+    )
+    options: dict[str, Any] = {}
+    if base_dtype == NF4:
+        options = _four_bits(where)
+    network = load_model(
+        spelling,
+        config,
+        is_folder=is_folder,
+        kind=AutoModelForCausalLM,
+        where=where,
+        dtype=_DTYPES[base_dtype],
+        **options,
+    )
+    if tokeniser.eos_token_id is None:
+        raise EncoderError(
+            f"{where}: {spelling}: its tokenizer has no end token, wanted one, which ends an "
+            "answer; mend its tokenizer_config.json."
+        )
+    network.requires_grad_(requires_grad=False)
+    if gradient_checkpointing:
+        network.gradient_checkpointing_enable({"use_reentrant": False})
+    return LanguageModel(
+        spelling=spelling,
+        digest=tensors_digest(network.state_dict()),
+        network=network.eval(),
+        tokeniser=tokeniser,
+        is_checkpointed=gradient_checkpointing,
+    )
+
+
+def _four_bits(where: str) -> dict[str, Any]:
+    from transformers import BitsAndBytesConfig
+
+    if not torch.cuda.is_available():
+        raise EncoderError(f"{where}: base_dtype nf4 takes a GPU, found none; use bfloat16.")
+    return {
+        "quantization_config": BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type=NF4, bnb_4bit_compute_dtype=torch.bfloat16
+        )
+    }
