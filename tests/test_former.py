@@ -220,6 +220,16 @@ def test_a_text_too_long_is_cut_and_how_much_is_told(tmp_path: Path, kind: str):
     assert made(clips([3, 2]), texts).isfinite().all()
 
 
+@torch.no_grad()
+def test_under_autocast_z_is_a_float32_unit_vector_near_the_exact_one():
+    made, frames = former(), clips(LENGTHS)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = made(frames, TEXTS)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.norm(dim=1), torch.ones(4))
+    torch.testing.assert_close(found, made(frames, TEXTS), atol=0.02, rtol=0)
+
+
 def test_a_random_one_has_its_tokeniser_s_words_and_no_base():
     made = former()
     assert made.base is None
