@@ -10,6 +10,7 @@ Table 5 is read as cross-entropy of the same MLP.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from pipeline.errors import HeadError, ParamsError
 from pipeline.heads.base import Base, Head
 from pipeline.heads.batch import Batch
 from pipeline.heads.classifier import reweighted_logits
+from pipeline.heads.cost import Part
 from pipeline.heads.emoq_config import (
     FIRST_TOKEN,
     FOCAL,
@@ -28,6 +30,7 @@ from pipeline.heads.emoq_config import (
     EmoQConfig,
     EmoQScoring,
 )
+from pipeline.heads.emoq_cost import activation_bytes, parts_of
 from pipeline.heads.former import Former
 from pipeline.heads.mal import class_weights_of, focal, supervised_contrastive
 from pipeline.heads.needs import Need, Shapes
@@ -41,7 +44,7 @@ from pipeline.language.answers import (
     answer_losses,
     generated,
 )
-from pipeline.language.loading import load_language_model
+from pipeline.language.loading import load_language_model, outline_language_model
 from pipeline.language.prompt import ChatPrompt, Soft, chat_prompt
 from pipeline.manifests.texts import TEXT
 from pipeline.store.views import FRAMES
@@ -66,8 +69,32 @@ class EmoQ(Head):
             return ()
         return (Need(name=FRAMES, kind=FRAMES, view=config.view, layers=config.layers or None),)
 
-    def __init__(self, shapes: Shapes, num_classes: int, config: EmoQConfig) -> None:
+    @classmethod
+    def checkpoints(cls, config: EmoQConfig) -> Sequence[str]:
+        """Return the language model, and the one that the former begins from."""
+        return [config.language] + [config.former] * bool(config.former and config.has_former)
+
+    @classmethod
+    def outline(cls, shapes: Shapes, num_classes: int, config: EmoQConfig) -> Self:
+        """Return it without weights, of its checkpoints' configurations."""
+        with torch.device("meta"):
+            return cls(shapes, num_classes, config, is_outline=True)
+
+    def __init__(
+        self,
+        shapes: Shapes,
+        num_classes: int,
+        config: EmoQConfig,
+        *,
+        is_outline: bool = False,
+    ) -> None:
         """Load the frozen models and make what is trained.
+
+        Args:
+            shapes: Of the frames, where it hears.
+            num_classes: C.
+            config: Its own section.
+            is_outline: Whether only sizes are wanted: no weights are read.
 
         Raises:
             ParamsError: If no language model is named.
@@ -80,7 +107,8 @@ class EmoQ(Head):
                 "revision' of a causal model that follows instructions."
             )
         self.config = config
-        self.model = load_language_model(
+        load = outline_language_model if is_outline else load_language_model
+        self.model = load(
             config.language,
             base_dtype=config.base_dtype,
             gradient_checkpointing=config.gradient_checkpointing,
@@ -97,7 +125,7 @@ class EmoQ(Head):
         bases = [Base(self.model.spelling, self.model.digest, self.model.network)]
         self.auxiliary: nn.Module | None = None
         if config.hears:
-            self.listen = self._listener(shapes)
+            self.listen = self._listener(shapes, is_outline=is_outline)
             self.project = Projector(self.listen.width, self.model.embeddings)
             began_from = self.listen.base
             bases += [began_from] if began_from is not None else []
@@ -111,7 +139,7 @@ class EmoQ(Head):
         self.columns = [TEXT] * config.reads + [SPEAKER_COLUMN] * config.use_speaker
         self.register_buffer("shares", torch.full((num_classes,), 1 / num_classes))
 
-    def _listener(self, shapes: Shapes) -> "Former | PooledFrames":
+    def _listener(self, shapes: Shapes, *, is_outline: bool) -> "Former | PooledFrames":
         config, shape = self.config, shapes[FRAMES]
         if not config.has_former:
             return PooledFrames(shape, config.former_width)
@@ -125,6 +153,21 @@ class EmoQ(Head):
             width=config.former_width,
             num_blocks=config.former_blocks,
             num_heads=config.former_heads,
+            is_outline=is_outline,
+        )
+
+    def parts(self) -> Mapping[str, Part]:
+        """Return the language model, its adapters, what hears, the projector and stage 1's MLP."""
+        return parts_of(self)
+
+    def activation_bytes(self, phase: Phase, *, itemsize: int, is_checkpointed: bool) -> int:
+        """Return what the former keeps of a batch, and in stage 2 the language model."""
+        return activation_bytes(
+            self,
+            phase,
+            itemsize=itemsize,
+            is_checkpointed=is_checkpointed,
+            in_words=phase.name == STAGE2,
         )
 
     def name_classes(self, classes: Sequence[str]) -> None:
