@@ -42,8 +42,8 @@ def command(
 
     CORPUS is a corpus of data_manifests/README.md, or one that another package adds; or emobox, a
     folder of EmoBox's data; folders, a folder for each class; table, a CSV, JSONL or Parquet file
-    with other columns; demo, which makes recordings in FOLDER/audio and a tiny encoder in
-    FOLDER/encoder.
+    with other columns; demo, which makes recordings in FOLDER/audio, a tiny encoder in
+    FOLDER/encoder and a tiny language model in FOLDER/language.
 
     \b
     Example:

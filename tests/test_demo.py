@@ -8,7 +8,8 @@ import pytest
 import soundfile
 
 from helpers.sound import autocorrelation_f0, high_share
-from pipeline.corpora.demo import DemoConfig, synthesise_clip, synthesise_corpus
+from pipeline.corpora.demo import EMOTIONS, DemoConfig, synthesise_clip, synthesise_corpus
+from pipeline.corpora.demo_texts import OF_ANY, OF_EMOTION, TOLD, emotions_of, sentence_of
 from pipeline.corpora.source_filter import SAMPLE_RATE
 from pipeline.errors import ParamsError
 
@@ -53,7 +54,7 @@ def test_rows_are_sorted_and_say_who_what_and_how(
     assert row["utterance_id"] == "f01_angry_01"
     assert row["path"] == "f01/f01_angry_01.wav"
     assert (row["corpus"], row["language"]) == ("demo", "und")
-    assert len(str(row["text"]).split()) >= 5
+    assert row["text"] in OF_EMOTION["angry"] + OF_ANY
     assert "split" not in row
     assert len(all_bytes(folder)) == len(rows)  # no unfinished file is left
 
@@ -79,13 +80,23 @@ def test_another_seed_gives_other_speakers_and_sentences() -> None:
     assert clip(0) == clip(0)
 
 
-def test_everybody_says_the_same_few_sentences(
-    small: tuple[Path, list[dict[str, object]]],
-) -> None:
-    _, rows = small
-    texts = {row["text"] for row in rows}
-    assert 2 <= len(texts) <= 4
-    assert all(len({r["speaker"] for r in rows if r["text"] == text}) > 1 for text in texts)
+def test_everybody_says_the_same_few_sentences() -> None:
+    plans = {
+        str([(s.onset, s.vowel) for s in synthesise_clip(seed=0, speaker=i, emotion=e, clip=0)[1]])
+        for i in range(3)
+        for e in EMOTIONS
+    }
+    assert 2 <= len(plans) <= 4
+
+
+def test_texts_tell_a_part_of_the_emotions() -> None:
+    assert list(OF_EMOTION) == list(EMOTIONS)
+    told = []
+    for emotion, speaker, clip in itertools.product(EMOTIONS, range(20), range(10)):
+        text = sentence_of(seed=0, speaker=speaker, emotion=emotion, clip=clip)
+        assert emotion in emotions_of()[text]
+        told.append(len(emotions_of()[text]) == 1)
+    assert np.mean(told) == pytest.approx(TOLD, abs=4 * np.sqrt(TOLD * (1 - TOLD) / len(told)))
 
 
 def test_a_failed_write_leaves_the_old_clip_and_nothing_else(

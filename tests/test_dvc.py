@@ -13,6 +13,8 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parent.parent
 ALL = ["prepare", "extract", "train", "score", "report"]
 TOKENS = ["tokenise", "train_tokens", "score_tokens"]
+EMOQ = ["train_emoq", "score_emoq"]
+EMOQ_PARAMS = "params/emoq_demo.yaml"
 TOKENS_PARAMS = "params/tokens_demo.yaml"
 
 PARAMS: dict[str, Any] = {
@@ -60,7 +62,7 @@ def make_project(folder: Path, encoder: str = "demo/encoder") -> Path:
     shutil.copy(ROOT / ".dvcignore", folder)
     (folder / "stand_in.py").write_text(STAND_IN)
     graph = YAML().load(ROOT / "dvc.yaml")
-    for name in ("train", "score", "report", *TOKENS):
+    for name in ("train", "score", "report", *TOKENS, *EMOQ):
         graph["stages"][name]["cmd"] = f"{sys.executable} stand_in.py {name}"
     del graph["plots"]
     YAML().dump(graph, folder / "dvc.yaml")
@@ -85,7 +87,7 @@ def repro(folder: Path) -> tuple[list[str], str]:
     said = dvc(folder, "repro")
     running = [line for line in said.splitlines() if line.startswith("Running stage")]
     # The two systems' stages depend on one another nowhere, so DVC may take either first.
-    return sorted((line.split("'")[1] for line in running), key=[*ALL, *TOKENS].index), said
+    return sorted((line.split("'")[1] for line in running), key=[*ALL, *TOKENS, *EMOQ].index), said
 
 
 def change(folder: Path, section: str, file: str = "params.yaml", **values: Any) -> None:
@@ -98,7 +100,7 @@ def change(folder: Path, section: str, file: str = "params.yaml", **values: Any)
 @needs_dvc
 def test_another_recipe_asks_for_nothing_and_changing_back_computes_nothing(tmp_path: Path) -> None:
     folder = make_project(tmp_path / "project")
-    assert repro(folder)[0] == [*ALL, *TOKENS]
+    assert repro(folder)[0] == [*ALL, *TOKENS, *EMOQ]
     assert repro(folder)[0] == []
 
     for values in ({"compute_dtype": "bfloat16"}, {"pooling": "mean_std"}):
@@ -122,31 +124,33 @@ def test_a_change_reruns_exactly_the_stages_that_read_it(tmp_path: Path) -> None
         ("train", {"seed": 1}, ["train", "score", "report"]),
         ("score", {"genser": {"num_steps": 3}}, ["score", "report"]),
         ("report", {"split": "dev"}, ["report"]),
-        ("prepare", {"seed": 1}, [*ALL, *TOKENS]),
+        ("prepare", {"seed": 1}, [*ALL, *TOKENS, *EMOQ]),
     ):
         change(folder, section, **values)
         assert repro(folder)[0] == wanted, section
 
-    for section, values, wanted in (
-        ("train", {"seed": 1}, ["report", *TOKENS[1:]]),
-        ("tokenise", {"seed": 1}, ["report", *TOKENS]),
+    for file, section, values, wanted in (
+        (TOKENS_PARAMS, "train", {"seed": 1}, ["report", *TOKENS[1:]]),
+        (TOKENS_PARAMS, "tokenise", {"seed": 1}, ["report", *TOKENS, *EMOQ]),
+        (EMOQ_PARAMS, "train", {"seed": 1}, ["report", *EMOQ]),
+        (EMOQ_PARAMS, "score", {"emoq": {"scores": "first_token"}}, ["report", EMOQ[1]]),
     ):
-        change(folder, section, TOKENS_PARAMS, **values)
+        change(folder, section, file, **values)
         assert repro(folder)[0] == wanted, section
 
     with (folder / "data_manifests/label_maps/emotion.yaml").open("a") as file:
         file.write("# changed\n")
-    assert repro(folder)[0] == ["train", "score", "report", *TOKENS[1:]]
+    assert repro(folder)[0] == ["train", "score", "report", *TOKENS[1:], *EMOQ]
     # What prepare has made it would make again: with it frozen, these are the user's own files.
     dvc(folder, "freeze", "prepare")
     manifest = folder / "data_manifests/demo.csv"
     header, _, *rest = manifest.read_text().splitlines()
     manifest.write_text("\n".join([header, *rest]) + "\n")
     ran, said = repro(folder)
-    assert ran == [*ALL[1:], *TOKENS]
+    assert ran == [*ALL[1:], *TOKENS, *EMOQ]
     assert "0 clips to extract" in said
     audio = sorted((folder / "demo/audio").rglob("*.wav"))[-1]
     shutil.copy(sorted((folder / "demo/audio").rglob("*.wav"))[0], audio)
     ran, said = repro(folder)
-    assert ran == [*ALL[1:], *TOKENS]
+    assert ran == [*ALL[1:], *TOKENS, *EMOQ]
     assert "1 clips to extract" in said

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
 OUTPUTS = ("features", "models", "predictions", "reports/demo", "data_manifests/demo.csv")
-TOKENS = ("tokenise", "train_tokens", "score_tokens")
+BESIDE = ("tokenise", "train_tokens", "score_tokens", "train_emoq", "score_emoq")
 
 SMALL = {
     "prepare": {"demo": {"num_speakers": 6, "clips_per_emotion": 1}},
@@ -65,7 +65,7 @@ def all_bytes(folder: Path) -> dict[str, bytes]:
 @pytest.mark.skipif(not shutil.which("dvc", path=str(Path(sys.executable).parent)), reason="no dvc")
 def test_dvc_runs_what_a_change_calls_for_and_gives_the_same_bytes_again(tmp_path):
     folder = make_project(tmp_path / "first")
-    stages = {"prepare", "extract", "train", "score", "report", *TOKENS}
+    stages = {"prepare", "extract", "train", "score", "report", *BESIDE}
     assert set(ran_stages(run("dvc", "repro", folder=folder))) == stages
     first = all_bytes(folder)
     assert {"features/demo/store.json", "reports/demo/metrics.json"} <= set(first)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from pipeline.corpora.demo_texts import sentence_of
 from pipeline.corpora.source_filter import SAMPLE_RATE
 from pipeline.corpora.voices import CONSONANTS, VOWELS, Prosody, Syllable, Voice, synthesise
 from pipeline.errors import ParamsError
@@ -228,7 +229,7 @@ def _write_clip(
     gender = _gender(speaker)
     speaker_id = f"{gender[0]}{speaker // 2 + 1:02d}"
     utterance_id = f"{speaker_id}_{emotion}_{clip + 1:02d}"
-    samples, plan = synthesise_clip(seed=seed, speaker=speaker, emotion=emotion, clip=clip)
+    samples, _ = synthesise_clip(seed=seed, speaker=speaker, emotion=emotion, clip=clip)
     path = Path(speaker_id, f"{utterance_id}.wav")
     with publish(audio / path) as temporary:
         soundfile.write(temporary, samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
@@ -240,7 +241,7 @@ def _write_clip(
         "gender": gender,
         "emotion": emotion,
         "language": "und",
-        "text": " ".join(syllable.onset + syllable.vowel for syllable in plan),
+        "text": sentence_of(seed=seed, speaker=speaker, emotion=emotion, clip=clip),
         "num_samples": len(samples),
         "sample_rate": SAMPLE_RATE,
     }

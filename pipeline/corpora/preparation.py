@@ -8,12 +8,14 @@ import pandas as pd
 
 from pipeline.corpora.catalogue import DEMO, EMOBOX, FOLDERS, TABLE, all_corpora, all_importers
 from pipeline.corpora.demo import DemoConfig, synthesise_corpus
+from pipeline.corpora.demo_texts import emotions_of
 from pipeline.corpora.emobox import read_emobox
 from pipeline.corpora.generic import read_any_table, read_class_folders
 from pipeline.corpora.importer import Corpus, Importer
 from pipeline.encoders.seeded import save_seeded_encoder
 from pipeline.errors import ManifestError, ParamsError
 from pipeline.files import require_writable
+from pipeline.language.seeded import save_seeded_language_model
 from pipeline.manifests.manifest import FOLD, SPLITS, speaker_names
 from pipeline.manifests.splits import assign_splits, carve_dev, make_folds
 
@@ -62,7 +64,7 @@ def prepare_corpus(source: Source, config: PrepareConfig) -> Corpus:
 
     The owners' split is taken where the importer says so, and EmoBox's folds; else speakers are
     dealt out. For the demo, its recordings are made below `path/audio`, its encoder in
-    `path/encoder`.
+    `path/encoder`, and a language model in `path/language`.
 
     Raises:
         ManifestError: If the folder does not hold the corpus.
@@ -95,6 +97,9 @@ def _read(source: Source, config: PrepareConfig) -> Corpus:
         require_writable(source.path)
         rows = synthesise_corpus(source.path, config.demo)
         save_seeded_encoder(source.path / "encoder", size="tiny", seed=config.demo.seed)
+        save_seeded_language_model(
+            source.path / "language", answers=emotions_of(), seed=config.demo.seed
+        )
         return Corpus(table=pd.DataFrame(rows))
     if source.name == EMOBOX:
         return read_emobox(source.path)
