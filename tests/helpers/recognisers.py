@@ -1,4 +1,4 @@
-"""Tiny recognisers with random weights and tokenisers of their own, saved as pretrained ones are."""
+"""Tiny recognisers with random weights and a tokeniser, saved as pretrained ones are."""
 
 import json
 from pathlib import Path
