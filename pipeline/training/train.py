@@ -196,7 +196,7 @@ def train_rows(
         dev=selection.dev,
         leaks=rows.leaks.counts(),
         encoders={view: _encoder(told) for view, told in features.provenances.items()},
-        facts=head.facts,
+        facts=dict(head.facts),
         text_sources=features.text_sources(head.columns, used),
         versions=package_versions(),
     )
