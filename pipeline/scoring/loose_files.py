@@ -13,7 +13,9 @@ from pipeline.extraction.encoding import encode_clip
 from pipeline.extraction.settings import settings_of_recipe
 from pipeline.extraction.views import OpenView, open_views
 from pipeline.heads.saved import TrainedHead, require_recipe_of_head
+from pipeline.manifests.texts import TEXT
 from pipeline.quantisation.codebooks import Codebooks
+from pipeline.scoring.loose_texts import LooseTexts
 from pipeline.scoring.score import ScoreConfig, with_prior
 from pipeline.sources.alone import lone_batch
 from pipeline.sources.inference import say
@@ -29,12 +31,14 @@ class FilePrediction:
         probabilities: By class, in class order; empty if there is an error.
         extras: What it says besides, by column.
         error: Why there is no prediction, "" if there is one.
+        text: What the head read beside the sound; None where it reads no text.
     """
 
     path: Path
     probabilities: dict[str, float]
     extras: dict[str, str | float] = field(default_factory=dict)
     error: str = ""
+    text: str | None = None
 
     @property
     def predicted(self) -> str | None:
@@ -118,6 +122,7 @@ def predict_files(
     score: ScoreConfig,
     *,
     device: str,
+    texts: LooseTexts | None = None,
 ) -> list[FilePrediction]:
     """Predict the class of each file; a bad file has its error instead.
 
@@ -127,19 +132,21 @@ def predict_files(
         views: From `views_of_head`.
         score: How to score.
         device: A torch device.
+        texts: Where the texts come from; None for a head that reads none.
     """
     results = []
     for path in paths:
         segment = Segment(path=path)
         try:
             features = {view.name: view.features(segment) for view in views}
+            text = None if texts is None else texts.of(segment)
         except AudioError as error:
             message = f"{error.outcome}: {error}"
             results.append(FilePrediction(path=path, probabilities={}, error=message))
             continue
         batch = lone_batch(
             features,
-            dict.fromkeys(trained.head.columns, ""),
+            dict.fromkeys(trained.head.columns, "") | ({} if text is None else {TEXT: text}),
             trained.record.needs,
             trained.standardisers,
             codebooks=trained.codebooks,
@@ -152,7 +159,7 @@ def predict_files(
         values: np.ndarray = trained.probabilities(with_prior(trained, scores, score.prior))[0]
         named = dict(zip(trained.classes, values.tolist(), strict=True))
         told = {name: _plain(value[0]) for name, value in extras.items()}
-        results.append(FilePrediction(path=path, probabilities=named, extras=told))
+        results.append(FilePrediction(path=path, probabilities=named, extras=told, text=text))
     return results
 
 
