@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForCTC, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
 from helpers.encoders import edit_json
-from helpers.recognisers import END, LETTERS, MARKS, WORDS, save_ctc, save_whisper
+from helpers.recognisers import END, LETTERS, MARKS, WORDS, save_ctc, save_other, save_whisper
 from pipeline.transcription.base import Recogniser
 from pipeline.transcription.recogniser import load_recogniser
 
@@ -112,6 +112,17 @@ def test_a_clip_in_a_batch_of_whisper_is_heard_as_alone(whisper: Path) -> None:
     recogniser = opened(whisper)
     alone = [recogniser.transcribe([waveform])[0] for waveform in sounds()]
     assert recogniser.transcribe(sounds()) == alone
+
+
+@pytest.mark.parametrize("family", ["moonshine", "speech_to_text", "speech-encoder-decoder"])
+def test_others_than_whisper_write_words_too(tmp_path: Path, family: str) -> None:
+    recogniser = opened(save_other(tmp_path, family))
+    alone = [recogniser.transcribe([waveform])[0] for waveform in sounds()]
+    assert recogniser.transcribe(sounds()) == alone
+    assert {word for text in alone for word in text.split()} <= set(WORDS)
+    assert len(set(alone)) > 1
+    # The shortest that is let through makes a frame.
+    recogniser.transcribe([sounds()[0][: recogniser.min_samples]])
 
 
 def test_letters_are_joined_and_blanks_dropped(tmp_path: Path) -> None:
