@@ -85,7 +85,7 @@ def test_mistakes_are_told_in_one_line_before_any_work(there: Corpus, whisper: P
     assert "none: no such folder" in refused(*start, "o.csv", "--model", "none")
     assert "max_new_tokens: found 200" in refused(*start, "o.csv", *model)
     beyond = ("-S", "transcribe.max_duration_s=40", *FEW)
-    assert "whisper0 takes 30 seconds at once" in refused(*beyond, *start, "o.csv", *model)
+    assert f"{whisper} takes 30 seconds at once" in refused(*beyond, *start, "o.csv", *model)
     assert "unknown keys ['beams']" in refused("-S", "transcribe.beams=5", *start, "o.csv")
     assert sorted(path.name for path in Path().iterdir()) == ["audio", "manifest.csv"]
 
