@@ -79,8 +79,8 @@ def command(
     """Cross-validate heads on MANIFEST; what is finished is kept when it is run again.
 
     FOLDER gets runs/, predictions.parquet with every tested row of every run, and as CSV what
-    each system reads, its scores on dev, the standings, the comparisons, and for cross-corpus a
-    matrix. A view whose name has {fold} is another one for each fold.
+    each system reads and takes, its scores on dev, the standings, the comparisons, and for a
+    cross-corpus one a matrix. A view whose name has {fold} is another one for each fold.
 
     \b
     Example:
@@ -89,6 +89,7 @@ def command(
         --folds 3 --out crossval/demo
     """
     from pipeline.errors import ParamsError
+    from pipeline.experiments.costs import COSTS, costs_table
     from pipeline.experiments.crossval import Plan, cross_validate, open_features
     from pipeline.experiments.systems import SYSTEMS, systems_table
     from pipeline.experiments.tables import write_tables
@@ -113,9 +114,10 @@ def command(
     parts = _parts(read, plan.task, plan.label_map, params, folds, protocol)
     roots = by_corpus(stores, "--store")
     features = open_features(parts, roots, plan)
-    write_csv(out / SYSTEMS, systems_table(plan.systems, features, next(iter(parts))))
     with Progress("runs") as progress:
         runs = cross_validate(parts, roots, plan, out, reporter=progress)
+    write_csv(out / SYSTEMS, systems_table(plan.systems, features, next(iter(parts)), runs))
+    write_csv(out / COSTS, costs_table([(run.system, run.cost) for run in runs]))
     for line in write_tables(
         out,
         runs,

@@ -8,12 +8,20 @@ what it was made with is unchanged, else made again.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pandas as pd
 
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import ManifestError, PredictionsError
+from pipeline.experiments.costs import (
+    Cost,
+    count_parameters,
+    forget_cost,
+    read_cost,
+    write_cost,
+)
 from pipeline.files import fingerprint
 from pipeline.heads.catalogue import head_kind, head_needs
 from pipeline.heads.needs import Need
@@ -30,6 +38,7 @@ from pipeline.training.train import train_rows
 
 RUNS = "runs"
 BINDING = "binding"
+TEXTS = ("text", "text_source")
 DEV = "dev"  # in a run's metadata: the scores on dev of the head that was kept
 
 
@@ -42,12 +51,14 @@ class Run:
         fold: Name of the fold.
         seed: Training seed.
         predictions: Of the rows that the fold tests.
+        cost: What it took; None where nobody measured it.
     """
 
     system: str
     fold: str
     seed: int
     predictions: Predictions
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,9 +139,12 @@ def cross_validate(
             # Systems that differ in scoring only stand side by side: one training serves them.
             if latest is None or latest[0] != (fold, system.train):
                 latest = ((fold, system.train), _trained(of_fold, plan, system.train))
-            predictions = _scored(of_fold, plan, latest[1], system.score, binding)
+            predictions, cost = _scored(of_fold, plan, latest[1], system.score, binding)
+            write_cost(path, cost)
             write_predictions(path, predictions)
-        runs.append(Run(system=name, fold=fold, seed=seed, predictions=predictions))
+        runs.append(
+            Run(system=name, fold=fold, seed=seed, predictions=predictions, cost=read_cost(path))
+        )
         reporter.advance(1)
     return runs
 
@@ -198,6 +212,7 @@ def forget_other_runs(out: Path, runs: Sequence[Run]) -> None:
     for path in sorted((out / RUNS).rglob("*.parquet")):
         if path not in mine:
             path.unlink()
+            forget_cost(path)
 
 
 def _needs(system: System) -> tuple[Need, ...]:
@@ -235,19 +250,31 @@ def _trained(features: StoredFeatures, plan: Plan, config: TrainConfig) -> Train
 
 def _scored(
     features: StoredFeatures, plan: Plan, trained: TrainedHead, config: ScoreConfig, binding: str
-) -> Predictions:
+) -> tuple[Predictions, Cost]:
     scored = np.flatnonzero((features.manifest.table["split"] == plan.part).to_numpy())
     read = features.only(views_of(trained.record.needs))
+    begin = perf_counter()
     found = score_stored(read, trained, config, device=plan.device, rows=scored)
+    seconds = perf_counter() - begin
     # What is chosen among systems is chosen by dev; test is only looked at.
     known = {BINDING: binding, DEV: trained.record.dev}
-    return replace(found, metadata={**found.metadata, **known})
+    num_parameters, num_trained = count_parameters(trained.head)
+    cost = Cost(
+        num_parameters=num_parameters,
+        num_trained=num_trained,
+        seconds=seconds,
+        num_clips=len(scored),
+        device=plan.device,
+    )
+    return replace(found, metadata={**found.metadata, **known}), cost
 
 
 def _binding(features: StoredFeatures, digest: str, plan: Plan, system: System) -> str:
     """Return the fingerprint of everything that a run's predictions depend on."""
     table = features.manifest.table
-    texts = [name for name in head_kind(system.train.head).head.columns if name in table.columns]
+    # A head says what it reads once it is made; texts are what any of them may read.
+    read = dict.fromkeys((*head_kind(system.train.head).head.columns, *TEXTS))
+    texts = [name for name in read if name in table.columns]
     voted = [name for name in table.columns if name.startswith(VOTES)]
     label_map = None if plan.label_map is None else asdict(plan.label_map)
     return fingerprint(
