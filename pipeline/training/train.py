@@ -196,7 +196,7 @@ def train_rows(
         dev=selection.dev,
         leaks=rows.leaks.counts(),
         encoders={view: _encoder(told) for view, told in features.provenances.items()},
-        facts=head.facts,
+        facts=dict(head.facts),
         versions=package_versions(),
     )
     trained = TrainedHead(
