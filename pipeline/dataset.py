@@ -12,6 +12,7 @@ from pipeline.errors import FeatureStoreError, ManifestError
 from pipeline.files import fingerprint, sha256_bytes
 from pipeline.manifests.faults import Problems
 from pipeline.manifests.manifest import Manifest, speaker_names
+from pipeline.manifests.texts import TEXT, text_sources
 from pipeline.quantisation.codebooks import MEANS, Codebooks
 from pipeline.store.reader import FeatureStore, View
 from pipeline.store.recipe import Recipe, require_same_recipe
@@ -97,6 +98,15 @@ class StoredFeatures:
             return [""] * len(rows)
         texts: list[str] = table[column].iloc[rows].astype("str").tolist()
         return texts
+
+    def text_sources(self, columns: Sequence[str], rows: np.ndarray) -> tuple[str, ...]:
+        """Return who wrote the texts of manifest rows, where `text` is among columns that are read.
+
+        Args:
+            columns: Of the manifest, that a head reads.
+            rows: Of the manifest.
+        """
+        return text_sources(self.manifest.table.iloc[rows]) if TEXT in columns else ()
 
     def kind(self, view: str) -> str:
         """Return what a view's features are: `"layers"`, `"frames"` or `"codes"`."""

@@ -99,6 +99,7 @@ def test_the_classifier_of_stage_1_and_the_base_are_not_kept(made: Made, tmp_pat
     assert [base["spelling"] for base in record.bases] == [str(made.language)]
     assert record.facts["former"] == "random"
     assert record.facts["words"] == {"calm": "calm", "angry": "angry"}
+    assert record.text_sources == ["gold"]
     assert "Emotion:" in record.facts["prompt"]["after"]
 
 
@@ -150,6 +151,18 @@ def test_killed_in_either_stage_it_ends_with_the_same_bytes(
     train(made, config, tmp_path / "killed")
     whole = {p.name: p.read_bytes() for p in (tmp_path / "whole").iterdir()}
     assert whole == {p.name: p.read_bytes() for p in (tmp_path / "killed").iterdir()}
+
+
+def test_who_wrote_the_texts_is_in_head_and_predictions(made: Made, tmp_path: Path) -> None:
+    config = config_of(made, input="text", num_steps=2)
+    train(made, config, tmp_path / "head")
+    told = {"text": "Go away", "text_source": "models/whisper@0123456789ab"}
+    manifest = replace(made.corpus.manifest, table=made.corpus.manifest.table.assign(**told))
+    predictions = score_manifest(
+        manifest, {}, load_head(tmp_path / "head"), ScoreConfig(), device="cpu"
+    )
+    assert predictions.metadata["head_text_sources"] == ["gold"]
+    assert predictions.metadata["text_sources"] == ["models/whisper@0123456789ab"]
 
 
 def test_a_text_that_is_the_same_for_all_says_nothing(made: Made, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from pipeline.heads.needs import Need
 from pipeline.heads.saved import TrainedHead
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import SPLITS, VOTES, Manifest
+from pipeline.manifests.texts import TEXT, TEXT_SOURCE
 from pipeline.progress import Reporter, Silence
 from pipeline.scoring.predictions import Predictions, read_predictions, write_predictions
 from pipeline.scoring.score import ScoreConfig, score_stored
@@ -38,7 +39,6 @@ from pipeline.training.train import train_rows
 
 RUNS = "runs"
 BINDING = "binding"
-TEXTS = ("text", "text_source")
 DEV = "dev"  # in a run's metadata: the scores on dev of the head that was kept
 
 
@@ -273,7 +273,7 @@ def _binding(features: StoredFeatures, digest: str, plan: Plan, system: System) 
     """Return the fingerprint of everything that a run's predictions depend on."""
     table = features.manifest.table
     # A head says what it reads once it is made; texts are what any of them may read.
-    read = dict.fromkeys((*head_kind(system.train.head).head.columns, *TEXTS))
+    read = dict.fromkeys((*head_kind(system.train.head).head.columns, TEXT, TEXT_SOURCE))
     texts = [name for name in read if name in table.columns]
     voted = [name for name in table.columns if name.startswith(VOTES)]
     label_map = None if plan.label_map is None else asdict(plan.label_map)

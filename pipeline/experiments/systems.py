@@ -18,6 +18,7 @@ from pipeline.errors import PredictionsError
 from pipeline.experiments.crossval import Run, System
 from pipeline.heads.catalogue import head_needs
 from pipeline.heads.needs import Need
+from pipeline.manifests.texts import TEXT
 from pipeline.store.recipe import Recipe
 from pipeline.store.views import CODES, LAYERS
 
@@ -84,7 +85,8 @@ def systems_table(
     rows = []
     for name, one in systems.items():
         mine = next((run for run in runs if run.system == name), None)
-        rows.append({**_row(name, one, features, fold), **_of_run(mine)})
+        told = {**_row(name, one, features, fold), **_of_run(mine)}
+        rows.append(told | {"text_sources": _text_sources(one, features, fold, mine)})
     return pd.DataFrame(rows)
 
 
@@ -167,12 +169,22 @@ def _of_language(config: Any) -> dict[str, object]:
     }
 
 
+def _text_sources(system: System, features: StoredFeatures, fold: str, run: Run | None) -> str:
+    """Return who wrote the texts that a system reads, itself or in a view; "" where it reads none.
+
+    Spaces between; what names a recogniser has none.
+    """
+    found: Any = () if run is None else run.predictions.metadata.get("text_sources")
+    needs = head_needs(system.train.head, system.train.of_fold(fold).head_config)
+    if not found and any(features.recipes[n.view].get("source") == TEXT for n in needs):
+        found = features.text_sources([TEXT], np.flatnonzero(features.has_features))
+    return " ".join(one.replace(" ", "-") for one in found or ())
+
+
 def _of_run(run: Run | None) -> dict[str, object]:
     """Return what is known once a system has run."""
     cost = None if run is None else run.cost
-    sources: Any = () if run is None else run.predictions.metadata.get("text_sources") or ()
     return {
-        "text_sources": " ".join(sources),
         "num_parameters": math.nan if cost is None else cost.num_parameters,
         "num_trained": math.nan if cost is None else cost.num_trained,
     }

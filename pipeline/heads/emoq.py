@@ -29,7 +29,7 @@ from pipeline.heads.emoq_config import (
     EmoQScoring,
 )
 from pipeline.heads.former import Former
-from pipeline.heads.mal import focal, supervised_contrastive
+from pipeline.heads.mal import class_weights_of, focal, supervised_contrastive
 from pipeline.heads.needs import Need, Shapes
 from pipeline.heads.phase import Phase
 from pipeline.heads.pooled_frames import PooledFrames
@@ -43,11 +43,12 @@ from pipeline.language.answers import (
 )
 from pipeline.language.loading import load_language_model
 from pipeline.language.prompt import ChatPrompt, Soft, chat_prompt
+from pipeline.manifests.texts import TEXT
 from pipeline.store.views import FRAMES
 
 STAGE1, STAGE2 = "mal", "answers"
 AUDIO_PLACE = Soft(name="audio")
-TEXT_COLUMN, SPEAKER_COLUMN = "text", "speaker"
+SPEAKER_COLUMN = "speaker"
 ADAPTERS, AUXILIARY = "adapters.", "auxiliary."
 MOST_GENERATED = 8  # tokens of the column `generated`
 
@@ -107,7 +108,7 @@ class EmoQ(Head):
                 nn.Linear(self.listen.width, num_classes),
             )
         self.bases = tuple(bases)
-        self.columns = [TEXT_COLUMN] * config.reads + [SPEAKER_COLUMN] * config.use_speaker
+        self.columns = [TEXT] * config.reads + [SPEAKER_COLUMN] * config.use_speaker
         self.register_buffer("shares", torch.full((num_classes,), 1 / num_classes))
 
     def _listener(self, shapes: Shapes) -> "Former | PooledFrames":
@@ -197,7 +198,7 @@ class EmoQ(Head):
 
     def heard(self, batch: Batch) -> Tensor:
         """Return z, float32, shape (B, W)."""
-        texts = batch.texts[TEXT_COLUMN] if self.config.reads else None
+        texts = batch.texts[TEXT] if self.config.reads else None
         z: Tensor = self.listen(batch.ragged(FRAMES), texts).float()
         return z
 
@@ -209,7 +210,7 @@ class EmoQ(Head):
         if config.use_speaker:
             lines.append(("Speaker: ", batch.texts[SPEAKER_COLUMN]))
         if config.reads:
-            lines.append(("Text: ", batch.texts[TEXT_COLUMN]))
+            lines.append(("Text: ", batch.texts[TEXT]))
         soft = {}
         if config.hears:
             soft[AUDIO_PLACE.name] = self.project(self.heard(batch))[:, None]
@@ -262,9 +263,13 @@ class EmoQ(Head):
                 z, targets.argmax(1), temperature=config.temperature
             )
         if config.mal in (MAL_BOTH, FOCAL):
-            class_weights = 1 / (len(self.shares) * self.shares.clamp(min=1e-6))
-            value = focal(logits, targets, class_weights, gamma=config.gamma, weights=batch.weights)
-            losses["focal"] = config.focal_weight * value
+            losses["focal"] = config.focal_weight * focal(
+                logits,
+                targets,
+                class_weights_of(self.shares),
+                gamma=config.gamma,
+                weights=batch.weights,
+            )
         return losses
 
     def dev_scoring(self) -> EmoQScoring:

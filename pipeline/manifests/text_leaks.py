@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.manifests.manifest import SPLITS
+from pipeline.manifests.texts import TEXT
 
-TEXT = "text"
 FEWEST_WORDS = 4  # of a text that is looked for elsewhere: shorter ones anybody says
 LONGEST_SHOWN = 60
 TRAIN, OTHERS = SPLITS[0], SPLITS[1:]

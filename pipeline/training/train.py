@@ -197,6 +197,7 @@ def train_rows(
         leaks=rows.leaks.counts(),
         encoders={view: _encoder(told) for view, told in features.provenances.items()},
         facts=dict(head.facts),
+        text_sources=features.text_sources(head.columns, used),
         versions=package_versions(),
     )
     trained = TrainedHead(
