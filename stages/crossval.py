@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.manifests.manifest import Manifest
     from stages.params import Params
 
-PROTOCOLS = ("folds", "cross-corpus")
+PROTOCOLS = ("folds", "split", "cross-corpus")
 
 
 @click.command("crossval")
@@ -47,7 +47,8 @@ PROTOCOLS = ("folds", "cross-corpus")
     type=click.Choice(PROTOCOLS),
     default="folds",
     show_default=True,
-    help="Folds within, or training on each corpus and testing on each other.",
+    help="Folds within, the manifest's own split once, or training on each corpus and testing on "
+    "each other.",
 )
 @click.option(
     "--out",
@@ -138,15 +139,19 @@ def _parts(
     folds: int | None,
     protocol: str,
 ) -> dict[str, "Manifest"]:
-    """Return the manifest once for each fold, or each pair of corpora."""
+    """Return the manifest once for each fold, or each pair of corpora, or as it is."""
     from dataclasses import replace
 
     from pipeline.corpora.preparation import PrepareConfig
-    from pipeline.errors import ManifestError
-    from pipeline.experiments.crossval import corpus_pairs
+    from pipeline.errors import ManifestError, ParamsError
+    from pipeline.experiments.parts import corpus_pairs, own_split
     from pipeline.manifests.labels import class_names
     from pipeline.manifests.splits import make_folds, with_splits
 
+    if protocol != "folds" and folds is not None:
+        raise ParamsError(f"--folds {folds}: is for --protocol folds, found {protocol}.")
+    if protocol == "split":
+        return own_split(read)
     names = class_names(read, task, label_map)
     if protocol == "cross-corpus":
         pairs = corpus_pairs(read, names, read.table["split"], task=task)

@@ -111,6 +111,10 @@ def test_what_was_scored_is_told(study: EmoQStudy) -> None:
         table.assign(fold=folds), pd.DataFrame([system("whole")]), {}, cluster="speaker"
     )
     assert found.split == "test of 3 folds, 2 seeds"
+    own = study_emoq(
+        table.assign(fold="split"), pd.DataFrame([system("whole")]), {}, cluster="speaker"
+    )
+    assert own.split == "test of its own split, 2 seeds"
     assert found.num_classes == 2
 
 

@@ -5,16 +5,15 @@ tests (or, in a sweep, selects by), in `runs/<system>/`. It is kept when
 what it was made with is unchanged, else made again.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-import pandas as pd
 
 from pipeline.dataset import StoredFeatures
-from pipeline.errors import ManifestError, PredictionsError
+from pipeline.errors import PredictionsError
 from pipeline.experiments.costs import (
     Cost,
     count_parameters,
@@ -27,7 +26,7 @@ from pipeline.heads.catalogue import head_kind, head_needs
 from pipeline.heads.needs import Need
 from pipeline.heads.saved import TrainedHead
 from pipeline.manifests.labels import LabelMap
-from pipeline.manifests.manifest import SPLITS, VOTES, Manifest
+from pipeline.manifests.manifest import VOTES, Manifest
 from pipeline.manifests.texts import TEXT, TEXT_SOURCE
 from pipeline.progress import Reporter, Silence
 from pipeline.scoring.predictions import Predictions, read_predictions, write_predictions
@@ -165,45 +164,6 @@ def open_features(
     ]
     views = views_of([need for system in of_folds for need in _needs(system)])
     return StoredFeatures(next(iter(folds.values())), stores, views)
-
-
-def corpus_pairs(
-    manifest: Manifest, names: pd.Series, splits: pd.Series, *, task: str
-) -> Iterator[tuple[str, str, Manifest]]:
-    """Yield every pair of corpora with the manifest that trains on one and tests on the other.
-
-    Only classes that both have are used. The training corpus gives `train` and `dev` by its own
-    split; all of the tested one is `test`.
-
-    Args:
-        manifest: Of all corpora.
-        names: Class of each row, "" where it has none.
-        splits: The split of each row within its corpus.
-        task: Label column; it is emptied where a row plays no part.
-
-    Raises:
-        ManifestError: If there is one corpus only, or two share fewer than two classes.
-    """
-    corpora = sorted(set(manifest.table["corpus"]))
-    if len(corpora) < 2:
-        raise ManifestError(f"{manifest.path}: has the corpora {corpora}, wanted at least two.")
-    of_corpus = {c: set(names[manifest.table["corpus"] == c]) - {""} for c in corpora}
-    for source in corpora:
-        for target in corpora:
-            shared = of_corpus[source] & of_corpus[target]
-            if source == target:
-                continue
-            if len(shared) < 2:
-                raise ManifestError(
-                    f"{manifest.path}: {source} and {target} share the classes {sorted(shared)}, "
-                    "wanted at least two; mend the label map."
-                )
-            corpus = manifest.table["corpus"]
-            split = splits.where((corpus == source) & splits.isin(SPLITS[:2]), "")
-            split = split.mask(corpus == target, "test").where(names.isin(shared), "")
-            labels = manifest.table[task].where(split != "", "")
-            table = manifest.table.assign(**{"split": split, task: labels})
-            yield source, target, replace(manifest, table=table)
 
 
 def forget_other_runs(out: Path, runs: Sequence[Run]) -> None:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from pipeline.evaluation.columns import class_order
 from pipeline.evaluation.paired import Paired, ends
+from pipeline.experiments.parts import OWN_SPLIT
 from pipeline.experiments.systems import NUMBERS, TEXTS
 from pipeline.experiments.token_study import Row, rows_of
 
@@ -127,6 +128,8 @@ def _split(predictions: pd.DataFrame) -> str:
     """Return which clips were scored: of how many folds, after how many trainings."""
     folds = list(dict.fromkeys(predictions["fold"].astype("str")))
     told = f"test of {len(folds)} folds" if len(folds) > 1 else f"test of fold {folds[0]}"
+    if folds == [OWN_SPLIT]:
+        told = "test of its own split"
     num_seeds = predictions["seed"].nunique()
     return f"{told}, {num_seeds} seed{'s' * (num_seeds > 1)}"
 
