@@ -7,7 +7,13 @@ import pytest
 
 from helpers.commands import genser
 from helpers.emoq import make
-from pipeline.experiments.crossval import RUNS
+from pipeline.dataset import StoredFeatures
+from pipeline.experiments.crossval import RUNS, System
+from pipeline.experiments.systems import systems_table
+from pipeline.heads.needs import Need
+from pipeline.manifests.manifest import read_manifest
+from pipeline.scoring.score import ScoreConfig
+from pipeline.training.config import TrainConfig
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 
@@ -85,6 +91,17 @@ def test_each_system_says_what_it_reads_and_of_whom(studied: Path) -> None:
     assert steps.astype("float64").tolist() == [2, 0, 2, 0]
     assert facts["text_sources"].tolist() == ["gold", "gold", "", "gold", ""]
     assert facts.loc["text", "views"] == ""
+
+
+def test_a_view_of_texts_says_whose_they_are(here: Path, monkeypatch) -> None:
+    """As the sentence vectors of a text encoder, which no head of the catalogue reads as text."""
+    features = StoredFeatures(read_manifest(here / "m.csv"), {"": here / "store"}, ["frames"])
+    systems = {"one": System(train=TrainConfig(head="tokens"), score=ScoreConfig())}
+    need = Need(name="layers", kind="frames", view="frames")
+    monkeypatch.setattr("pipeline.experiments.systems.head_needs", lambda *_: (need,))
+    assert systems_table(systems, features, "1")["text_sources"].tolist() == [""]
+    features.recipes["frames"] = {**features.recipes["frames"], "source": "text"}
+    assert systems_table(systems, features, "1")["text_sources"].tolist() == ["gold"]
 
 
 def test_parameters_are_those_of_head_and_language_model(here: Path, studied: Path) -> None:

@@ -1,5 +1,6 @@
 """A single head of EmoQ under the main tables of the paper."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,17 @@ def test_a_head_of_seven_classes_of_meld_stands_in_table_3(tmp_path: Path) -> No
     for told in ("E", "L", "gold", "meld, 7 classes, test", "this report"):
         assert f"**{told}**" in ours[0]
     assert text.count("None of ours is of this table") == 2
+    metrics = json.loads((tmp_path / "r/metrics.json").read_text())["one"]
+    assert metrics["text_sources"] == ["gold"]
+    assert "head_text_sources" not in metrics
     assert text.index("Table 3: ") < text.index("one (ours)")
+
+
+def test_other_texts_than_those_of_training_are_told(tmp_path: Path) -> None:
+    predictions = said(head_kind="emoq", text_sources=["model@1"], head_text_sources=["gold"])
+    assert "**model@1 (trained on gold)**" in page(
+        tmp_path, predictions, of_corpus(tmp_path, "meld")
+    )
 
 
 @pytest.mark.parametrize("corpus", ["nemo", None])

@@ -115,6 +115,11 @@ def test_counts_are_those_of_a_plain_search(texts: list[str], data: st.DataObjec
         assert (one.rows, one.same_label) == (wanted, same) if one else wanted == 0
 
 
+def test_it_is_told_whose_texts_they_are() -> None:
+    heard = ROWS.assign(text_source="a recogniser@123")
+    assert {one.text for one in within_texts(heard, heard["emotion"])} == {"a recogniser@123"}
+
+
 def test_a_sentence_says_how_many_of_how_many() -> None:
     one = Finding(corpus="c", found="texts are odd", rows=2, of=7, same_label=1, example="u1 ('x')")
     assert one.sentence() == "c: 2 of 7 texts are odd, 1 with the same label, e.g. u1 ('x')"
@@ -136,6 +141,7 @@ def test_an_audit_says_what_texts_tell_and_refuses_nothing(tmp_path) -> None:
     written = pd.read_csv(tmp_path / "out/audit_texts.csv")
     assert written["same_label"].dropna().tolist() == [0, 1]
     assert set(written["corpus"]) == {"c"}
+    assert set(written["text"]) == {"gold"}
 
 
 def test_each_fold_has_its_own_count(tmp_path) -> None:

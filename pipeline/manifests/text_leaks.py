@@ -6,14 +6,14 @@ what is said is what such a head is for; it is counted.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from pipeline.manifests.manifest import SPLITS
-from pipeline.manifests.texts import TEXT
+from pipeline.manifests.texts import TEXT, text_sources
 
 FEWEST_WORDS = 4  # of a text that is looked for elsewhere: shorter ones anybody says
 LONGEST_SHOWN = 60
@@ -32,7 +32,7 @@ FORMS = (
     ("contempt", "contemptuous"),
     ("excited", "excitement"),
 )
-COLUMNS = ("fold", "corpus", "found", "rows", "of", "same_label", "example")
+COLUMNS = ("fold", "corpus", "text", "found", "rows", "of", "same_label", "example")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,7 @@ class Finding:
         same_label: How many of them have the label of what they share; NaN where that means
             nothing.
         example: The first of them, for a person; "" without one.
+        text: Who wrote the texts, spaces between.
     """
 
     corpus: str
@@ -55,6 +56,7 @@ class Finding:
     of: int
     same_label: float = np.nan
     example: str = ""
+    text: str = ""
 
     def sentence(self) -> str:
         """Return it as one line."""
@@ -81,7 +83,7 @@ def shared_texts(table: pd.DataFrame, names: pd.Series) -> list[Finding]:
     known = known[known["split"] != ""]
     found = []
     for corpus, rows in known.groupby("corpus", sort=True):
-        found += [*_dialogues(str(corpus), rows), *_repeated(str(corpus), rows)]
+        found += _written([*_dialogues(str(corpus), rows), *_repeated(str(corpus), rows)], rows)
     return found
 
 
@@ -96,8 +98,14 @@ def within_texts(table: pd.DataFrame, names: pd.Series) -> list[Finding]:
     known = known[known["words"] != ""]
     found = []
     for corpus, rows in known.groupby("corpus", sort=True):
-        found += [*_speakers(str(corpus), rows), *_class_words(str(corpus), rows)]
+        found += _written([*_speakers(str(corpus), rows), *_class_words(str(corpus), rows)], rows)
     return found
+
+
+def _written(found: Iterable[Finding], rows: pd.DataFrame) -> list[Finding]:
+    """Return findings with who wrote the texts of the rows."""
+    source = " ".join(text_sources(rows))
+    return [replace(one, text=source) for one in found]
 
 
 def _words(table: pd.DataFrame) -> pd.Series:

@@ -146,8 +146,11 @@ def _facts(
             (f"{score}_high", one.scores[score].high),
         )
     }
-    sources = predictions.metadata.get("text_sources")
-    told = " ".join(map(str, sources)) if isinstance(sources, list | tuple) else ""
+    told, known = (
+        " ".join(map(str, found)) if isinstance(found, list | tuple) else ""
+        for found in map(predictions.metadata.get, ("text_sources", "head_text_sources"))
+    )
+    told += f" (trained on {known})" * (known not in ("", told))
     facts = {"head": HEAD, "encoder": encoder, "language": language, "text_sources": told}
     return {**facts, "input": "", **scores}
 

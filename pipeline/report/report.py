@@ -185,6 +185,9 @@ def measure(predictions: Predictions) -> dict[str, Any]:
     result["transductive"] = bool(predictions.metadata.get("transductive", False))
     for stamp in ("leaks", "head_leaks"):
         result[stamp] = predictions.metadata.get(stamp, {})
+    for stamp in ("text_sources", "head_text_sources"):
+        if stamp in predictions.metadata:
+            result[stamp] = predictions.metadata[stamp]
     return result
 
 
