@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.manifests.manifest import Manifest
     from stages.params import Params
 
-PROTOCOLS = ("folds", "cross-corpus")
+PROTOCOLS = ("folds", "split", "cross-corpus")
 
 
 @click.command("crossval")
@@ -47,7 +47,8 @@ PROTOCOLS = ("folds", "cross-corpus")
     type=click.Choice(PROTOCOLS),
     default="folds",
     show_default=True,
-    help="Folds within, or training on each corpus and testing on each other.",
+    help="Folds within, the manifest's own split once, or training on each corpus and testing on "
+    "each other.",
 )
 @click.option(
     "--out",
@@ -79,8 +80,8 @@ def command(
     """Cross-validate heads on MANIFEST; what is finished is kept when it is run again.
 
     FOLDER gets runs/, predictions.parquet with every tested row of every run, and as CSV what
-    each system reads, its scores on dev, the standings, the comparisons, and for cross-corpus a
-    matrix. A view whose name has {fold} is another one for each fold.
+    each system reads and takes, its scores on dev, the standings, the comparisons, and for a
+    cross-corpus one a matrix. A view whose name has {fold} is another one for each fold.
 
     \b
     Example:
@@ -89,6 +90,7 @@ def command(
         --folds 3 --out crossval/demo
     """
     from pipeline.errors import ParamsError
+    from pipeline.experiments.costs import COSTS, costs_table
     from pipeline.experiments.crossval import Plan, cross_validate, open_features
     from pipeline.experiments.systems import SYSTEMS, systems_table
     from pipeline.experiments.tables import write_tables
@@ -113,9 +115,10 @@ def command(
     parts = _parts(read, plan.task, plan.label_map, params, folds, protocol)
     roots = by_corpus(stores, "--store")
     features = open_features(parts, roots, plan)
-    write_csv(out / SYSTEMS, systems_table(plan.systems, features, next(iter(parts))))
     with Progress("runs") as progress:
         runs = cross_validate(parts, roots, plan, out, reporter=progress)
+    write_csv(out / SYSTEMS, systems_table(plan.systems, features, next(iter(parts)), runs))
+    write_csv(out / COSTS, costs_table([(run.system, run.cost) for run in runs]))
     for line in write_tables(
         out,
         runs,
@@ -136,15 +139,19 @@ def _parts(
     folds: int | None,
     protocol: str,
 ) -> dict[str, "Manifest"]:
-    """Return the manifest once for each fold, or each pair of corpora."""
+    """Return the manifest once for each fold, or each pair of corpora, or as it is."""
     from dataclasses import replace
 
     from pipeline.corpora.preparation import PrepareConfig
-    from pipeline.errors import ManifestError
-    from pipeline.experiments.crossval import corpus_pairs
+    from pipeline.errors import ManifestError, ParamsError
+    from pipeline.experiments.parts import corpus_pairs, own_split
     from pipeline.manifests.labels import class_names
     from pipeline.manifests.splits import make_folds, with_splits
 
+    if protocol != "folds" and folds is not None:
+        raise ParamsError(f"--folds {folds}: is for --protocol folds, found {protocol}.")
+    if protocol == "split":
+        return own_split(read)
     names = class_names(read, task, label_map)
     if protocol == "cross-corpus":
         pairs = corpus_pairs(read, names, read.table["split"], task=task)
