@@ -10,12 +10,13 @@ import pandas as pd
 from pipeline.audio.outcomes import OK
 from pipeline.errors import FeatureStoreError, ManifestError
 from pipeline.files import fingerprint, sha256_bytes
+from pipeline.manifests.embedded import require_same_texts
 from pipeline.manifests.faults import Problems
 from pipeline.manifests.manifest import Manifest, speaker_names
 from pipeline.quantisation.codebooks import MEANS, Codebooks
 from pipeline.store.reader import FeatureStore, View
 from pipeline.store.recipe import Recipe, require_same_recipe
-from pipeline.store.views import CODES, LAYERS
+from pipeline.store.views import CODES, LAYERS, TEXT_SOURCE
 
 POOLED_AT_ONCE = 4096  # clips whose codes are read together
 
@@ -237,11 +238,11 @@ class StoredFeatures:
         Raises:
             ManifestError: If rows were never extracted.
         """
-        columns = ["outcome", "message", "audio_digest", "duration"]
+        columns = ["outcome", "message", "audio_digest", "duration", "file_digest"]
         # Without a view there is nothing that a row could lack.
         nothing = {"outcome": OK, "message": "", "audio_digest": "", "duration": np.nan}
-        found = pd.DataFrame(nothing, index=range(len(self._ids)), columns=columns)
-        for views in self._views.values():
+        found = pd.DataFrame(nothing, index=range(len(self._ids)))
+        for name, views in self._views.items():
             parts = []
             for key, positions in self._positions.items():
                 records = views[key].records.set_index("utterance_id")[columns]
@@ -249,8 +250,14 @@ class StoredFeatures:
                 parts.append(part.set_index(pd.Index(positions)))
             mine = pd.concat(parts).sort_index()
             self._require_extracted(mine)
+            if self.recipes[name]["source"] == TEXT_SOURCE:
+                column = self.recipes[name]["column"]
+                require_same_texts(self.manifest, name, column, mine["file_digest"])
+            # What a view of texts or of a table does not know of a clip's audio, another one may.
+            for known, absent in (("audio_digest", ""), ("duration", 0.0)):
+                mine[known] = mine[known].where(mine[known] != absent, found[known])
             # A clip counts as what its first view without features says.
-            found = found.where(found["outcome"] != OK, mine)
+            found = found.where(found["outcome"] != OK, mine[found.columns])
         return found
 
     def _require_extracted(self, found: pd.DataFrame) -> None:

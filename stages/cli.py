@@ -30,6 +30,7 @@ COMMANDS = (
     "extract",
     "ingest",
     "tokenise",
+    "embed",
     "verify",
     "train",
     "finetune",

@@ -147,6 +147,7 @@ def _predictions(path: Path) -> dict[str, Any]:
 def _params(path: Path, given: Params) -> dict[str, Any]:
     from pipeline.corpora.preparation import PrepareConfig
     from pipeline.extraction.codebook_fit import TokeniseConfig
+    from pipeline.extraction.embed import EmbedConfig
     from pipeline.extraction.ingest import IngestConfig
     from pipeline.extraction.settings import ExtractConfig
     from pipeline.finetuning.config import FinetuneConfig
@@ -161,6 +162,7 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
         "extract": ExtractConfig,
         "ingest": IngestConfig,
         "tokenise": TokeniseConfig,
+        "embed": EmbedConfig,
         "train": TrainConfig,
         "finetune": FinetuneConfig,
         "score": ScoreConfig,

@@ -12,7 +12,17 @@ from typing import Any, TypeVar
 
 from pipeline.errors import ParamsError
 
-SECTIONS = ("prepare", "extract", "ingest", "tokenise", "train", "finetune", "score", "report")
+SECTIONS = (
+    "prepare",
+    "extract",
+    "ingest",
+    "tokenise",
+    "embed",
+    "train",
+    "finetune",
+    "score",
+    "report",
+)
 
 # The field that holds what a section says of each head, under the head's name.
 HEADS = "heads"

@@ -1,0 +1,55 @@
+"""Who wrote the texts of a manifest: its corpus, or a recogniser.
+
+text          what is said
+text_source   who wrote it: "" where the corpus gives it, else "<model>@<12 of its digest>"
+text_given    the corpus's own text, where `text` is a recogniser's
+"""
+
+import pandas as pd
+
+TEXT, TEXT_SOURCE, TEXT_GIVEN = "text", "text_source", "text_given"
+GOLD = "gold"  # what results call a text that the corpus gives
+
+
+def text_sources(table: pd.DataFrame) -> tuple[str, ...]:
+    """Return the different sources of the rows that have text, `GOLD` first.
+
+    Args:
+        table: Of a manifest, or some rows of one.
+    """
+    has_text = _texts(table, TEXT) != ""
+    found = set(_texts(table, TEXT_SOURCE)[has_text])
+    return (*([GOLD] if "" in found else []), *sorted(found - {""}))
+
+
+def given_texts(table: pd.DataFrame) -> pd.Series:
+    """Return the corpus's own text of each row, "" where it gives none.
+
+    Args:
+        table: Of a manifest; it may have been transcribed.
+    """
+    own = _texts(table, TEXT).where(_texts(table, TEXT_SOURCE) == "", "")
+    given = _texts(table, TEXT_GIVEN)
+    return given.where(given != "", own)
+
+
+def recognised(table: pd.DataFrame, texts: pd.Series, source: str) -> pd.DataFrame:
+    """Return a manifest's table with a recogniser's texts in place of those it has.
+
+    Args:
+        table: Of the manifest; it may have been transcribed before.
+        texts: Of its rows, missing (not "") where a row could not be transcribed.
+        source: The recogniser, for `text_source`.
+    """
+    given = given_texts(table)
+    columns = {
+        TEXT: texts.fillna(""),
+        TEXT_SOURCE: pd.Series(source, index=table.index).where(texts.notna(), ""),
+    }
+    if (given != "").any() or TEXT_GIVEN in table.columns:
+        columns[TEXT_GIVEN] = given
+    return table.assign(**columns)
+
+
+def _texts(table: pd.DataFrame, name: str) -> pd.Series:
+    return table[name] if name in table.columns else pd.Series("", index=table.index, dtype="str")
