@@ -16,6 +16,7 @@ import pandas as pd
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import PredictionsError
 from pipeline.experiments.crossval import System
+from pipeline.experiments.late_fusion import LATE_FUSION, Fusion
 from pipeline.heads.catalogue import head_needs
 from pipeline.heads.needs import Need
 from pipeline.store.recipe import Recipe
@@ -60,6 +61,35 @@ def systems_table(
         stored), both of all that is read. And acoustics, whether a need of that name is read.
     """
     return pd.DataFrame([_row(name, one, features, fold) for name, one in systems.items()])
+
+
+def fusions_table(fusions: Sequence[Fusion], systems: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each late fusion: what its parts say, side by side.
+
+    Args:
+        fusions: In order; one may be a part of a later one.
+        systems: Of the parts, as `systems_table` returns it.
+
+    Returns:
+        As `systems`: different texts with ` + ` between, bits and bytes summed, other numbers only
+        where all parts have the same.
+    """
+    known = systems
+    for fusion in fusions:
+        parts = known[known["system"].isin(fusion.parts)]
+        row: dict[str, object] = {
+            name: " + ".join(dict.fromkeys(text for text in parts[name] if text)) for name in TEXTS
+        }
+        row |= {"system": fusion.name, "head": LATE_FUSION}
+        row |= {name: _same(parts[name]) for name in NUMBERS}
+        row |= {name: parts[name].sum(skipna=False) for name in ("bits_per_s", "bytes_per_s")}
+        row[ACOUSTICS] = bool(parts[ACOUSTICS].any())
+        known = pd.concat([known, pd.DataFrame([row])], ignore_index=True)
+    return known.iloc[len(systems) :].reset_index(drop=True)
+
+
+def _same(column: pd.Series) -> float:
+    return float(column.iloc[0]) if column.nunique(dropna=False) == 1 else math.nan
 
 
 def read_systems(path: Path) -> pd.DataFrame:
