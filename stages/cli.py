@@ -27,6 +27,7 @@ COMMANDS = (
     "split",
     "audit",
     "validate",
+    "transcribe",
     "extract",
     "ingest",
     "tokenise",

@@ -155,10 +155,12 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
     from pipeline.report.report import ReportConfig
     from pipeline.scoring.score import ScoreConfig
     from pipeline.training.config import TrainConfig
+    from pipeline.transcription.transcribe import TranscribeConfig
 
     params = Params(path, given.overrides)
     kinds: dict[str, Any] = {
         "prepare": PrepareConfig,
+        "transcribe": TranscribeConfig,
         "extract": ExtractConfig,
         "ingest": IngestConfig,
         "tokenise": TokeniseConfig,

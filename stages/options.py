@@ -23,9 +23,9 @@ store_option = click.option(
     "--store",
     "stores",
     multiple=True,
-    required=True,
     metavar="[CORPUS=]STORE",
-    help="Folder of the feature store; repeat as CORPUS=STORE for several corpora.",
+    help="Folder of the feature store; repeat as CORPUS=STORE for several corpora; none for a "
+    "head that reads texts alone.",
 )
 one_store_option = click.option(
     "--store",

@@ -14,6 +14,7 @@ from pipeline.errors import ParamsError
 
 SECTIONS = (
     "prepare",
+    "transcribe",
     "extract",
     "ingest",
     "tokenise",

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from pipeline.errors import ParamsError, ShapeError
 from pipeline.quantisation import kmeans
 from pipeline.quantisation.kmeans import fit_kmeans, nearest
+from pipeline.quantisation.start import start_places
 
 
 def made(num, dim, *, seed=0, groups=7) -> torch.Tensor:
@@ -39,8 +40,9 @@ def naive_codes(frames, centroids):
 def naive_fit(frames, k, iterations, seed):
     """Lloyd's iterations one centroid at a time, from the same frames."""
     frames = frames.double().numpy()
-    drawn = torch.randperm(len(frames), generator=torch.Generator().manual_seed(seed))[:k]
-    centroids, curve = frames[np.sort(drawn.numpy())], []
+    generator = torch.Generator().manual_seed(seed)
+    drawn = start_places(len(frames), k, generator, lambda places: torch.from_numpy(frames)[places])
+    centroids, curve = frames[drawn.numpy()], []
     for _ in range(iterations):
         codes, _ = naive_codes(frames, centroids)
         empty = []
@@ -54,6 +56,16 @@ def naive_fit(frames, k, iterations, seed):
             centroids[number] = frames[place]
         curve.append(naive_codes(frames, centroids)[1].mean())
     return centroids, curve
+
+
+def test_the_start_has_a_frame_of_each_of_well_parted_groups():
+    frames = torch.arange(12).repeat_interleave(30)[:, None] * 1000.0 + made(360, 1)
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        places = start_places(len(frames), 12, generator, lambda drawn: frames[drawn])
+        assert (places.diff() > 0).all()
+        # Drawn evenly, all twelve would be met in fewer than one of ten thousand.
+        assert len(set((places // 30).tolist())) == 12
 
 
 @pytest.mark.parametrize("num", [1, 50, 137])

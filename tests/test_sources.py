@@ -1,6 +1,7 @@
 """Clips as a head sees them: the same from memory and streamed, in what order, how many at once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -139,7 +140,7 @@ def test_no_more_than_two_pools_are_in_memory() -> None:
     assert max(source.features.read_at_once) <= 14
 
 
-@pytest.mark.parametrize("sampler", ["even", "pairs"])
+@pytest.mark.parametrize("sampler", ["even", "pairs", "balanced"])
 @pytest.mark.parametrize("balance", ["none", "sampler"])
 def test_a_run_resumed_at_a_step_draws_what_it_would_have_drawn(sampler, balance) -> None:
     source = opened(Streamed)
@@ -177,6 +178,30 @@ def test_pairs_are_two_clips_of_one_class() -> None:
         assert (pairs[:, 0] != pairs[:, 1]).all()
 
 
+def test_balanced_pairs_are_as_many_of_each_class() -> None:
+    source = opened(InMemory)
+    classes = np.minimum(np.arange(NUM) % 10, 2)  # of ten clips, eight are of one class
+    plan = plan_steps(
+        phase(sampler="balanced"),
+        3,
+        weighting(),
+        replace(layout(source), classes=classes),
+        first_step=0,
+    )
+    for pool in islice(plan, 4):
+        pairs = np.concatenate(pool).reshape(-1, 2)
+        assert (classes[pairs[:, 0]] == classes[pairs[:, 1]]).all()
+        counts = np.bincount(classes[pairs[:, 0]])
+        assert len(counts) == 3
+        assert np.ptp(counts) == 0
+
+
+def test_texts_alone_have_lengths_and_are_not_mixed_up() -> None:
+    source = InMemory(RaggedFeatures(), np.array([3, 12]), (), ["text"], device="cpu")
+    assert source.lengths.tolist() == [len("text 3") + 1, len("text 12") + 1]
+    assert not source.is_mixable
+
+
 def test_frames_are_not_mixed_up() -> None:
     targets = np.eye(3, dtype=np.float32)[np.arange(NUM) % 3]
     clips = TrainingClips(
@@ -186,5 +211,5 @@ def test_frames_are_not_mixed_up() -> None:
         targets=targets,
         weighting=weighting(),
     )
-    with pytest.raises(ParamsError, match=r"train\.mixup: found 0\.2, but frames of clips"):
+    with pytest.raises(ParamsError, match=r"train\.mixup: found 0\.2, but frames of different"):
         Batches(clips, TrainConfig(mixup=0.2), "cpu")

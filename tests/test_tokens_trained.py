@@ -112,7 +112,7 @@ def test_a_section_that_does_not_fit_the_view_is_one_line(corpus: Corpus, tmp_pa
     with pytest.raises(ParamsError, match=r"view 'codes-6': found layers \[5\] asked for"):
         train(corpus, config_of(view="codes-6", layers=(5,)), tmp_path / "head")
     config = replace(config_of(view="codes-6"), mixup=0.5)
-    with pytest.raises(ParamsError, match=r"train\.mixup: found 0\.5, but frames of clips"):
+    with pytest.raises(ParamsError, match=r"train\.mixup: found 0\.5, but frames of different"):
         train(corpus, config, tmp_path / "head")
 
 

@@ -77,19 +77,20 @@ def fusions_table(fusions: Sequence[Fusion], systems: pd.DataFrame) -> pd.DataFr
     known = systems
     for fusion in fusions:
         parts = known[known["system"].isin(fusion.parts)]
-        row: dict[str, object] = {
-            name: " + ".join(dict.fromkeys(text for text in parts[name] if text)) for name in TEXTS
-        }
+        row = {name: _of_parts(parts[name]) for name in systems}
         row |= {"system": fusion.name, "head": LATE_FUSION}
-        row |= {name: _same(parts[name]) for name in NUMBERS}
         row |= {name: parts[name].sum(skipna=False) for name in ("bits_per_s", "bytes_per_s")}
-        row[ACOUSTICS] = bool(parts[ACOUSTICS].any())
         known = pd.concat([known, pd.DataFrame([row])], ignore_index=True)
     return known.iloc[len(systems) :].reset_index(drop=True)
 
 
-def _same(column: pd.Series) -> float:
-    return float(column.iloc[0]) if column.nunique(dropna=False) == 1 else math.nan
+def _of_parts(column: pd.Series) -> object:
+    """Return what is said of the parts of a fusion together."""
+    if column.dtype == bool:
+        return bool(column.any())
+    if pd.api.types.is_numeric_dtype(column):
+        return column.iloc[0] if column.nunique(dropna=False) == 1 else math.nan
+    return " + ".join(dict.fromkeys(text for text in column if text))
 
 
 def read_systems(path: Path) -> pd.DataFrame:

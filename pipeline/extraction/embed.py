@@ -17,9 +17,8 @@ from pipeline.encoders.base import COMPUTE_DTYPES
 from pipeline.encoders.text import MEAN, TEXT_POOLINGS, TextEncoder
 from pipeline.errors import ParamsError
 from pipeline.files import fingerprint
-from pipeline.manifests.embedded import text_digests, texts_of
+from pipeline.manifests.embedded import sources_read, text_digests, texts_of
 from pipeline.manifests.manifest import Manifest
-from pipeline.manifests.texts import text_sources
 from pipeline.progress import Reporter
 from pipeline.provenance import package_versions
 from pipeline.store.format import Shard
@@ -108,7 +107,7 @@ def embed(
     recipe = make_recipe(encoder, config)
     provenance = {
         "encoder": config.encoder,
-        "text_sources": list(text_sources(manifest.table)),
+        "text_sources": list(sources_read(manifest.table, [config.column])),
         "versions": package_versions(),
     }
     num_cut = 0

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -29,6 +29,13 @@ class Decoded(NamedTuple):
     file_digest: str
     clip: audio.Clip | None
     error: AudioError | None
+
+
+class Listener(Protocol):
+    """What decoding needs to know of who hears the clips: an encoder, or a recogniser."""
+
+    sample_rate: int
+    min_samples: int
 
 
 def make_recipe(encoder: Encoder, settings: ViewSettings, fitted: bytes | None = None) -> Recipe:
@@ -111,17 +118,17 @@ def file_digest(path: Path) -> str:
         return ""  # decoding will say why
 
 
-def decode(segment: Segment, encoder: Encoder, max_duration_s: float) -> Decoded:
-    """Decode a segment for an encoder; what is wrong with it is returned, not raised."""
-    rate = encoder.sample_rate
+def decode(segment: Segment, listener: Listener, max_duration_s: float) -> Decoded:
+    """Decode a segment for who hears it; what is wrong with it is returned, not raised."""
+    rate = listener.sample_rate
     digest = file_digest(segment.path)
     try:
         clip = audio.read_clip(segment, sample_rate=rate, max_kept_s=max_duration_s)
-        if clip.num_resampled < encoder.min_samples:
+        if clip.num_resampled < listener.min_samples:
             raise AudioError(
                 TOO_SHORT,
                 f"{clip.num_resampled} samples at {rate} Hz are shorter than the encoder's "
-                f"receptive field ({encoder.min_samples}); drop the row.",
+                f"receptive field ({listener.min_samples}); drop the row.",
             )
     except AudioError as error:
         return Decoded(digest, None, error)

@@ -82,7 +82,7 @@ def look_at(
     reporter.begin(len(rows))
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as executor:
         # Nothing is held of a clip that is longer than nothing.
-        look = partial(decode, encoder=encoder, max_duration_s=0.0)
+        look = partial(decode, listener=encoder, max_duration_s=0.0)
         for row, found in zip(rows, executor.map(look, [places[i] for i in rows]), strict=True):
             if found.clip is None:
                 assert found.error is not None

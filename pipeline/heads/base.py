@@ -74,6 +74,13 @@ class Head(nn.Module, ABC):
         """
         del codebooks
 
+    def name_classes(self, classes: Sequence[str]) -> None:
+        """Take the names of the classes, in score order; nothing here.
+
+        It is called once when a head is made, to be trained or loaded.
+        """
+        del classes
+
     def learn_shares(self, shares: Tensor) -> None:
         """Take the share of each class in what the loss will see, shape (C,); nothing here.
 

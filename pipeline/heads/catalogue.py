@@ -9,6 +9,8 @@ from pipeline.diffusion.sampler import SamplerConfig
 from pipeline.errors import ParamsError
 from pipeline.heads.base import Head
 from pipeline.heads.classifier import Classifier, LinearConfig, MLPConfig
+from pipeline.heads.emoq import EmoQ
+from pipeline.heads.emoq_config import EmoQConfig, EmoQScoring
 from pipeline.heads.genser import GenSER, GenSERConfig
 from pipeline.heads.logreg import LogReg, LogRegConfig
 from pipeline.heads.needs import BESIDE, Need, Shapes
@@ -41,6 +43,7 @@ _BUILT_IN = {
     "twin": HeadKind(Twin, TwinConfig),
     "logreg": HeadKind(LogReg, LogRegConfig),
     "tokens": HeadKind(Tokens, TokensConfig),
+    "emoq": HeadKind(EmoQ, EmoQConfig, EmoQScoring),
 }
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pipeline.errors import ParamsError
 
 SCHEDULES = ("cosine", "constant")
-SAMPLERS = ("even", "pairs")
+SAMPLERS = ("even", "pairs", "balanced")
 LAST = "last"  # where dev is too small to choose by
 
 
@@ -56,7 +56,7 @@ class Phase:
         batch_size: Clips.
         optimiser: Its schedule runs over this phase.
         sampler: `"even"` draws as `train.balance` and `train.corpus_temperature` say; `"pairs"`
-            draws clips two and two of one class.
+            draws clips two and two of one class, and `"balanced"` as many pairs of each.
         eval_every: Steps between looks at dev, each a checkpoint.
         select_by: What is kept: the best on dev by ua, wa, wf1 or macro_f1, the lowest of a name
             that the head's `watch` gives, or the last.

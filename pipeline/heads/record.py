@@ -42,6 +42,8 @@ class HeadRecord:
         leaks: What the splits shared.
         encoders: How the encoder of each view was spelled; None for ingested features.
         facts: What the head says of itself besides.
+        text_sources: Who wrote the texts that it was trained on, where it reads any: `gold`, the
+            corpus, or recognisers.
         versions: Of the packages.
     """
 
@@ -67,6 +69,7 @@ class HeadRecord:
     leaks: Mapping[str, int]
     encoders: Mapping[str, str | None]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    text_sources: Sequence[str] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -206,6 +206,7 @@ def load_head(folder: Path, device: str = "cpu") -> TrainedHead:
     record = read_record(folder / DESCRIPTION, description)
     head = build_head(record.kind, record.shapes, len(record.classes), record.config)
     _require_bases(folder, head, record)
+    head.name_classes(record.classes)
     tensors = read_weights(folder, description)
     codebooks = {
         view: Codebooks(**mine)

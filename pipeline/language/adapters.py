@@ -14,7 +14,7 @@ def add_adapters(
     model: LanguageModel,
     *,
     rank: int,
-    alpha: float,
+    alpha: int,
     dropout: float,
     targets: Sequence[str],
     where: str,

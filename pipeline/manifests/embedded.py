@@ -1,6 +1,6 @@
 """The texts that features are made from, and whether a manifest still has them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
@@ -8,6 +8,7 @@ from pipeline.errors import ManifestError
 from pipeline.files import sha256_bytes
 from pipeline.manifests.faults import Problems
 from pipeline.manifests.manifest import Manifest
+from pipeline.manifests.texts import GOLD, TEXT, TEXT_GIVEN, text_sources
 
 
 def texts_of(manifest: Manifest, column: str) -> list[str]:
@@ -29,6 +30,19 @@ def texts_of(manifest: Manifest, column: str) -> list[str]:
 def text_digests(texts: Sequence[str]) -> list[str]:
     """Return the SHA-256 of each text."""
     return [sha256_bytes(text.encode()) for text in texts]
+
+
+def sources_read(table: pd.DataFrame, columns: Collection[str]) -> tuple[str, ...]:
+    """Return who wrote the texts in columns that are read, `GOLD` for the corpus's own, first.
+
+    Args:
+        table: Of a manifest, or some rows of one.
+        columns: Of it.
+    """
+    found = set(text_sources(table)) if TEXT in columns else set()
+    if TEXT_GIVEN in columns:
+        found.add(GOLD)
+    return (*([GOLD] if GOLD in found else []), *sorted(found - {GOLD}))
 
 
 def require_same_texts(manifest: Manifest, view: str, column: str, embedded: pd.Series) -> None:

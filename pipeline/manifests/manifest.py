@@ -31,7 +31,7 @@ TEXTS = (
 )
 NUMBERS = ("start", "end")
 COUNTS = ("channel", "num_samples", "sample_rate")
-FREE_TEXTS = ("text", "language")
+FREE_TEXTS = ("text", "text_source", "text_given", "language")
 VOTES = "votes."
 FOLD = "split."
 DECLARED = "official"  # in `overlap`: the owners' own split shares speakers, their importer says

@@ -24,7 +24,7 @@ def read_table(path: Path) -> tuple[pd.DataFrame, int]:
     Raises:
         ManifestError: If it is absent, not readable, or names a column twice.
     """
-    _require_known_suffix(path)
+    require_known_suffix(path)
     try:
         readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
         table = readers[path.suffix](path)
@@ -111,7 +111,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
         ManifestError: If the suffix is unknown.
         OutputError: If it cannot be written.
     """
-    _require_known_suffix(path)
+    require_known_suffix(path)
     with publish(path) as temporary:
         if path.suffix == ".csv":
             table.to_csv(temporary, index=False, lineterminator="\n", quoting=_quoting(table))
@@ -133,7 +133,12 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
     publish_bytes(path, text.encode())
 
 
-def _require_known_suffix(path: Path) -> None:
+def require_known_suffix(path: Path) -> None:
+    """Refuse a file that is no table by its name.
+
+    Raises:
+        ManifestError: If the suffix is unknown.
+    """
     if path.suffix not in (".csv", ".jsonl", ".parquet"):
         raise ManifestError(f"{path}: suffix {path.suffix!r} is not .csv, .jsonl or .parquet.")
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import ParamsError, ShapeError
+from pipeline.quantisation.start import require_finite, start_places
 
 BLOCK_ROWS = 8192
 """Frames in a block; the working memory is BLOCK_ROWS * (2 D + 2 K) floats at most."""
@@ -87,8 +88,10 @@ def fit_kmeans(
     generator: torch.Generator,
     compute_dtype: str = "float32",
 ) -> KMeansFit:
-    """Fit K centroids by Lloyd's iterations (Lloyd 1982) from K frames drawn at random.
+    """Fit K centroids by Lloyd's iterations (Lloyd 1982) from a k-means++ start.
 
+    The start is drawn by k-means++ (Arthur & Vassilvitskii 2007) from some frames for each of K,
+    drawn at random: frames far from those drawn before are likelier, so few clusters share one.
     An iteration moves each centroid to the mean of its frames, and one that has none to the frame
     that lies farthest from its own centroid (several to as many frames). Frames are standardised
     a block at a time, so that memory holds them in their own type and one block.
@@ -104,7 +107,7 @@ def fit_kmeans(
         mean: Taken off each dimension, shape (D,).
         scale: Times each dimension after that, shape (D,).
         iterations: How many; where no frame changes its centroid any more, the rest are not run.
-        generator: Draws the K frames.
+        generator: Draws the start.
         compute_dtype: One of `COMPUTE_DTYPES`.
 
     Raises:
@@ -115,8 +118,8 @@ def fit_kmeans(
     _require(frames, k=k, mean=mean, scale=scale, iterations=iterations, dtype=compute_dtype)
     sample = _Sample(frames, mean, scale)
     compute = COMPUTE_DTYPES[compute_dtype]
-    drawn = torch.randperm(len(frames), generator=generator, device=generator.device)[:k]
-    centroids = sample.standardised(drawn.to(frames.device).sort().values)
+    places = start_places(len(frames), k, generator, sample.standardised)
+    centroids = sample.standardised(places)
     now = sample.assign(centroids, compute)
     inertia = torch.empty(iterations)
     num_refilled = 0
@@ -193,6 +196,7 @@ class _Sample:
 
     def standardised(self, places: Tensor) -> Tensor:
         """Return the frames at some places, standardised, in float32."""
+        places = places.to(self.frames.device)
         return (self.frames[places].float() - self.mean) * self.scale
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
@@ -212,11 +216,7 @@ class _Sample:
             _, codes[here] = comparison.best(block)
             _add_rows(sums, codes[here], block)
             square += torch.linalg.vector_norm(block, dim=1).double().square().sum()
-        if not torch.isfinite(square):
-            raise ParamsError(
-                "k-means: found frames that are not finite, wanted numbers only; leave out the "
-                "clips that hold them, or extract them anew."
-            )
+        require_finite(square)
         counts = torch.bincount(codes, minlength=len(centroids))
         return _Assignment(codes=codes, sums=sums, counts=counts, square=float(square))
 

@@ -255,9 +255,21 @@ def score_stored(
             "seed": trained.record.seed,
             "head_leaks": dict(trained.record.leaks),
             "leaks": leaks.counts(),
+            **_texts_read(features, trained, wanted),
         },
         extras=extras,
     )
+
+
+def _texts_read(
+    features: StoredFeatures, trained: TrainedHead, rows: np.ndarray
+) -> dict[str, object]:
+    """Return who wrote the texts that are scored and those of training; nothing without texts."""
+    found = features.text_sources(trained.head.columns, rows)
+    if not found:
+        return {}
+    known = list(trained.record.text_sources)
+    return {"text_sources": list(found), "head_text_sources": known}
 
 
 def _column(values: list[str] | np.ndarray, usable: np.ndarray) -> pa.Array:

@@ -55,8 +55,8 @@ class Batches:
         """
         if config.mixup and not train.source.is_mixable:
             raise ParamsError(
-                f"{config.section}.mixup: found {config.mixup:g}, but frames of clips of different "
-                "lengths cannot be mixed; set it to 0."
+                f"{config.section}.mixup: found {config.mixup:g}, but frames of different "
+                "lengths, and texts, cannot be mixed; set it to 0."
             )
         self.config = config
         self._train = train

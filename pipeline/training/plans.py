@@ -84,8 +84,11 @@ def _epoch(
         chosen = shards[start : start + layout.pool_shards]
         members = np.flatnonzero(np.isin(layout.shards, chosen))
         drawn = _drawn(members, weighting, generator)
-        if phase.sampler == "pairs":
-            batches = _pairs(drawn, layout.classes, phase.batch_size, generator)
+        if phase.sampler != "even":
+            pairs = _pairs(drawn, layout.classes, generator)
+            if phase.sampler == "balanced":
+                pairs = _as_many_of_each(pairs, generator)
+            batches = _batches_of(pairs, phase.batch_size, generator)
         else:
             ordered = drawn[np.argsort(layout.lengths[drawn], kind="stable")]
             batches = _even_parts(ordered, phase.batch_size)
@@ -102,9 +105,9 @@ def _drawn(members: np.ndarray, weighting: Weighting, generator: np.random.Gener
 
 
 def _pairs(
-    drawn: np.ndarray, classes: np.ndarray, batch_size: int, generator: np.random.Generator
+    drawn: np.ndarray, classes: np.ndarray, generator: np.random.Generator
 ) -> list[np.ndarray]:
-    """Return batches of pairs of different clips of one class; a class of one clip is left out."""
+    """Return pairs of different clips of each class, (N, 2); a class of one clip is left out."""
     pairs = []
     for label in np.unique(classes[drawn]):
         mine = np.unique(drawn[classes[drawn] == label])
@@ -113,8 +116,28 @@ def _pairs(
         mine = generator.permutation(mine)
         # An odd one out goes with the first, which is then there twice.
         mine = np.append(mine, mine[:1]) if len(mine) % 2 else mine
-        pairs += list(mine.reshape(-1, 2))
-    shuffled = [pairs[i] for i in generator.permutation(len(pairs))]
+        pairs.append(mine.reshape(-1, 2))
+    return pairs
+
+
+def _as_many_of_each(pairs: list[np.ndarray], generator: np.random.Generator) -> list[np.ndarray]:
+    """Return about as many pairs as before, of each class alike; rare ones come more than once."""
+    each = max(round(sum(map(len, pairs)) / max(len(pairs), 1)), 1)
+    return [mine[_repeated(len(mine), each, generator)] for mine in pairs]
+
+
+def _repeated(num: int, times: int, generator: np.random.Generator) -> np.ndarray:
+    """Return so many of the numbers below `num`, each as often as the next, give or take one."""
+    rounds = [generator.permutation(num) for _ in range(-(-times // num))]
+    return np.concatenate(rounds)[:times]
+
+
+def _batches_of(
+    pairs: list[np.ndarray], batch_size: int, generator: np.random.Generator
+) -> list[np.ndarray]:
+    """Return batches of shuffled pairs."""
+    every = [pair for mine in pairs for pair in mine]
+    shuffled = [every[i] for i in generator.permutation(len(every))]
     return [np.concatenate(part) for part in _even_parts(shuffled, max(batch_size // 2, 1))]
 
 

@@ -133,6 +133,7 @@ def train_rows(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         head = build_head(config.head, shapes, len(rows.classes), config.head_config)
+        head.name_classes(rows.classes)
         codebooks = {v: features.codebooks(v) for v in features.views if features.kind(v) == CODES}
         head.adopt(adopted(needs, codebooks))
     sources = {
@@ -195,6 +196,7 @@ def train_rows(
         leaks=rows.leaks.counts(),
         encoders={view: _encoder(told) for view, told in features.provenances.items()},
         facts=dict(head.facts),
+        text_sources=features.text_sources(head.columns, used),
         versions=package_versions(),
     )
     trained = TrainedHead(

@@ -1,0 +1,1 @@
+"""From recordings to what is said in them, by a pretrained recogniser."""
