@@ -1,6 +1,6 @@
 """A trained head on loose recordings: the same decoding and encoding as extraction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from pipeline.extraction.settings import settings_of_recipe
 from pipeline.extraction.views import OpenView, open_views
 from pipeline.heads.saved import TrainedHead, require_recipe_of_head
 from pipeline.quantisation.codebooks import Codebooks
+from pipeline.scoring.loose_texts import LooseTexts, open_texts
 from pipeline.scoring.score import ScoreConfig, with_prior
 from pipeline.sources.alone import lone_batch
 from pipeline.sources.inference import say
 from pipeline.store.recipe import Recipe
+from pipeline.store.views import TEXT_SOURCE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +70,14 @@ class LooseView:
         return own if self.codebooks is None else self.codebooks.assign(own)
 
 
-def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> list[LooseView]:
+def views_of_head(
+    trained: TrainedHead, spelling: str | None, device: str
+) -> list[LooseView | LooseTexts]:
     """Open the encoders that a head's features were made with, with their settings.
 
     Args:
         trained: The head.
-        spelling: Where the encoder is; None takes what the head remembers.
+        spelling: Where the encoder of recordings is; None takes what the head remembers.
         device: A torch device.
 
     Raises:
@@ -88,6 +92,7 @@ def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> li
             )
     settings = []
     wanted = {name: _made_of(recipe) for name, recipe in trained.record.recipes.items()}
+    texts = {name: wanted.pop(name) for name in list(wanted) if _is_of_texts(wanted[name])}
     for name, recipe in wanted.items():
         if recipe.get("source") != "audio":
             raise HeadError(
@@ -101,7 +106,11 @@ def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> li
     for view in views:
         require_recipe_of_head(where, view.name, view.recipe, wanted[view.name])
     recipes = trained.record.recipes
-    return [
+    made_of_texts = [
+        open_texts(name, recipe, str(trained.record.encoders[name]), device)
+        for name, recipe in texts.items()
+    ]
+    return made_of_texts + [
         LooseView(
             name=view.name,
             made_of=view,
@@ -114,9 +123,10 @@ def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> li
 def predict_files(
     paths: Sequence[Path],
     trained: TrainedHead,
-    views: Sequence[LooseView],
+    views: Sequence[LooseView | LooseTexts],
     score: ScoreConfig,
     *,
+    texts: Sequence[Mapping[str, str]] = (),
     device: str,
 ) -> list[FilePrediction]:
     """Predict the class of each file; a bad file has its error instead.
@@ -126,20 +136,24 @@ def predict_files(
         trained: The head.
         views: From `views_of_head`.
         score: How to score.
+        texts: Of each file, by manifest column; none are known.
         device: A torch device.
+
+    Raises:
+        HeadError: If the head needs a text that is not given.
     """
     results = []
-    for path in paths:
+    for path, known in zip(paths, texts or [{}] * len(paths), strict=True):
         segment = Segment(path=path)
         try:
-            features = {view.name: view.features(segment) for view in views}
+            features = {view.name: _features(view, segment, known) for view in views}
         except AudioError as error:
             message = f"{error.outcome}: {error}"
             results.append(FilePrediction(path=path, probabilities={}, error=message))
             continue
         batch = lone_batch(
             features,
-            dict.fromkeys(trained.head.columns, ""),
+            {column: known.get(column, "") for column in trained.head.columns},
             trained.record.needs,
             trained.standardisers,
             codebooks=trained.codebooks,
@@ -154,6 +168,16 @@ def predict_files(
         told = {name: _plain(value[0]) for name, value in extras.items()}
         results.append(FilePrediction(path=path, probabilities=named, extras=told))
     return results
+
+
+def _features(
+    view: LooseView | LooseTexts, segment: Segment, texts: Mapping[str, str]
+) -> np.ndarray:
+    return view.features(texts) if isinstance(view, LooseTexts) else view.features(segment)
+
+
+def _is_of_texts(recipe: Recipe) -> bool:
+    return recipe.get("source") == TEXT_SOURCE
 
 
 def _made_of(recipe: Recipe) -> Recipe:
