@@ -1,8 +1,10 @@
 """A view of texts: what is made, what a second run does, and rows without or with other text."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from helpers.extraction import tree
@@ -105,6 +107,22 @@ def test_equal_texts_in_two_splits_are_no_leak_of_audio(encoder: Path, tmp_path:
     manifest = read_manifest(tmp_path / "m.csv")
     features = StoredFeatures(manifest, {"": tmp_path / "s"}, ("text",))
     assert not find_leaks(manifest.table, features.audio_digests)
+
+
+def test_a_clip_s_audio_is_known_whichever_view_is_read_first(
+    made: Path, encoder: Path, tmp_path: Path
+):
+    table = pd.read_csv(made / "demo.csv", dtype="str", keep_default_na=False)
+    table.assign(text="yes").to_csv(tmp_path / "m.csv", index=False)
+    shutil.copytree(made / "store", tmp_path / "s")
+    embed_texts(tmp_path / "m.csv", tmp_path / "s", encoder)
+    manifest, store = read_manifest(tmp_path / "m.csv"), {"": tmp_path / "s"}
+    alone = StoredFeatures(manifest, store)
+    assert (alone.audio_digests != "").all()
+    for views in (("layers", "text"), ("text", "layers")):
+        both = StoredFeatures(manifest, store, views)
+        assert both.audio_digests.tolist() == alone.audio_digests.tolist()
+        assert both.durations.tolist() == alone.durations.tolist()
 
 
 def test_another_setting_is_another_view_or_replaces_it(encoder: Path, tmp_path: Path):
