@@ -20,7 +20,7 @@ from stages.options import (
     torch_device,
 )
 from stages.progress import Progress
-from stages.systems import chosen_heads, systems_of, variant_option
+from stages.systems import chosen_heads, require_names, systems_of, variant_option
 
 if TYPE_CHECKING:
     from pipeline.manifests.labels import LabelMap
@@ -40,6 +40,13 @@ PROTOCOLS = ("folds", "split", "cross-corpus")
     help='Kinds of head, "" for variants alone; the first system is compared with the others.',
 )
 @variant_option
+@click.option(
+    "--late-fusion",
+    "late_fusions",
+    multiple=True,
+    metavar="NAME=SYSTEM+SYSTEM",
+    help="A system that is the mean of the calibrated log-probabilities of others.",
+)
 @click.option("--folds", type=click.IntRange(2), help="Folds by speaker  [default: MANIFEST's own]")
 @seeds_option
 @click.option(
@@ -68,6 +75,7 @@ def command(
     stores: Sequence[str],
     heads: str,
     variants: Sequence[str],
+    late_fusions: Sequence[str],
     folds: int | None,
     seeds: str,
     protocol: str,
@@ -89,10 +97,13 @@ def command(
         --variant paper=params/paper.yaml --variant soft=train.genser.sigma=20 \\
         --folds 3 --out crossval/demo
     """
+    import pandas as pd
+
     from pipeline.errors import ParamsError
     from pipeline.experiments.costs import COSTS, costs_table
     from pipeline.experiments.crossval import Plan, cross_validate, open_features
-    from pipeline.experiments.systems import SYSTEMS, systems_table
+    from pipeline.experiments.late_fusion import fused_runs, read_fusions
+    from pipeline.experiments.systems import SYSTEMS, fusions_table, systems_table
     from pipeline.experiments.tables import write_tables
     from pipeline.manifests.manifest import read_manifest
     from pipeline.manifests.tables import write_csv
@@ -112,13 +123,19 @@ def command(
         allow_overlap=allow_speaker_overlap,
         device=torch_device(device),
     )
+    fusions = read_fusions(late_fusions, list(plan.systems))
+    require_names("--late-fusion", [*plan.systems, *(fusion.name for fusion in fusions)])
     parts = _parts(read, plan.task, plan.label_map, params, folds, protocol)
     roots = by_corpus(stores, "--store")
     features = open_features(parts, roots, plan)
     with Progress("runs") as progress:
         runs = cross_validate(parts, roots, plan, out, reporter=progress)
-    write_csv(out / SYSTEMS, systems_table(plan.systems, features, next(iter(parts)), runs))
+    told = systems_table(plan.systems, features, next(iter(parts)), runs)
+    if fusions:
+        told = pd.concat([told, fusions_table(fusions, told)], ignore_index=True)
+    write_csv(out / SYSTEMS, told)
     write_csv(out / COSTS, costs_table([(run.system, run.cost) for run in runs]))
+    runs += fused_runs(runs, fusions, out)
     for line in write_tables(
         out,
         runs,

@@ -125,7 +125,7 @@ def cross_validate(
     runs = []
     latest: tuple[object, TrainedHead] | None = None
     for name, fold, seed in todo:
-        path = _run_path(out, name, fold, seed)
+        path = run_path(out, name, fold, seed)
         system = plan.systems[name]
         system = replace(system, train=replace(system.train.of_fold(fold), seed=seed))
         of_fold = features.of(folds[fold])
@@ -133,7 +133,7 @@ def cross_validate(
         if views not in digests:
             digests[views] = features.only(views).digest(np.flatnonzero(features.has_features))
         binding = _binding(of_fold, digests[views], plan, system)
-        predictions = _kept(path, binding)
+        predictions = kept_run(path, binding)
         if predictions is None:
             # Systems that differ in scoring only stand side by side: one training serves them.
             if latest is None or latest[0] != (fold, system.train):
@@ -168,7 +168,7 @@ def open_features(
 
 def forget_other_runs(out: Path, runs: Sequence[Run]) -> None:
     """Remove the runs of a folder that are none of these."""
-    mine = {_run_path(out, run.system, run.fold, run.seed) for run in runs}
+    mine = {run_path(out, run.system, run.fold, run.seed) for run in runs}
     for path in sorted((out / RUNS).rglob("*.parquet")):
         if path not in mine:
             path.unlink()
@@ -183,7 +183,8 @@ def _views_of(system: System) -> tuple[str, ...]:
     return views_of(_needs(system))
 
 
-def _run_path(out: Path, system: str, fold: str, seed: int) -> Path:
+def run_path(out: Path, system: str, fold: str, seed: int) -> Path:
+    """Return where the predictions of a run stand in a folder."""
     return out / RUNS / system / f"{fold}-{seed}.parquet"
 
 
@@ -253,7 +254,7 @@ def _binding(features: StoredFeatures, digest: str, plan: Plan, system: System) 
     )
 
 
-def _kept(path: Path, binding: str) -> Predictions | None:
+def kept_run(path: Path, binding: str) -> Predictions | None:
     """Return a finished run of this very kind; a damaged or another one is made again."""
     if not path.exists():
         return None

@@ -16,6 +16,7 @@ import pandas as pd
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import PredictionsError
 from pipeline.experiments.crossval import Run, System
+from pipeline.experiments.late_fusion import LATE_FUSION, Fusion
 from pipeline.heads.catalogue import head_needs
 from pipeline.heads.needs import Need
 from pipeline.manifests.texts import TEXT
@@ -88,6 +89,36 @@ def systems_table(
         told = {**_row(name, one, features, fold), **_of_run(mine)}
         rows.append(told | {"text_sources": _text_sources(one, features, fold, mine)})
     return pd.DataFrame(rows)
+
+
+def fusions_table(fusions: Sequence[Fusion], systems: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each late fusion: what its parts say, side by side.
+
+    Args:
+        fusions: In order; one may be a part of a later one.
+        systems: Of the parts, as `systems_table` returns it.
+
+    Returns:
+        As `systems`: different texts with ` + ` between, bits and bytes summed, other numbers only
+        where all parts have the same.
+    """
+    known = systems
+    for fusion in fusions:
+        parts = known[known["system"].isin(fusion.parts)]
+        row = {name: _of_parts(parts[name]) for name in systems}
+        row |= {"system": fusion.name, "head": LATE_FUSION}
+        row |= {name: parts[name].sum(skipna=False) for name in ("bits_per_s", "bytes_per_s")}
+        known = pd.concat([known, pd.DataFrame([row])], ignore_index=True)
+    return known.iloc[len(systems) :].reset_index(drop=True)
+
+
+def _of_parts(column: pd.Series) -> object:
+    """Return what is said of the parts of a fusion together."""
+    if column.dtype == bool:
+        return bool(column.any())
+    if pd.api.types.is_numeric_dtype(column):
+        return column.iloc[0] if column.nunique(dropna=False) == 1 else math.nan
+    return " + ".join(dict.fromkeys(text for text in column if text))
 
 
 def read_systems(path: Path) -> pd.DataFrame:

@@ -15,11 +15,13 @@ from pipeline.extraction.views import OpenView, open_views
 from pipeline.heads.saved import TrainedHead, require_recipe_of_head
 from pipeline.manifests.texts import TEXT
 from pipeline.quantisation.codebooks import Codebooks
+from pipeline.scoring.loose_text_views import LooseTextView, open_text_view
 from pipeline.scoring.loose_texts import LooseTexts
 from pipeline.scoring.score import ScoreConfig, with_prior
 from pipeline.sources.alone import lone_batch
 from pipeline.sources.inference import say
 from pipeline.store.recipe import Recipe
+from pipeline.store.views import TEXT_SOURCE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +74,14 @@ class LooseView:
         return own if self.codebooks is None else self.codebooks.assign(own)
 
 
-def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> list[LooseView]:
+def views_of_head(
+    trained: TrainedHead, spelling: str | None, device: str
+) -> list[LooseView | LooseTextView]:
     """Open the encoders that a head's features were made with, with their settings.
 
     Args:
         trained: The head.
-        spelling: Where the encoder is; None takes what the head remembers.
+        spelling: Where the encoder of recordings is; None takes what the head remembers.
         device: A torch device.
 
     Raises:
@@ -92,6 +96,7 @@ def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> li
             )
     settings = []
     wanted = {name: _made_of(recipe) for name, recipe in trained.record.recipes.items()}
+    texts = {name: wanted.pop(name) for name in list(wanted) if _is_of_texts(wanted[name])}
     for name, recipe in wanted.items():
         if recipe.get("source") != "audio":
             raise HeadError(
@@ -105,7 +110,11 @@ def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> li
     for view in views:
         require_recipe_of_head(where, view.name, view.recipe, wanted[view.name])
     recipes = trained.record.recipes
-    return [
+    made_of_texts = [
+        open_text_view(name, recipe, str(trained.record.encoders[name]), device)
+        for name, recipe in texts.items()
+    ]
+    return made_of_texts + [
         LooseView(
             name=view.name,
             made_of=view,
@@ -118,7 +127,7 @@ def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> li
 def predict_files(
     paths: Sequence[Path],
     trained: TrainedHead,
-    views: Sequence[LooseView],
+    views: Sequence[LooseView | LooseTextView],
     score: ScoreConfig,
     *,
     device: str,
@@ -138,8 +147,13 @@ def predict_files(
     for path in paths:
         segment = Segment(path=path)
         try:
-            features = {view.name: view.features(segment) for view in views}
             text = None if texts is None else texts.of(segment)
+            features = {
+                view.name: view.features(text or "")
+                if isinstance(view, LooseTextView)
+                else view.features(segment)
+                for view in views
+            }
         except AudioError as error:
             message = f"{error.outcome}: {error}"
             results.append(FilePrediction(path=path, probabilities={}, error=message))
@@ -161,6 +175,10 @@ def predict_files(
         told = {name: _plain(value[0]) for name, value in extras.items()}
         results.append(FilePrediction(path=path, probabilities=named, extras=told, text=text))
     return results
+
+
+def _is_of_texts(recipe: Recipe) -> bool:
+    return recipe.get("source") == TEXT_SOURCE
 
 
 def _made_of(recipe: Recipe) -> Recipe:

@@ -7,6 +7,7 @@ from pipeline.audio.segments import Segment
 from pipeline.errors import AudioError, EncoderError, HeadError
 from pipeline.heads.saved import TrainedHead
 from pipeline.manifests.texts import GOLD, TEXT
+from pipeline.store.views import TEXT_SOURCE
 from pipeline.transcription.base import Recogniser
 from pipeline.transcription.recogniser import load_recogniser
 from pipeline.transcription.transcribe import TranscribeConfig, transcribe_clip
@@ -70,7 +71,7 @@ def texts_for_head(
         EncoderError: If the recogniser cannot be loaded.
     """
     named = "--text" if text is not None else "--recogniser" if recogniser is not None else ""
-    if TEXT not in trained.head.columns:
+    if TEXT not in (*trained.head.columns, *_columns_of_views(trained)):
         if named:
             raise HeadError(
                 f"{named}: this head reads no text, wanted one that does; leave it out."
@@ -102,6 +103,12 @@ def texts_for_head(
             f"on, found {loaded.source}, wanted {source}; restore it, or give --recogniser."
         )
     return LooseTexts(given=None, recogniser=loaded, config=replace(config, model=recogniser))
+
+
+def _columns_of_views(trained: TrainedHead) -> list[str]:
+    """Return the columns that its views of texts were made of."""
+    recipes = trained.record.recipes.values()
+    return [str(recipe["column"]) for recipe in recipes if recipe.get("source") == TEXT_SOURCE]
 
 
 def _only_source(trained: TrainedHead) -> str:
