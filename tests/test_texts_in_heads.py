@@ -1,6 +1,7 @@
 """A view of texts through the commands, alone and beside the layers of clips."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -105,39 +106,46 @@ def test_it_is_reported_and_inspected(head: Path, tmp_path: Path):
 def test_a_loose_file_without_its_text_is_refused_in_a_line(head: Path):
     told = refused("predict", "a.wav", "--head", head)
     assert told == (
-        "Error: this head reads view 'text', made of the column 'text', and found no text, wanted "
-        "what is said in the recording; give it to 'genser predict', or use 'genser score' with a "
-        "manifest.\n"
+        "Error: this head reads text, and was trained on texts of: gold; wanted one recogniser to "
+        "hear the recording; give --recogniser FOLDER or --text TEXT.\n"
     )
+    result = genser("predict", "a.wav", "--head", head, "--text", " ")
+    assert result.exit_code == 3
+    assert "a.wav: no_text: view 'text' is made of text, and nothing is said" in result.stderr
 
 
-def test_a_loose_text_has_the_probabilities_that_its_row_has(head: Path, tmp_path: Path):
-    from pipeline.heads.saved import load_head
-    from pipeline.scoring.loose_files import predict_files, views_of_head
-    from pipeline.scoring.score import ScoreConfig
-
-    trained = load_head(head)
-    views = views_of_head(trained, None, "cpu")
-    texts = [{"text": text} for text in pd.read_csv("m.csv")["text"][:4]]
-    paths = [Path(f"{i}.wav") for i in range(4)]
-    said = predict_files(paths, trained, views, ScoreConfig(), texts=texts, device="cpu")
-    words = ["score", "m.csv", "--store", "s", "--head", head, "--out", tmp_path / "p.parquet"]
-    assert genser(*words).exit_code == 0
-    scored = pd.read_parquet(tmp_path / "p.parquet")
-    for one, (_, row) in zip(said, scored.iterrows(), strict=False):
-        for name, value in one.probabilities.items():
-            assert value == pytest.approx(row[f"probability.{name}"], abs=1e-5)
+@pytest.mark.parametrize("column", ["text", "text_given"])
+def test_a_loose_text_has_the_probabilities_that_its_row_has(
+    here: Path, tmp_path: Path, column: str
+):
+    table = pd.read_csv("m.csv")
+    table.assign(text_given=table["text"]).to_csv(tmp_path / "m.csv", index=False)
+    store, head, out = tmp_path / "s", tmp_path / "head", tmp_path / "p.parquet"
+    for words in (
+        ["-S", f"embed.column={column}", "embed", tmp_path / "m.csv", "--store", store],
+        ["train", tmp_path / "m.csv", "--store", store, "--out", head],
+        ["score", tmp_path / "m.csv", "--store", store, "--head", head, "--out", out],
+    ):
+        done = genser(*words)
+        assert done.exit_code == 0, done.output
+    scored = pd.read_parquet(out)
+    for row in (0, 1, 2):
+        text = table["text"][row]
+        result = genser("predict", "a.wav", "--head", head, "--text", text, "--json")
+        (alone,) = json.loads(result.stdout)
+        assert alone["text"] == text
+        for name, value in alone["probabilities"].items():
+            assert value == pytest.approx(scored[f"probability.{name}"][row], abs=1e-5)
 
 
 def test_another_encoder_in_the_head_s_folder_is_refused(head: Path, here: Path):
     (here / "bert").rename(here / "kept")
     try:
         save_text_encoder(here / "bert", seed=1)
-        assert "encoder.weights is " in refused("predict", "a.wav", "--head", head)
+        told = refused("predict", "a.wav", "--head", head, "--text", "yes")
+        assert "encoder.weights is " in told
     finally:
-        for path in (here / "bert").iterdir():
-            path.unlink()
-        (here / "bert").rmdir()
+        shutil.rmtree(here / "bert")
         (here / "kept").rename(here / "bert")
 
 

@@ -71,7 +71,7 @@ def texts_for_head(
         EncoderError: If the recogniser cannot be loaded.
     """
     named = "--text" if text is not None else "--recogniser" if recogniser is not None else ""
-    if TEXT not in (*trained.head.columns, *_columns_of_views(trained)):
+    if TEXT not in trained.head.columns and not _reads_view_of_texts(trained):
         if named:
             raise HeadError(
                 f"{named}: this head reads no text, wanted one that does; leave it out."
@@ -105,10 +105,10 @@ def texts_for_head(
     return LooseTexts(given=None, recogniser=loaded, config=replace(config, model=recogniser))
 
 
-def _columns_of_views(trained: TrainedHead) -> list[str]:
-    """Return the columns that its views of texts were made of."""
+def _reads_view_of_texts(trained: TrainedHead) -> bool:
+    # Whichever column of a manifest a view was made of, a recording has one text.
     recipes = trained.record.recipes.values()
-    return [str(recipe["column"]) for recipe in recipes if recipe.get("source") == TEXT_SOURCE]
+    return any(recipe.get("source") == TEXT_SOURCE for recipe in recipes)
 
 
 def _only_source(trained: TrainedHead) -> str:
