@@ -134,8 +134,8 @@ def command(
     if fusions:
         told = pd.concat([told, fusions_table(fusions, told)], ignore_index=True)
     write_csv(out / SYSTEMS, told)
-    write_csv(out / COSTS, costs_table([(run.system, run.cost) for run in runs]))
     runs += fused_runs(runs, fusions, out)
+    write_csv(out / COSTS, costs_table([(run.system, run.cost) for run in runs]))
     for line in write_tables(
         out,
         runs,

@@ -182,6 +182,13 @@ def test_late_fusion_and_beside_stand_in_one_cross_validation(here: Path, tmp_pa
         "text + layers",
         "text + table",
     ]
+    assert facts["text_sources"].tolist() == ["gold", "", "gold", "gold", "gold"]
+    own = facts["num_trained"].astype(int)
+    assert own["late"] == own["logreg"] + own["audio"] > 0
+    costs = pd.read_csv(tmp_path / "cv" / "costs.csv").set_index("system")
+    assert costs["runs"].tolist() == [4] * 5
+    each = costs["seconds_per_clip"]
+    assert each["late"] == pytest.approx(each["logreg"] + each["audio"])
     standings = pd.read_csv(tmp_path / "cv" / "standings.csv")
     assert set(standings["system"]) == set(names)
     compared = pd.read_csv(tmp_path / "cv" / "comparisons.csv")

@@ -16,6 +16,7 @@ from scipy.special import log_softmax
 
 from pipeline.errors import ParamsError
 from pipeline.evaluation.columns import PROBABILITY
+from pipeline.experiments.costs import Cost
 from pipeline.experiments.crossval import BINDING, Run, kept_run, run_path
 from pipeline.files import fingerprint
 from pipeline.scoring.predictions import Predictions, assemble_predictions, write_predictions
@@ -92,7 +93,8 @@ def fused_runs(runs: Sequence[Run], fusions: Sequence[Fusion], out: Path) -> lis
             if predictions is None:
                 predictions = fuse(parts, {BINDING: binding})
                 write_predictions(path, predictions)
-            run = Run(system=fusion.name, fold=fold, seed=seed, predictions=predictions)
+            cost = _together([known[name, fold, seed].cost for name in fusion.parts])
+            run = Run(system=fusion.name, fold=fold, seed=seed, predictions=predictions, cost=cost)
             known[fusion.name, fold, seed] = run
             fused.append(run)
     return fused
@@ -131,6 +133,20 @@ def fuse(parts: Mapping[str, Predictions], metadata: Mapping[str, object]) -> Pr
         errors=errors,
         classes=classes,
         metadata={**shared, **said},
+    )
+
+
+def _together(costs: Sequence[Cost | None]) -> Cost | None:
+    """Return what the parts of a fusion take one after another; None where one is unknown."""
+    known = [cost for cost in costs if cost is not None]
+    if len(known) < len(costs):
+        return None
+    return Cost(
+        num_parameters=sum(cost.num_parameters for cost in known),
+        num_trained=sum(cost.num_trained for cost in known),
+        seconds=sum(cost.seconds for cost in known),
+        num_clips=known[0].num_clips,
+        device=" ".join(dict.fromkeys(cost.device for cost in known)),
     )
 
 

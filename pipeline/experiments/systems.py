@@ -54,6 +54,7 @@ NUMBERS = (
     "num_parameters",
     "num_trained",
 )
+SUMMED = ("bits_per_s", "bytes_per_s", "num_parameters", "num_trained")  # of a late fusion
 RANDOM = "random"  # as former: one that begins at random
 
 
@@ -99,15 +100,15 @@ def fusions_table(fusions: Sequence[Fusion], systems: pd.DataFrame) -> pd.DataFr
         systems: Of the parts, as `systems_table` returns it.
 
     Returns:
-        As `systems`: different texts with ` + ` between, bits and bytes summed, other numbers only
-        where all parts have the same.
+        As `systems`: different texts with ` + ` between; bits, bytes and parameters summed, other
+        numbers only where all parts have the same.
     """
     known = systems
     for fusion in fusions:
         parts = known[known["system"].isin(fusion.parts)]
         row = {name: _of_parts(parts[name]) for name in systems}
         row |= {"system": fusion.name, "head": LATE_FUSION}
-        row |= {name: parts[name].sum(skipna=False) for name in ("bits_per_s", "bytes_per_s")}
+        row |= {name: parts[name].sum(skipna=False) for name in SUMMED}
         known = pd.concat([known, pd.DataFrame([row])], ignore_index=True)
     return known.iloc[len(systems) :].reset_index(drop=True)
 
