@@ -28,6 +28,7 @@ from pipeline.heads.emoq_config import (
     EmoQConfig,
     EmoQScoring,
 )
+from pipeline.heads.emotion_prompt import EmotionPrompt
 from pipeline.heads.former import Former
 from pipeline.heads.mal import class_weights_of, focal, supervised_contrastive
 from pipeline.heads.needs import Need, Shapes
@@ -42,12 +43,10 @@ from pipeline.language.answers import (
     generated,
 )
 from pipeline.language.loading import load_language_model
-from pipeline.language.prompt import ChatPrompt, Soft, chat_prompt
 from pipeline.manifests.texts import TEXT
 from pipeline.store.views import FRAMES
 
 STAGE1, STAGE2 = "mal", "answers"
-AUDIO_PLACE = Soft(name="audio")
 SPEAKER_COLUMN = "speaker"
 ADAPTERS, AUXILIARY = "adapters.", "auxiliary."
 MOST_GENERATED = 8  # tokens of the column `generated`
@@ -56,7 +55,7 @@ MOST_GENERATED = 8  # tokens of the column `generated`
 class EmoQ(Head):
     """A language model that hears one soft token and answers with an emotion word."""
 
-    chat: ChatPrompt
+    prompt: EmotionPrompt
     shares: Tensor
 
     @classmethod
@@ -134,22 +133,16 @@ class EmoQ(Head):
             ParamsError: If a word is for no class, or for two.
             EncoderError: If the model has no chat template.
         """
-        self.words = self.config.words_of(tuple(classes))
-        self.chat = chat_prompt(
+        self.prompt = EmotionPrompt(
             self.model,
-            system=self.config.system.replace("{classes}", ", ".join(self.words)),
-            answer="Emotion:",
+            self.config.words_of(tuple(classes)),
+            system=self.config.system,
+            word_weight=self.config.word_weight,
             where="train.emoq.language",
         )
-        self.shared_ids = self.chat.shared_ids(self.model)
-        end = int(self.model.tokeniser.eos_token_id)
-        self.answers = [[*self.model.token_ids(f" {word}"), end] for word in self.words]
-        self.answer_weights = [
-            [self.config.word_weight] * (len(answer) - 1) + [1.0] for answer in self.answers
-        ]
         self.facts = {
-            "prompt": {"before": self.chat.before, "after": self.chat.after},
-            "words": dict(zip(classes, self.words, strict=True)),
+            "prompt": self.prompt.facts,
+            "words": dict(zip(classes, self.prompt.words, strict=True)),
             "former": (self.config.former or "random") if self.config.has_former else None,
             "language": self.model.spelling,
         }
@@ -205,25 +198,11 @@ class EmoQ(Head):
     def prompts(self, batch: Batch) -> Prompts:
         """Return each clip's prompt, its soft token in place of <AUDIO>."""
         config = self.config
-        lines: list[tuple[str, Sequence[str | Soft]]] = []
-        num_clips = len(next(iter(batch.texts.values()))) if batch.texts else 0
-        if config.use_speaker:
-            lines.append(("Speaker: ", batch.texts[SPEAKER_COLUMN]))
-        if config.reads:
-            lines.append(("Text: ", batch.texts[TEXT]))
-        soft = {}
-        if config.hears:
-            soft[AUDIO_PLACE.name] = self.project(self.heard(batch))[:, None]
-            num_clips = len(soft[AUDIO_PLACE.name])
-            lines.append(("Audio: ", [AUDIO_PLACE] * num_clips))
-        own = [
-            self.chat.own_ids(
-                self.model,
-                [("\n" * (i > 0) + ours, theirs[clip]) for i, (ours, theirs) in enumerate(lines)],
-            )
-            for clip in range(num_clips)
-        ]
-        return Prompts(shared=self.shared_ids, own=own, soft=soft)
+        return self.prompt.of_clips(
+            speakers=batch.texts[SPEAKER_COLUMN] if config.use_speaker else None,
+            texts=batch.texts[TEXT] if config.reads else None,
+            heard=self.project(self.heard(batch))[:, None] if config.hears else None,
+        )
 
     def loss(
         self, batch: Batch, *, phase: Phase, progress: float, generator: torch.Generator
@@ -240,13 +219,13 @@ class EmoQ(Head):
         losses, weights = answer_losses(
             self.model,
             prompts,
-            [self.answers[c] for c in chosen],
-            [self.answer_weights[c] for c in chosen],
+            [self.prompt.answers[c] for c in chosen],
+            [self.prompt.weights[c] for c in chosen],
         )
         share = batch.targets[clips, classes]
         if batch.weights is not None:
             share = share * batch.weights[clips]
-        # Over the clips' own weights of tokens alone, so that rarer classes may count more.
+        # Over the weights of tokens alone, so that a clip may count more than another.
         plain = batch.targets[clips, classes]
         return {"answer": (losses * share).sum() / (weights * plain).sum()}
 
@@ -288,13 +267,14 @@ class EmoQ(Head):
             # Trained by the contrastive loss alone it knows nothing: nearest neighbours would.
             logits: Tensor = self.auxiliary(self.heard(batch))
             return logits.float()
-        firsts = [answer[0] for answer in self.answers]
-        if options.scores == FIRST_TOKEN and len(set(firsts)) < len(firsts):
+        if options.scores == FIRST_TOKEN and not self.prompt.firsts_differ:
             raise HeadError(
-                f"score.emoq.scores: first_token, but of the words {self.words} two begin with one "
-                "token; use whole_word, or other words in train.emoq.words."
+                f"score.emoq.scores: first_token, but of the words {self.prompt.words} two begin "
+                "with one token; use whole_word, or other words in train.emoq.words."
             )
-        first, whole = answer_log_probabilities(self.model, self.prompts(batch), self.answers)
+        first, whole = answer_log_probabilities(
+            self.model, self.prompts(batch), self.prompt.answers
+        )
         return first if options.scores == FIRST_TOKEN else whole
 
     def extras(self, batch: Batch, options: EmoQScoring) -> Mapping[str, Sequence[str] | Tensor]:
