@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 
 from pipeline.errors import first_ten
 from pipeline.store.views import CODES, FRAMES, LAYERS
+from stages.costs import cost_facts
 from stages.kinds import kind_of
 from stages.options import params_of
 from stages.params import HEADS, Params
@@ -95,14 +97,19 @@ def _provenance(view: Any) -> dict[str, Any]:
 
 
 def _head(path: Path) -> dict[str, Any]:
+    from pipeline.heads.catalogue import head_kind, rebuilt
     from pipeline.heads.saved import read_head_record
+    from pipeline.training.config import TrainConfig
 
     record = read_head_record(path)
-    count = _count(record.kind, record.shapes, len(record.classes), record.config)
+    kind = head_kind(record.kind)
+    config = replace(
+        rebuilt(TrainConfig, record.train), heads={record.kind: rebuilt(kind.config, record.config)}
+    )
     shown = ("task", "classes", "encoder", "dev", "best_step", "temperature", "seed", "leaks")
     return {
         "kind": f"head ({record.kind})",
-        "parameters": count,
+        **cost_facts(config, record.shapes, len(record.classes)),
         "features": {need: _shape(shape) for need, shape in record.shapes.items()},
         "bases": [base["spelling"] for base in record.bases],
         **{name: getattr(record, name) for name in shown},
@@ -182,7 +189,7 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
         facts["parameters"] = "unknown until extract.num_layers and extract.dim are"
     else:
         # Two classes stand for any number: the codes are fixed and count for nothing.
-        facts["parameters"] = _count(train.head, shapes, 2, train.head_config)
+        facts |= cost_facts(train, shapes, 2)
         told = {name: f"{one.num_layers} layers of {one.dim}" for name, one in shapes.items()}
         facts["features"] = told[LAYERS] if list(told) == [LAYERS] else told
     return facts | {name: _all_keys(section) for name, section in sections.items()}
@@ -248,18 +255,6 @@ def _size_of_texts(embed: Any) -> tuple[int, int, None] | None:
     if not embed.encoder or not is_local(embed.encoder):
         return None
     return 1, int(read_text_config(embed.encoder).hidden_size), None
-
-
-def _count(kind: str, shapes: Any, num_classes: int, config: Any) -> str:
-    """Return a head's number of parameters, built without memory for them."""
-    import torch
-
-    from pipeline.heads.catalogue import build_head
-
-    with torch.device("meta"):
-        head = build_head(kind, shapes, num_classes, config)
-    number = sum(parameter.numel() for parameter in head.parameters())
-    return f"{number:,} ({number / 1e6:.1f} M)"
 
 
 def _show(facts: Mapping[str, Any], indent: str = "") -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from stages.costs import training_memory
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
     by_corpus,
@@ -61,7 +62,7 @@ def command(
     """
     from pipeline.heads.catalogue import head_needs
     from pipeline.manifests.manifest import read_manifest
-    from pipeline.sources.opening import bytes_in_memory
+    from pipeline.sources.opening import bytes_in_memory, shapes_of
     from pipeline.training.config import TrainConfig
     from pipeline.training.rows import choose_rows
     from pipeline.training.train import features_for, train_manifest
@@ -81,17 +82,20 @@ def command(
             label_map=classes,
             allow_overlap=allow_speaker_overlap,
         )
+        needs = head_needs(config.head, config.head_config)
         memory = bytes_in_memory(
             features,
             rows.train,
-            head_needs(config.head, config.head_config),
+            needs,
             frames_in=config.frames_in,
             pool_shards=config.pool_shards,
         )
+        told = training_memory(config, shapes_of(features, needs), len(rows.classes))
+        model = f"{told}; " if told else ""
         click.echo(
             f"{out}: {config.num_steps} steps of {config.batch_size} clips on {len(rows.train)} "
             f"training clips, {len(rows.dev)} dev clips, {len(rows.classes)} classes; features "
-            f"take at most {memory / 1e6:.1f} MB of memory at once; nothing was done."
+            f"take at most {memory / 1e6:.1f} MB of memory at once; {model}nothing was done."
         )
         return
     with Progress("steps") as progress:

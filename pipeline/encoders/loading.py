@@ -218,7 +218,7 @@ def fetched(
     name, _, revision = spelling.partition("@")
     try:
         if is_folder:
-            return kind.from_pretrained(spelling, local_files_only=True, **options)
+            return kind.from_pretrained(spelling, **{**options, "local_files_only": True})
         return kind.from_pretrained(name, revision=revision or "main", **options)
     except (
         OSError,
@@ -242,6 +242,20 @@ def _reason(error: Exception) -> str:
         return "its pickled weights are damaged or hold more than tensors"
     lines = str(error).strip().splitlines() or [repr(error)]
     return " ".join(line.strip() for line in lines[: 2 if lines[0].endswith(":") else 1])
+
+
+def has_file(spelling: str, file: str = "config.json") -> bool:
+    """Say whether a file of a checkpoint is in its folder or in the hub's cache."""
+    from transformers.utils import cached_file
+
+    if is_local(spelling):
+        return (Path(spelling) / file).is_file()
+    name, _, revision = spelling.partition("@")
+    try:
+        cached_file(name, file, revision=revision or "main", local_files_only=True)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def is_local(spelling: str) -> bool:

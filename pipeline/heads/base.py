@@ -8,14 +8,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pipeline.heads.batch import Batch
-from pipeline.heads.needs import LAYERS_OF_A_CLIP, LayersInput, Need
+from pipeline.heads.cost import Part
+from pipeline.heads.needs import LAYERS_OF_A_CLIP, LayersInput, Need, Shapes
 from pipeline.heads.phase import Phase
 from pipeline.quantisation.codebooks import Codebooks
 
@@ -62,6 +63,36 @@ class Head(nn.Module, ABC):
     def needs(cls, config: Any) -> Sequence[Need]:
         """Return the views that a head with this configuration reads; layers, unless it says so."""
         return config.needs if isinstance(config, LayersInput) else (LAYERS_OF_A_CLIP,)
+
+    @classmethod
+    def checkpoints(cls, config: Any) -> Sequence[str]:
+        """Return what it begins from or holds of others: folders or hub ids; nothing here."""
+        del config
+        return ()
+
+    @classmethod
+    def outline(cls, shapes: Shapes, num_classes: int, config: Any) -> Self:
+        """Return it without weights, on torch's meta device, for `reckon` to count.
+
+        Of what `checkpoints` names, configurations are read and nothing else.
+        """
+        with torch.device("meta"):
+            return cls(shapes, num_classes, config)
+
+    def parts(self) -> Mapping[str, Part]:
+        """Return what it is made of where that is to be told apart, by name; nothing here."""
+        return {}
+
+    def activation_bytes(self, phase: Phase, *, itemsize: int, is_checkpointed: bool) -> int | None:
+        """Return what a step of a phase keeps for its gradients; None where nobody reckoned it.
+
+        Args:
+            phase: Its batch size counts.
+            itemsize: Bytes of a number under `train.precision`.
+            is_checkpointed: Whether gradients are checkpointed, where the head knows how.
+        """
+        del phase, itemsize, is_checkpointed
+        return None
 
     def adopt(self, codebooks: Mapping[str, Codebooks]) -> None:
         """Take what it wants of the codebooks of its codes; nothing here.

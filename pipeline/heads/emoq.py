@@ -10,31 +10,29 @@ Table 5 is read as cross-entropy of the same MLP.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pipeline.errors import HeadError, ParamsError
 from pipeline.heads.base import Base, Head
 from pipeline.heads.batch import Batch
 from pipeline.heads.classifier import reweighted_logits
+from pipeline.heads.cost import Part
 from pipeline.heads.emoq_config import (
     FIRST_TOKEN,
-    FOCAL,
-    MAL_BOTH,
-    NONE,
     SCL,
     EmoQConfig,
     EmoQScoring,
 )
+from pipeline.heads.emoq_cost import activation_bytes, parts_of
 from pipeline.heads.emotion_prompt import EmotionPrompt
-from pipeline.heads.former import Former
-from pipeline.heads.mal import class_weights_of, focal, supervised_contrastive
+from pipeline.heads.listening import make_listener
 from pipeline.heads.needs import Need, Shapes
-from pipeline.heads.phase import Phase
-from pipeline.heads.pooled_frames import PooledFrames
+from pipeline.heads.phase import LAST, Phase
 from pipeline.heads.projector import Projector
+from pipeline.heads.stage1 import Stage1
 from pipeline.language.adapters import add_adapters, set_training
 from pipeline.language.answers import (
     Prompts,
@@ -42,7 +40,7 @@ from pipeline.language.answers import (
     answer_losses,
     generated,
 )
-from pipeline.language.loading import load_language_model
+from pipeline.language.loading import load_language_model, outline_language_model
 from pipeline.manifests.texts import TEXT
 from pipeline.store.views import FRAMES
 
@@ -65,8 +63,32 @@ class EmoQ(Head):
             return ()
         return (Need(name=FRAMES, kind=FRAMES, view=config.view, layers=config.layers or None),)
 
-    def __init__(self, shapes: Shapes, num_classes: int, config: EmoQConfig) -> None:
+    @classmethod
+    def checkpoints(cls, config: EmoQConfig) -> Sequence[str]:
+        """Return the language model, and the one that the former begins from."""
+        return [config.language] + [config.former] * bool(config.former and config.has_former)
+
+    @classmethod
+    def outline(cls, shapes: Shapes, num_classes: int, config: EmoQConfig) -> Self:
+        """Return it without weights, of its checkpoints' configurations."""
+        with torch.device("meta"):
+            return cls(shapes, num_classes, config, is_outline=True)
+
+    def __init__(
+        self,
+        shapes: Shapes,
+        num_classes: int,
+        config: EmoQConfig,
+        *,
+        is_outline: bool = False,
+    ) -> None:
         """Load the frozen models and make what is trained.
+
+        Args:
+            shapes: Of the frames, where it hears.
+            num_classes: C.
+            config: Its own section.
+            is_outline: Whether only sizes are wanted: no weights are read.
 
         Raises:
             ParamsError: If no language model is named.
@@ -79,7 +101,8 @@ class EmoQ(Head):
                 "revision' of a causal model that follows instructions."
             )
         self.config = config
-        self.model = load_language_model(
+        load = outline_language_model if is_outline else load_language_model
+        self.model = load(
             config.language,
             base_dtype=config.base_dtype,
             gradient_checkpointing=config.gradient_checkpointing,
@@ -94,36 +117,32 @@ class EmoQ(Head):
             where="train.emoq",
         )
         bases = [Base(self.model.spelling, self.model.digest, self.model.network)]
-        self.auxiliary: nn.Module | None = None
+        self.auxiliary: Stage1 | None = None
         if config.hears:
-            self.listen = self._listener(shapes)
+            self.listen = make_listener(
+                config, shapes[FRAMES], self.model.tokeniser, is_outline=is_outline
+            )
             self.project = Projector(self.listen.width, self.model.embeddings)
             began_from = self.listen.base
             bases += [began_from] if began_from is not None else []
         if config.has_stage1:
-            self.auxiliary = nn.Sequential(
-                nn.Linear(self.listen.width, self.listen.width),
-                nn.GELU(),
-                nn.Linear(self.listen.width, num_classes),
-            )
+            self.auxiliary = Stage1(self.listen.width, num_classes, config)
         self.bases = tuple(bases)
         self.columns = [TEXT] * config.reads + [SPEAKER_COLUMN] * config.use_speaker
         self.register_buffer("shares", torch.full((num_classes,), 1 / num_classes))
 
-    def _listener(self, shapes: Shapes) -> "Former | PooledFrames":
-        config, shape = self.config, shapes[FRAMES]
-        if not config.has_former:
-            return PooledFrames(shape, config.former_width)
-        return Former(
-            shape,
-            checkpoint=config.former,
-            tokeniser=self.model.tokeniser,
-            num_queries=config.num_queries,
-            cross_every=config.cross_every,
-            pooling_heads=config.pooling_heads,
-            width=config.former_width,
-            num_blocks=config.former_blocks,
-            num_heads=config.former_heads,
+    def parts(self) -> Mapping[str, Part]:
+        """Return the language model, its adapters, what hears, the projector and stage 1's MLP."""
+        return parts_of(self)
+
+    def activation_bytes(self, phase: Phase, *, itemsize: int, is_checkpointed: bool) -> int:
+        """Return what the former keeps of a batch, and in stage 2 the language model."""
+        return activation_bytes(
+            self,
+            phase,
+            itemsize=itemsize,
+            is_checkpointed=is_checkpointed,
+            in_words=phase.name == STAGE2,
         )
 
     def name_classes(self, classes: Sequence[str]) -> None:
@@ -164,7 +183,8 @@ class EmoQ(Head):
             batch_size=self.config.stage1_batch_size,
             optimiser=replace(default.optimiser, learning_rate=rate),
             sampler=self.config.stage1_sampler,
-            select_by=self.config.stage1_select_by,
+            # By the contrastive loss alone the MLP learns nothing to select by.
+            select_by=LAST if self.config.mal == SCL else self.config.stage1_select_by,
         )
         return [stage1, stage2]
 
@@ -211,7 +231,8 @@ class EmoQ(Head):
         del progress, generator
         assert batch.targets is not None
         if phase.name == STAGE1:
-            return self._mal(batch, batch.targets)
+            assert self.auxiliary is not None
+            return self.auxiliary.losses(self.heard(batch), batch, self.shares)
         # A label of several classes has each of their answers, counted by its share.
         clips, classes = batch.targets.nonzero(as_tuple=True)
         prompts = self.prompts(batch).chosen(clips.tolist())
@@ -229,28 +250,6 @@ class EmoQ(Head):
         plain = batch.targets[clips, classes]
         return {"answer": (losses * share).sum() / (weights * plain).sum()}
 
-    def _mal(self, batch: Batch, targets: Tensor) -> Mapping[str, Tensor]:
-        assert self.auxiliary is not None
-        config, z = self.config, self.heard(batch)
-        logits = self.auxiliary(z).float()
-        if config.mal == NONE:
-            plain = functional.cross_entropy(logits, targets, reduction="none")
-            return {"cross_entropy": batch.weighted_mean(plain)}
-        losses = {}
-        if config.mal in (MAL_BOTH, SCL):
-            losses["contrastive"] = supervised_contrastive(
-                z, targets.argmax(1), temperature=config.temperature
-            )
-        if config.mal in (MAL_BOTH, FOCAL):
-            losses["focal"] = config.focal_weight * focal(
-                logits,
-                targets,
-                class_weights_of(self.shares),
-                gamma=config.gamma,
-                weights=batch.weights,
-            )
-        return losses
-
     def dev_scoring(self) -> EmoQScoring:
         """Return whole words."""
         return EmoQScoring()
@@ -264,9 +263,7 @@ class EmoQ(Head):
             HeadError: If first tokens are asked for and two classes share one.
         """
         if self.auxiliary is not None:
-            # Trained by the contrastive loss alone it knows nothing: nearest neighbours would.
-            logits: Tensor = self.auxiliary(self.heard(batch))
-            return logits.float()
+            return self.auxiliary.logits(self.heard(batch))
         if options.scores == FIRST_TOKEN and not self.prompt.firsts_differ:
             raise HeadError(
                 f"score.emoq.scores: first_token, but of the words {self.prompt.words} two begin "

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from pipeline.errors import ParamsError
 from pipeline.heads.base import Base
 from pipeline.heads.batch import Ragged
-from pipeline.heads.former_weights import load_start, read_start
+from pipeline.heads.former_weights import load_start, outline_start, read_start
 from pipeline.heads.needs import FeatureShape
 from pipeline.heads.query_pooling import QueryPooling
 
@@ -63,6 +63,7 @@ class Former(nn.Module):
         width: int = 256,
         num_blocks: int = 4,
         num_heads: int = 4,
+        is_outline: bool = False,
     ) -> None:
         """Make a Former, from a checkpoint or at random.
 
@@ -76,6 +77,7 @@ class Former(nn.Module):
             width: Of a random Former, as are the next two; a checkpoint has its own.
             num_blocks: Of self-attention.
             num_heads: Of each attention in the blocks.
+            is_outline: Whether only sizes are wanted: the checkpoint's weights are not read.
 
         Raises:
             EncoderError: If the checkpoint cannot be loaded whole, or is of another kind.
@@ -87,7 +89,8 @@ class Former(nn.Module):
         self.base: Base | None = None
         self.tokeniser = tokeniser
         self._first_position = 0
-        start = read_start(checkpoint, where=WHERE) if checkpoint else None
+        read = outline_start if is_outline else read_start
+        start = read(checkpoint, where=WHERE) if checkpoint else None
         if start:
             self.tokeniser, self._first_position = start.tokeniser, start.first_position
             self.base = Base(spelling=checkpoint, digest=start.digest, model=None)
@@ -100,7 +103,7 @@ class Former(nn.Module):
             **sizes, encoder_hidden_size=self.width, cross_attention_frequency=cross_every
         )
         self.network = InstructBlipQFormerModel(config)
-        if start:
+        if start and not is_outline:
             load_start(self.network, start, checkpoint, where=WHERE)
         is_several = shape.num_layers > 1
         self.layer_scores = nn.Parameter(torch.zeros(shape.num_layers)) if is_several else None

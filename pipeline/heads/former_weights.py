@@ -94,8 +94,23 @@ def read_start(spelling: str, *, where: str) -> Start:
     )
 
 
-def read_start_config(spelling: str, *, where: str) -> Any:
+def outline_start(spelling: str, *, where: str) -> Start:
+    """Return what is known of a BERT-like checkpoint without its weights and its tokeniser.
+
+    Raises:
+        EncoderError: If its configuration is not to be had, or of another kind.
+    """
+    config = read_start_config(spelling, where=where, local_files_only=True)
+    return Start(config=config, state={}, tokeniser=None, digest="")
+
+
+def read_start_config(spelling: str, *, where: str, **options: Any) -> Any:
     """Return the transformers configuration of a BERT-like checkpoint, without its weights.
+
+    Args:
+        spelling: A folder, or `hub/id@revision`.
+        where: The parameter that names it, for messages.
+        options: More of `from_pretrained`.
 
     Raises:
         EncoderError: If it is not to be had, or of another kind.
@@ -103,7 +118,12 @@ def read_start_config(spelling: str, *, where: str) -> Any:
     from transformers import AutoConfig
 
     config = fetched(
-        AutoConfig, spelling, is_folder=is_local(spelling), where=where, trust_remote_code=False
+        AutoConfig,
+        spelling,
+        is_folder=is_local(spelling),
+        where=where,
+        trust_remote_code=False,
+        **options,
     )
     if config.model_type not in MODEL_TYPES:
         raise EncoderError(

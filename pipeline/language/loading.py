@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.encoders.loading import fetched, is_local, load_model, tensors_digest
+from pipeline.encoders.loading import fetched, has_file, is_local, load_model, tensors_digest
 from pipeline.errors import EncoderError
 
 BFLOAT16, FLOAT32, NF4 = "bfloat16", "float32", "nf4"
@@ -109,6 +109,75 @@ def load_language_model(
         network=network.eval(),
         tokeniser=tokeniser,
         is_checkpointed=gradient_checkpointing,
+    )
+
+
+def outline_language_model(
+    spelling: str, *, base_dtype: str, gradient_checkpointing: bool, where: str
+) -> LanguageModel:
+    """Return a language model without weights, on torch's meta device, to be counted.
+
+    Args:
+        spelling: A folder that holds at least config.json, or a hub id in the cache.
+        base_dtype: One of `BASE_DTYPES`.
+        gradient_checkpointing: Whether activations are computed twice rather than kept.
+        where: The parameter that names it, for messages.
+
+    Raises:
+        EncoderError: If its configuration is not to be had, or of no causal language model.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    is_folder = is_local(spelling)
+    config = fetched(
+        AutoConfig,
+        spelling,
+        is_folder=is_folder,
+        where=where,
+        trust_remote_code=False,
+        local_files_only=True,
+    )
+    try:
+        with torch.device("meta"):
+            network = AutoModelForCausalLM.from_config(config, dtype=_DTYPES[base_dtype])
+    except ValueError as error:
+        raise EncoderError(
+            f"{where}: {spelling} is a {config.model_type!r} model, wanted a causal language model."
+        ) from error
+    network.requires_grad_(requires_grad=False)
+    return LanguageModel(
+        spelling=spelling,
+        digest="",
+        network=network.eval(),
+        tokeniser=_tokeniser_or_size(spelling, config, where),
+        is_checkpointed=gradient_checkpointing,
+    )
+
+
+@dataclass(frozen=True)
+class _Size:
+    """Stands for a tokeniser that is not at hand: how many tokens it has at most."""
+
+    num_tokens: int
+    pad_token_id: int = 0
+
+    def __len__(self) -> int:
+        return self.num_tokens
+
+
+def _tokeniser_or_size(spelling: str, config: Any, where: str) -> Any:
+    from transformers import AutoTokenizer
+
+    # Of a folder without one, transformers makes some families' tokenisers up, empty.
+    if not has_file(spelling, "tokenizer_config.json"):
+        return _Size(int(config.get_text_config().vocab_size))
+    return fetched(
+        AutoTokenizer,
+        spelling,
+        is_folder=is_local(spelling),
+        where=where,
+        trust_remote_code=False,
+        local_files_only=True,
     )
 
 

@@ -15,9 +15,10 @@ from pipeline.extraction.views import OpenView, open_views
 from pipeline.heads.saved import TrainedHead, require_recipe_of_head
 from pipeline.manifests.texts import TEXT
 from pipeline.quantisation.codebooks import Codebooks
+from pipeline.scoring.class_priors import with_prior
 from pipeline.scoring.loose_text_views import LooseTextView, open_text_view
 from pipeline.scoring.loose_texts import LooseTexts
-from pipeline.scoring.score import ScoreConfig, with_prior
+from pipeline.scoring.score import ScoreConfig
 from pipeline.sources.alone import lone_batch
 from pipeline.sources.inference import say
 from pipeline.store.recipe import Recipe
