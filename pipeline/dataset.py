@@ -10,13 +10,13 @@ import pandas as pd
 from pipeline.audio.outcomes import OK
 from pipeline.errors import FeatureStoreError, ManifestError
 from pipeline.files import fingerprint, sha256_bytes
+from pipeline.manifests.embedded import require_same_texts, sources_read
 from pipeline.manifests.faults import Problems
 from pipeline.manifests.manifest import Manifest, speaker_names
-from pipeline.manifests.texts import TEXT, text_sources
 from pipeline.quantisation.codebooks import MEANS, Codebooks
-from pipeline.store.reader import FeatureStore, View
-from pipeline.store.recipe import Recipe, require_same_recipe
-from pipeline.store.views import CODES, LAYERS
+from pipeline.store.recipe import Recipe
+from pipeline.store.several import open_alike
+from pipeline.store.views import CODES, LAYERS, TEXT_SOURCE
 
 POOLED_AT_ONCE = 4096  # clips whose codes are read together
 
@@ -49,7 +49,7 @@ class StoredFeatures:
         self._ids = np.array(manifest.store_ids, dtype=object)
         self._positions = _positions_by_store(manifest, stores) if self.views else {}
         self._views = {
-            name: _open_views(name, {key: stores[key] for key in self._positions})
+            name: open_alike(name, {key: stores[key] for key in self._positions})
             for name in self.views
         }
         first = {name: next(iter(opened.values())) for name, opened in self._views.items()}
@@ -100,13 +100,19 @@ class StoredFeatures:
         return texts
 
     def text_sources(self, columns: Sequence[str], rows: np.ndarray) -> tuple[str, ...]:
-        """Return who wrote the texts of manifest rows, where `text` is among columns that are read.
+        """Return who wrote the texts of manifest rows that are read, by columns or in views.
 
         Args:
             columns: Of the manifest, that a head reads.
             rows: Of the manifest.
         """
-        return text_sources(self.manifest.table.iloc[rows]) if TEXT in columns else ()
+        return sources_read(self.manifest.table.iloc[rows], {*columns, *self._embedded.values()})
+
+    @property
+    def _embedded(self) -> dict[str, str]:
+        """The manifest's column that each view of texts is made of."""
+        found = self.recipes.items()
+        return {name: one["column"] for name, one in found if one.get("source") == TEXT_SOURCE}
 
     def kind(self, view: str) -> str:
         """Return what a view's features are: `"layers"`, `"frames"` or `"codes"`."""
@@ -247,11 +253,11 @@ class StoredFeatures:
         Raises:
             ManifestError: If rows were never extracted.
         """
-        columns = ["outcome", "message", "audio_digest", "duration"]
+        columns = ["outcome", "message", "audio_digest", "duration", "file_digest"]
         # Without a view there is nothing that a row could lack.
         nothing = {"outcome": OK, "message": "", "audio_digest": "", "duration": np.nan}
-        found = pd.DataFrame(nothing, index=range(len(self._ids)), columns=columns)
-        for views in self._views.values():
+        found = pd.DataFrame(nothing, index=range(len(self._ids)))
+        for name, views in self._views.items():
             parts = []
             for key, positions in self._positions.items():
                 records = views[key].records.set_index("utterance_id")[columns]
@@ -259,8 +265,14 @@ class StoredFeatures:
                 parts.append(part.set_index(pd.Index(positions)))
             mine = pd.concat(parts).sort_index()
             self._require_extracted(mine)
+            if name in self._embedded:
+                column = self._embedded[name]
+                require_same_texts(self.manifest, name, column, mine["file_digest"])
+            # What a view of texts or of a table does not know of a clip's audio, another one may.
+            for known, absent in (("audio_digest", ""), ("duration", 0.0)):
+                mine[known] = mine[known].where(mine[known] != absent, found[known])
             # A clip counts as what its first view without features says.
-            found = found.where(found["outcome"] != OK, mine)
+            found = found.where(found["outcome"] != OK, mine[found.columns])
         return found
 
     def _require_extracted(self, found: pd.DataFrame) -> None:
@@ -269,20 +281,6 @@ class StoredFeatures:
             found["outcome"].isna(), lambda i: f"utterance {self._ids[i]!r} was never extracted"
         )
         problems.raise_if_any("run 'genser extract' (or ingest) on this manifest first")
-
-
-def _open_views(name: str, stores: Mapping[str, Path]) -> dict[str, View]:
-    """Open one view of every store.
-
-    Raises:
-        FeatureStoreError: If one is absent or damaged, or they are of several recipes.
-    """
-    views = {key: FeatureStore.open(root).view(name) for key, root in stores.items()}
-    first = next(iter(views))
-    for key, view in views.items():
-        where = f"{stores[key]} beside {stores[first]}"
-        require_same_recipe(where, view.recipe, views[first].recipe, "extract both alike")
-    return views
 
 
 def _positions_by_store(manifest: Manifest, stores: Mapping[str, Path]) -> dict[str, np.ndarray]:

@@ -31,6 +31,7 @@ COMMANDS = (
     "extract",
     "ingest",
     "tokenise",
+    "embed",
     "verify",
     "train",
     "finetune",

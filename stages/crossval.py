@@ -20,14 +20,14 @@ from stages.options import (
     torch_device,
 )
 from stages.progress import Progress
-from stages.systems import chosen_heads, systems_of, variant_option
+from stages.systems import chosen_heads, require_names, systems_of, variant_option
 
 if TYPE_CHECKING:
     from pipeline.manifests.labels import LabelMap
     from pipeline.manifests.manifest import Manifest
     from stages.params import Params
 
-PROTOCOLS = ("folds", "cross-corpus")
+PROTOCOLS = ("folds", "split", "cross-corpus")
 
 
 @click.command("crossval")
@@ -40,6 +40,13 @@ PROTOCOLS = ("folds", "cross-corpus")
     help='Kinds of head, "" for variants alone; the first system is compared with the others.',
 )
 @variant_option
+@click.option(
+    "--late-fusion",
+    "late_fusions",
+    multiple=True,
+    metavar="NAME=SYSTEM+SYSTEM",
+    help="A system that is the mean of the calibrated log-probabilities of others.",
+)
 @click.option("--folds", type=click.IntRange(2), help="Folds by speaker  [default: MANIFEST's own]")
 @seeds_option
 @click.option(
@@ -47,7 +54,8 @@ PROTOCOLS = ("folds", "cross-corpus")
     type=click.Choice(PROTOCOLS),
     default="folds",
     show_default=True,
-    help="Folds within, or training on each corpus and testing on each other.",
+    help="Folds within, the manifest's own split once, or training on each corpus and testing on "
+    "each other.",
 )
 @click.option(
     "--out",
@@ -67,6 +75,7 @@ def command(
     stores: Sequence[str],
     heads: str,
     variants: Sequence[str],
+    late_fusions: Sequence[str],
     folds: int | None,
     seeds: str,
     protocol: str,
@@ -79,8 +88,8 @@ def command(
     """Cross-validate heads on MANIFEST; what is finished is kept when it is run again.
 
     FOLDER gets runs/, predictions.parquet with every tested row of every run, and as CSV what
-    each system reads, its scores on dev, the standings, the comparisons, and for cross-corpus a
-    matrix. A view whose name has {fold} is another one for each fold.
+    each system reads and takes, its scores on dev, the standings, the comparisons, and for a
+    cross-corpus one a matrix. A view whose name has {fold} is another one for each fold.
 
     \b
     Example:
@@ -88,9 +97,13 @@ def command(
         --variant paper=params/paper.yaml --variant soft=train.genser.sigma=20 \\
         --folds 3 --out crossval/demo
     """
+    import pandas as pd
+
     from pipeline.errors import ParamsError
+    from pipeline.experiments.costs import COSTS, costs_table
     from pipeline.experiments.crossval import Plan, cross_validate, open_features
-    from pipeline.experiments.systems import SYSTEMS, systems_table
+    from pipeline.experiments.late_fusion import fused_runs, read_fusions
+    from pipeline.experiments.systems import SYSTEMS, fusions_table, systems_table
     from pipeline.experiments.tables import write_tables
     from pipeline.manifests.manifest import read_manifest
     from pipeline.manifests.tables import write_csv
@@ -110,12 +123,19 @@ def command(
         allow_overlap=allow_speaker_overlap,
         device=torch_device(device),
     )
+    fusions = read_fusions(late_fusions, list(plan.systems))
+    require_names("--late-fusion", [*plan.systems, *(fusion.name for fusion in fusions)])
     parts = _parts(read, plan.task, plan.label_map, params, folds, protocol)
     roots = by_corpus(stores, "--store")
     features = open_features(parts, roots, plan)
-    write_csv(out / SYSTEMS, systems_table(plan.systems, features, next(iter(parts))))
     with Progress("runs") as progress:
         runs = cross_validate(parts, roots, plan, out, reporter=progress)
+    told = systems_table(plan.systems, features, next(iter(parts)), runs)
+    if fusions:
+        told = pd.concat([told, fusions_table(fusions, told)], ignore_index=True)
+    write_csv(out / SYSTEMS, told)
+    runs += fused_runs(runs, fusions, out)
+    write_csv(out / COSTS, costs_table([(run.system, run.cost) for run in runs]))
     for line in write_tables(
         out,
         runs,
@@ -136,15 +156,19 @@ def _parts(
     folds: int | None,
     protocol: str,
 ) -> dict[str, "Manifest"]:
-    """Return the manifest once for each fold, or each pair of corpora."""
+    """Return the manifest once for each fold, or each pair of corpora, or as it is."""
     from dataclasses import replace
 
     from pipeline.corpora.preparation import PrepareConfig
-    from pipeline.errors import ManifestError
-    from pipeline.experiments.crossval import corpus_pairs
+    from pipeline.errors import ManifestError, ParamsError
+    from pipeline.experiments.parts import corpus_pairs, own_split
     from pipeline.manifests.labels import class_names
     from pipeline.manifests.splits import make_folds, with_splits
 
+    if protocol != "folds" and folds is not None:
+        raise ParamsError(f"--folds {folds}: is for --protocol folds, found {protocol}.")
+    if protocol == "split":
+        return own_split(read)
     names = class_names(read, task, label_map)
     if protocol == "cross-corpus":
         pairs = corpus_pairs(read, names, read.table["split"], task=task)

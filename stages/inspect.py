@@ -154,6 +154,7 @@ def _predictions(path: Path) -> dict[str, Any]:
 def _params(path: Path, given: Params) -> dict[str, Any]:
     from pipeline.corpora.preparation import PrepareConfig
     from pipeline.extraction.codebook_fit import TokeniseConfig
+    from pipeline.extraction.embed import EmbedConfig
     from pipeline.extraction.ingest import IngestConfig
     from pipeline.extraction.settings import ExtractConfig
     from pipeline.finetuning.config import FinetuneConfig
@@ -170,6 +171,7 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
         "extract": ExtractConfig,
         "ingest": IngestConfig,
         "tokenise": TokeniseConfig,
+        "embed": EmbedConfig,
         "train": TrainConfig,
         "finetune": FinetuneConfig,
         "score": ScoreConfig,
@@ -179,7 +181,8 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
     train = sections["train"]
     needs = head_needs(train.head, train.head_config)
     shapes = {
-        need.name: _shape_of(need, sections["extract"], sections["tokenise"]) for need in needs
+        need.name: _shape_of(need, *(sections[name] for name in ("extract", "tokenise", "embed")))
+        for need in needs
     }
     facts: dict[str, Any] = {"kind": "parameters"}
     if None in shapes.values():
@@ -202,7 +205,7 @@ def _all_keys(section: Any) -> dict[str, Any]:
     return values | {n: given.get(n) or dataclasses.asdict(kind()) for n, kind in kinds.items()}
 
 
-def _shape_of(need: Any, extract: Any, tokenise: Any) -> Any:
+def _shape_of(need: Any, extract: Any, tokenise: Any, embed: Any) -> Any:
     """Return the shape of a need as the parameters would make its view; None where unknown."""
     from pipeline.heads.needs import FeatureShape, chosen
 
@@ -210,7 +213,8 @@ def _shape_of(need: Any, extract: Any, tokenise: Any) -> Any:
     frames = next((view for view in views.values() if view.kind == FRAMES), None)
     is_derived = need.kind == CODES and need.view not in views
     view = frames if is_derived else views.get(need.view)
-    size = None if view is None else _size(view)
+    is_embedded = need.kind == LAYERS and need.view not in views
+    size = _size_of_texts(embed) if is_embedded else None if view is None else _size(view)
     if size is None:
         return None
     num_layers, dim, num_codes = size
@@ -241,6 +245,16 @@ def _size(view: Any) -> tuple[int, int, int | None] | None:
     if view.kind == CODES:
         return view.codebooks or num_layers, dim, num_codes
     return num_layers, dim * (2 if view.pooling == "mean_std" else 1), None
+
+
+def _size_of_texts(embed: Any) -> tuple[int, int, None] | None:
+    """Return layers and width of a view of texts, as its encoder's configuration tells."""
+    from pipeline.encoders.loading import is_local
+    from pipeline.encoders.text import read_text_config
+
+    if not embed.encoder or not is_local(embed.encoder):
+        return None
+    return 1, int(read_text_config(embed.encoder).hidden_size), None
 
 
 def _show(facts: Mapping[str, Any], indent: str = "") -> None:

@@ -18,6 +18,7 @@ SECTIONS = (
     "extract",
     "ingest",
     "tokenise",
+    "embed",
     "train",
     "finetune",
     "score",

@@ -23,6 +23,12 @@ BAR_CELLS = 30
 )
 @head_option
 @click.option("--encoder", help="Folder or hub id of the encoder  [default: the head's own]")
+@click.option(
+    "--recogniser",
+    help="Of a head that reads text: folder or hub id of who hears it  [default: the one that "
+    "wrote the head's training texts]",
+)
+@click.option("--text", help="Of a head that reads text: what is said in the one recording.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @device_option
 @click.pass_context
@@ -31,10 +37,14 @@ def command(
     files: Sequence[Path],
     head_folder: Path,
     encoder: str | None,
+    recogniser: str | None,
+    text: str | None,
     as_json: bool,
     device: str,
 ) -> None:
     """Say which class each recording is, with a calibrated probability of every class.
+
+    A head that reads text reads what a recogniser hears, or --text.
 
     \b
     Example:
@@ -42,13 +52,23 @@ def command(
     """
     from pipeline.heads.saved import load_head
     from pipeline.scoring.loose_files import predict_files, views_of_head
+    from pipeline.scoring.loose_texts import texts_for_head
     from pipeline.scoring.score import ScoreConfig
+    from pipeline.transcription.transcribe import TranscribeConfig
 
     sampler = params_of(context).section("score", ScoreConfig)
     where = torch_device(device)
     trained = load_head(head_folder, where)
+    texts = texts_for_head(
+        trained,
+        params_of(context).section("transcribe", TranscribeConfig),
+        num_files=len(files),
+        text=text,
+        recogniser=recogniser,
+        device=where,
+    )
     views = views_of_head(trained, encoder, where)
-    results = predict_files(files, trained, views, sampler, device=where)
+    results = predict_files(files, trained, views, sampler, device=where, texts=texts)
     if as_json:
         click.echo(json.dumps([_as_json(result) for result in results], ensure_ascii=False))
     else:
@@ -64,6 +84,7 @@ def _as_json(result: "FilePrediction") -> dict[str, object]:
         "predicted": result.predicted,
         "probabilities": result.probabilities,
         **result.extras,
+        **({} if result.text is None else {"text": result.text}),
         "error": result.error or None,
     }
 
@@ -79,5 +100,7 @@ def _show(result: "FilePrediction") -> None:
     for name, value in result.probabilities.items():
         bar = "█" * round(value * BAR_CELLS)
         click.echo(f"  {name:<{width}}  {value:6.1%}  {bar}")
+    if result.text is not None:
+        click.echo(f"  text: {result.text!r}")
     for name, told in result.extras.items():
         click.echo(f"  {name}: {told}")

@@ -109,7 +109,7 @@ def command(
     from pipeline.experiments.crossval import Plan
     from pipeline.manifests.manifest import read_manifest
     from pipeline.report.crossval import crossval_sections, write_crossval_page
-    from pipeline.report.head import encoder_of, head_sections
+    from pipeline.report.head import encoder_of, head_sections, language_of
     from pipeline.report.page import HTML
     from pipeline.report.report import METRICS, ReportConfig, Sources, write_report
     from pipeline.report.sections import manifest_section
@@ -189,6 +189,7 @@ def command(
         others=_named(others, "--with"),
         data=f"{corpora}, {config.split}",
         encoder="?" if head is None else encoder_of(head),
+        language="?" if head is None else language_of(head),
         sections=sections,
     )
     metrics = write_report(out, sources, config)

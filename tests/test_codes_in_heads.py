@@ -70,7 +70,7 @@ def test_what_a_head_is_given_is_what_the_codes_say(corpus: Corpus):
     rows = np.array([5, 0, 59])
     codes = features.read_frames(rows, "codes-4")
     for codes_as in (MEANS, HISTOGRAM):
-        need = LayersInput(view="codes-4", codes_as=codes_as).need
+        (need,) = LayersInput(view="codes-4", codes_as=codes_as).needs
         (batch,) = open_source(features, rows, [need], (), device="cpu").batches([[np.arange(3)]])
         wanted = np.stack([codebooks.pooled(one, codes_as) for one in codes])
         np.testing.assert_array_equal(batch.layers, wanted)

@@ -99,7 +99,7 @@ def test_the_classifier_of_stage_1_and_the_base_are_not_kept(made: Made, tmp_pat
     assert [base["spelling"] for base in record.bases] == [str(made.language)]
     assert record.facts["former"] == "random"
     assert record.facts["words"] == {"calm": "calm", "angry": "angry"}
-    assert record.text_sources == ["gold"]
+    assert record.text_sources == ("gold",)
     assert "Emotion:" in record.facts["prompt"]["after"]
 
 

@@ -66,6 +66,34 @@ def test_meld_is_read_by_split_with_the_channel_of_the_voices(
     ]
 
 
+def test_meld_s_tables_alone_give_the_rows_of_its_videos(tmp_path: Path) -> None:
+    make_tables("meld", tmp_path)
+    corpus = prepare_corpus(Source(name="meld", path=tmp_path), PrepareConfig())
+    rows = rows_of(corpus)
+    told = {"path", "text", "emotion", "split", "dialogue", "channel", "num_samples"}
+    assert {key: rows["train_dia0_utt0"][key] for key in told} == {
+        "path": "train_splits/dia0_utt0.mp4",
+        "text": "Oh my God, he\u2019s lost it.",
+        "emotion": "sadness",
+        "split": "train",
+        "dialogue": "train_0",
+        "channel": -1,
+        "num_samples": -1,
+    }
+    assert {name: row["path"] for name, row in rows.items() if "train" not in name} == {
+        "dev_dia0_utt0": "dev_splits_complete/dia0_utt0.mp4",
+        "test_dia0_utt0": "output_repeated_splits_test/dia0_utt0.mp4",
+        "test_dia38_utt4": "output_repeated_splits_test/dia38_utt4.mp4",
+    }
+    assert corpus.notes[1:] == [
+        "no recordings are there; the rows have text and labels, and the paths of the videos",
+        "1 clips are left out, unreadable as published: train_dia125_utt3",
+        "1 clips are cut wrongly as published and are kept: test_dia38_utt4 (305 s)",
+    ]
+    leaks = find_leaks(of_manifest(tmp_path / "manifest.csv", corpus.table))
+    assert not leaks
+
+
 def test_meld_as_video_is_refused_without_what_tells_its_channels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,8 @@ from pipeline.errors import HeadError, ParamsError
 from pipeline.heads.catalogue import build_head
 from pipeline.heads.genser import GenSER, GenSERConfig
 from pipeline.heads.needs import FeatureShape
-from pipeline.scoring.score import ScoreConfig, masked, with_prior
+from pipeline.scoring.class_priors import masked, with_prior
+from pipeline.scoring.score import ScoreConfig
 
 
 @given(st.lists(st.floats(-1, 1), min_size=3, max_size=3), st.integers(0, 7))

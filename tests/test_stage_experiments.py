@@ -13,6 +13,7 @@ def test_heads_are_cross_validated_from_one_store(here, tmp_path):
     assert "logreg - linear: UA " in result.stdout
     assert sorted(path.name for path in (tmp_path / "cv").iterdir()) == [
         "comparisons.csv",
+        "costs.csv",
         "dev.csv",
         "predictions.parquet",
         "runs",
@@ -70,6 +71,20 @@ def test_what_is_swept_under_score_is_trained_once(here, tmp_path, monkeypatch):
     assert len(trained) == 1  # what is finished is kept
 
 
+def test_the_manifest_s_own_split_may_be_the_one_fold(here, tmp_path):
+    words = ["crossval", "demo.csv", "--store", "store", "--heads", "logreg", "--protocol", "split"]
+    result = genser("-S", "train.logreg.strength=0.01", *words, "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    table = pd.read_parquet(tmp_path / "predictions.parquet")
+    split = pd.read_csv(here / "demo.csv").set_index("utterance_id")["split"]
+    assert set(table["fold"]) == {"split"}
+    assert set(table["utterance_id"]) == set(split.index[split == "test"])
+    untested = pd.read_csv(here / "demo.csv").assign(split="train")
+    untested.to_csv(tmp_path / "untested.csv", index=False)
+    words[1] = tmp_path / "untested.csv"
+    assert "its split has no test clips to score" in refused(*words, "--out", tmp_path / "x")
+
+
 def test_trials_are_compared_over_folds_on_dev_alone(here, tmp_path):
     folded = genser("split", "demo.csv", "--folds", "2", "-o", tmp_path / "folds.csv")
     assert folded.exit_code == 0, folded.output
@@ -105,6 +120,10 @@ def test_trials_are_compared_over_folds_on_dev_alone(here, tmp_path):
         ),
         ("crossval demo.csv --store store --out x --seeds 1,1", "--seeds 1,1: names one twice."),
         ("crossval demo.csv --store store --out x --folds 99", "6 groups by 'speaker'"),
+        (
+            "crossval demo.csv --store store --out x --protocol split --folds 2",
+            "--folds 2: is for --protocol folds, found split.",
+        ),
         (
             "crossval demo.csv --store store --out x --protocol cross-corpus",
             "has the corpora ['demo'], wanted at least two",

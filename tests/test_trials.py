@@ -86,3 +86,32 @@ def test_the_studies_that_ship_are_trials_of_their_presets(name: str) -> None:
         "genser",
         "logreg",
     }
+
+
+@pytest.mark.parametrize("name", ["emoq", "emoq_small"])
+def test_the_studies_of_emoq_differ_from_their_preset_in_one_part(name: str) -> None:
+    params = Params(REPOSITORY / f"params/{name}.yaml", ())
+    found = systems_of((), [str(REPOSITORY / f"params/trials/{name}.yaml")], params)
+    whole = found["whole"]
+    assert systems_of(("emoq",), [], params)["emoq"] == whole
+    config = whole.train.head_config
+    assert (config.input, config.mal) == ("emoq", "both")
+    assert config.stage1_steps > 0
+    differing = {
+        key: {
+            field: value
+            for field, value in vars(system.train.head_config).items()
+            if value != vars(config)[field]
+        }
+        for key, system in found.items()
+    }
+    assert differing == {
+        "whole": {},
+        "audio": {"input": "audio"},
+        "text": {"input": "text"},
+        "both": {"input": "both"},
+        "loss-none": {"mal": "none"},
+        "loss-focal": {"mal": "focal"},
+        "loss-contrastive": {"mal": "scl"},
+        "without-stage1": {"stage1_steps": 0},
+    }

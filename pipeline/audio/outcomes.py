@@ -9,3 +9,4 @@ TRUNCATED = "truncated"  # the header promises more than the file holds
 NONFINITE = "nonfinite"  # NaN or infinity in the samples or the features
 LENGTH_MISMATCH = "length_mismatch"  # the manifest's num_samples or sample_rate is another
 MISSING = "missing"  # no such file
+NO_TEXT = "no_text"  # nothing is written in the column that texts are embedded from

@@ -59,18 +59,21 @@ def describe(path: PurePath) -> Row | None:
 def read_meld(folder: Path) -> Corpus:
     """Return the clips of all splits, with text, speaker, emotion and sentiment.
 
+    The tables alone, without any recording, give the rows with the paths of the videos.
+
     Raises:
         ManifestError: If a table is missing, or videos are there and cannot be read.
     """
     labels = pd.concat([_labels(folder, split) for split in SPLITS])
-    corpus = with_labels(
-        read_names(folder, describe, (*SUFFIXES, *containers.SUFFIXES)),
-        labels,
-        what="labelled clips",
-    )
+    suffixes = (*SUFFIXES, *containers.SUFFIXES)
+    if any(path.suffix.lower() in suffixes for path in folder.rglob("*")):
+        names = read_names(folder, describe, suffixes)
+        corpus = with_labels(names, labels, what="labelled clips")
+        if corpus.table["path"].str.lower().str.endswith(containers.SUFFIXES).any():
+            _require_torchcodec(folder)
+    else:
+        corpus = _without_recordings(labels)
     table = corpus.table
-    if table["path"].str.lower().str.endswith(containers.SUFFIXES).any():
-        _require_torchcodec(folder)
     bad = table["utterance_id"].isin(UNREADABLE)
     notes = list(corpus.notes)
     if bad.any():
@@ -92,6 +95,21 @@ def _require_torchcodec(folder: Path) -> None:
         containers.require_torchcodec("MP4")
     except AudioError as error:
         raise ManifestError(f"{folder}: {error}") from error
+
+
+def _without_recordings(labels: pd.DataFrame) -> Corpus:
+    """Return every labelled clip under the path of its video as the owners ship it."""
+    folders = {split: name for name, split in reversed(FOLDERS.items())}
+    paths = []
+    for name in labels.index:
+        split, _, stem = name.partition("_")
+        paths.append(PurePath(folders[split], f"{stem}.mp4"))
+    rows = [{"path": path.as_posix(), **(describe(path) or {})} for path in paths]
+    table = pd.DataFrame(rows).join(labels, on="utterance_id")
+    table = table.sort_values("utterance_id", ignore_index=True)
+    counts = {"num_samples": -1, "sample_rate": -1, "channels": -1}
+    note = "no recordings are there; the rows have text and labels, and the paths of the videos"
+    return Corpus(table=table.assign(**counts), notes=[note])
 
 
 def _labels(folder: Path, split: str) -> pd.DataFrame:

@@ -5,21 +5,29 @@ tests (or, in a sweep, selects by), in `runs/<system>/`. It is kept when
 what it was made with is unchanged, else made again.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
-import pandas as pd
 
 from pipeline.dataset import StoredFeatures
-from pipeline.errors import ManifestError, PredictionsError
+from pipeline.errors import PredictionsError
+from pipeline.experiments.costs import (
+    Cost,
+    count_parameters,
+    forget_cost,
+    read_cost,
+    write_cost,
+)
 from pipeline.files import fingerprint
 from pipeline.heads.catalogue import head_kind, head_needs
 from pipeline.heads.needs import Need
 from pipeline.heads.saved import TrainedHead
 from pipeline.manifests.labels import LabelMap
-from pipeline.manifests.manifest import SPLITS, VOTES, Manifest
+from pipeline.manifests.manifest import VOTES, Manifest
+from pipeline.manifests.texts import TEXT, TEXT_SOURCE
 from pipeline.progress import Reporter, Silence
 from pipeline.scoring.predictions import Predictions, read_predictions, write_predictions
 from pipeline.scoring.score import ScoreConfig, score_stored
@@ -42,12 +50,14 @@ class Run:
         fold: Name of the fold.
         seed: Training seed.
         predictions: Of the rows that the fold tests.
+        cost: What it took; None where nobody measured it.
     """
 
     system: str
     fold: str
     seed: int
     predictions: Predictions
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +125,7 @@ def cross_validate(
     runs = []
     latest: tuple[object, TrainedHead] | None = None
     for name, fold, seed in todo:
-        path = _run_path(out, name, fold, seed)
+        path = run_path(out, name, fold, seed)
         system = plan.systems[name]
         system = replace(system, train=replace(system.train.of_fold(fold), seed=seed))
         of_fold = features.of(folds[fold])
@@ -123,14 +133,17 @@ def cross_validate(
         if views not in digests:
             digests[views] = features.only(views).digest(np.flatnonzero(features.has_features))
         binding = _binding(of_fold, digests[views], plan, system)
-        predictions = _kept(path, binding)
+        predictions = kept_run(path, binding)
         if predictions is None:
             # Systems that differ in scoring only stand side by side: one training serves them.
             if latest is None or latest[0] != (fold, system.train):
                 latest = ((fold, system.train), _trained(of_fold, plan, system.train))
-            predictions = _scored(of_fold, plan, latest[1], system.score, binding)
+            predictions, cost = _scored(of_fold, plan, latest[1], system.score, binding)
+            write_cost(path, cost)
             write_predictions(path, predictions)
-        runs.append(Run(system=name, fold=fold, seed=seed, predictions=predictions))
+        runs.append(
+            Run(system=name, fold=fold, seed=seed, predictions=predictions, cost=read_cost(path))
+        )
         reporter.advance(1)
     return runs
 
@@ -153,51 +166,13 @@ def open_features(
     return StoredFeatures(next(iter(folds.values())), stores, views)
 
 
-def corpus_pairs(
-    manifest: Manifest, names: pd.Series, splits: pd.Series, *, task: str
-) -> Iterator[tuple[str, str, Manifest]]:
-    """Yield every pair of corpora with the manifest that trains on one and tests on the other.
-
-    Only classes that both have are used. The training corpus gives `train` and `dev` by its own
-    split; all of the tested one is `test`.
-
-    Args:
-        manifest: Of all corpora.
-        names: Class of each row, "" where it has none.
-        splits: The split of each row within its corpus.
-        task: Label column; it is emptied where a row plays no part.
-
-    Raises:
-        ManifestError: If there is one corpus only, or two share fewer than two classes.
-    """
-    corpora = sorted(set(manifest.table["corpus"]))
-    if len(corpora) < 2:
-        raise ManifestError(f"{manifest.path}: has the corpora {corpora}, wanted at least two.")
-    of_corpus = {c: set(names[manifest.table["corpus"] == c]) - {""} for c in corpora}
-    for source in corpora:
-        for target in corpora:
-            shared = of_corpus[source] & of_corpus[target]
-            if source == target:
-                continue
-            if len(shared) < 2:
-                raise ManifestError(
-                    f"{manifest.path}: {source} and {target} share the classes {sorted(shared)}, "
-                    "wanted at least two; mend the label map."
-                )
-            corpus = manifest.table["corpus"]
-            split = splits.where((corpus == source) & splits.isin(SPLITS[:2]), "")
-            split = split.mask(corpus == target, "test").where(names.isin(shared), "")
-            labels = manifest.table[task].where(split != "", "")
-            table = manifest.table.assign(**{"split": split, task: labels})
-            yield source, target, replace(manifest, table=table)
-
-
 def forget_other_runs(out: Path, runs: Sequence[Run]) -> None:
     """Remove the runs of a folder that are none of these."""
-    mine = {_run_path(out, run.system, run.fold, run.seed) for run in runs}
+    mine = {run_path(out, run.system, run.fold, run.seed) for run in runs}
     for path in sorted((out / RUNS).rglob("*.parquet")):
         if path not in mine:
             path.unlink()
+            forget_cost(path)
 
 
 def _needs(system: System) -> tuple[Need, ...]:
@@ -208,7 +183,8 @@ def _views_of(system: System) -> tuple[str, ...]:
     return views_of(_needs(system))
 
 
-def _run_path(out: Path, system: str, fold: str, seed: int) -> Path:
+def run_path(out: Path, system: str, fold: str, seed: int) -> Path:
+    """Return where the predictions of a run stand in a folder."""
     return out / RUNS / system / f"{fold}-{seed}.parquet"
 
 
@@ -235,19 +211,31 @@ def _trained(features: StoredFeatures, plan: Plan, config: TrainConfig) -> Train
 
 def _scored(
     features: StoredFeatures, plan: Plan, trained: TrainedHead, config: ScoreConfig, binding: str
-) -> Predictions:
+) -> tuple[Predictions, Cost]:
     scored = np.flatnonzero((features.manifest.table["split"] == plan.part).to_numpy())
     read = features.only(views_of(trained.record.needs))
+    begin = perf_counter()
     found = score_stored(read, trained, config, device=plan.device, rows=scored)
+    seconds = perf_counter() - begin
     # What is chosen among systems is chosen by dev; test is only looked at.
     known = {BINDING: binding, DEV: trained.record.dev}
-    return replace(found, metadata={**found.metadata, **known})
+    num_parameters, num_trained = count_parameters(trained.head)
+    cost = Cost(
+        num_parameters=num_parameters,
+        num_trained=num_trained,
+        seconds=seconds,
+        num_clips=len(scored),
+        device=plan.device,
+    )
+    return replace(found, metadata={**found.metadata, **known}), cost
 
 
 def _binding(features: StoredFeatures, digest: str, plan: Plan, system: System) -> str:
     """Return the fingerprint of everything that a run's predictions depend on."""
     table = features.manifest.table
-    texts = [name for name in head_kind(system.train.head).head.columns if name in table.columns]
+    # A head says what it reads once it is made; texts are what any of them may read.
+    read = dict.fromkeys((*head_kind(system.train.head).head.columns, TEXT, TEXT_SOURCE))
+    texts = [name for name in read if name in table.columns]
     voted = [name for name in table.columns if name.startswith(VOTES)]
     label_map = None if plan.label_map is None else asdict(plan.label_map)
     return fingerprint(
@@ -266,7 +254,7 @@ def _binding(features: StoredFeatures, digest: str, plan: Plan, system: System) 
     )
 
 
-def _kept(path: Path, binding: str) -> Predictions | None:
+def kept_run(path: Path, binding: str) -> Predictions | None:
     """Return a finished run of this very kind; a damaged or another one is made again."""
     if not path.exists():
         return None

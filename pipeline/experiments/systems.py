@@ -1,7 +1,7 @@
 """What each system of a cross-validation reads, and what that takes: `systems.csv`.
 
-Everything comes of what the head needs and of the store: recipes, lengths, durations. Nothing is
-read from a system's name.
+Everything comes of what the head needs, of its configuration, of the store (recipes, lengths,
+durations) and of its runs. Nothing is read from a system's name.
 """
 
 import math
@@ -15,9 +15,11 @@ import pandas as pd
 
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import PredictionsError
-from pipeline.experiments.crossval import System
+from pipeline.experiments.crossval import Run, System
+from pipeline.experiments.late_fusion import LATE_FUSION, Fusion
 from pipeline.heads.catalogue import head_needs
 from pipeline.heads.needs import Need
+from pipeline.manifests.texts import TEXT
 from pipeline.store.recipe import Recipe
 from pipeline.store.views import CODES, LAYERS
 
@@ -36,12 +38,31 @@ TEXTS = (
     "embedding",
     "fusion",
     "fuse_at",
+    "beside",
+    "language",
+    "former",
+    "mal",
+    "text_sources",
 )
-NUMBERS = ("num_codes", "codebooks", "frames_per_s", "bits_per_s", "bytes_per_s")
+NUMBERS = (
+    "num_codes",
+    "codebooks",
+    "frames_per_s",
+    "bits_per_s",
+    "bytes_per_s",
+    "stage1_steps",
+    "num_parameters",
+    "num_trained",
+)
+SUMMED = ("bits_per_s", "bytes_per_s", "num_parameters", "num_trained")  # of a late fusion
+RANDOM = "random"  # as former: one that begins at random
 
 
 def systems_table(
-    systems: Mapping[str, System], features: StoredFeatures, fold: str
+    systems: Mapping[str, System],
+    features: StoredFeatures,
+    fold: str,
+    runs: Sequence[Run] = (),
 ) -> pd.DataFrame:
     """Return one row for each system.
 
@@ -49,17 +70,56 @@ def systems_table(
         systems: By name.
         features: Of all views that they read.
         fold: One of the folds; where a view is of a fold, that one's is measured.
+        runs: Of the systems, for what only a run knows.
 
     Returns:
         Texts: system, head, views (spaces between, `{fold}` as it is spelled), input (codes or
-        frames; layers; histogram or means of codes; none for acoustics alone), source (`audio`,
-        `view` for k-means of frames, `table`), encoder, layers (the encoder's numbers, or the
-        codec's books) and positions (in the view), embedding, fusion, fuse_at. Numbers, NaN where
+        frames; layers; histogram or means of codes; none for acoustics alone; of a head with a
+        language model its own `input`), source (`audio`, `view` for k-means of frames, `table`,
+        `text`), encoder, layers (the encoder's numbers, or the codec's books) and positions (in the
+        view), embedding, fusion, fuse_at, beside; language, former (`random` without a checkpoint)
+        and mal of a head with a language model; text_sources (spaces between). Numbers, NaN where
         unknown: num_codes (K), codebooks (R, layers or books), frames_per_s (all frames over all
         seconds), bits_per_s (R log2 K a frame of codes, else 8 bits a byte) and bytes_per_s (as
-        stored), both of all that is read. And acoustics, whether a need of that name is read.
+        stored), both of all that is read; stage1_steps, num_parameters, num_trained. And acoustics,
+        whether a need of that name is read.
     """
-    return pd.DataFrame([_row(name, one, features, fold) for name, one in systems.items()])
+    rows = []
+    for name, one in systems.items():
+        mine = next((run for run in runs if run.system == name), None)
+        told = {**_row(name, one, features, fold), **_of_run(mine)}
+        rows.append(told | {"text_sources": _text_sources(one, features, fold, mine)})
+    return pd.DataFrame(rows)
+
+
+def fusions_table(fusions: Sequence[Fusion], systems: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each late fusion: what its parts say, side by side.
+
+    Args:
+        fusions: In order; one may be a part of a later one.
+        systems: Of the parts, as `systems_table` returns it.
+
+    Returns:
+        As `systems`: different texts with ` + ` between; bits, bytes and parameters summed, other
+        numbers only where all parts have the same.
+    """
+    known = systems
+    for fusion in fusions:
+        parts = known[known["system"].isin(fusion.parts)]
+        row = {name: _of_parts(parts[name]) for name in systems}
+        row |= {"system": fusion.name, "head": LATE_FUSION}
+        row |= {name: parts[name].sum(skipna=False) for name in SUMMED}
+        known = pd.concat([known, pd.DataFrame([row])], ignore_index=True)
+    return known.iloc[len(systems) :].reset_index(drop=True)
+
+
+def _of_parts(column: pd.Series) -> object:
+    """Return what is said of the parts of a fusion together."""
+    if column.dtype == bool:
+        return bool(column.any())
+    if pd.api.types.is_numeric_dtype(column):
+        return column.iloc[0] if column.nunique(dropna=False) == 1 else math.nan
+    return " + ".join(dict.fromkeys(text for text in column if text))
 
 
 def read_systems(path: Path) -> pd.DataFrame:
@@ -97,8 +157,9 @@ def _row(name: str, system: System, features: StoredFeatures, fold: str) -> dict
     main = next((need for need in needs if need.name != ACOUSTICS), None)
     readings = {need.name: _reading(need, features) for need in needs}
     told: dict[str, object] = {"num_codes": math.nan, "codebooks": math.nan}
-    shown = main or needs[0]
-    recipe = features.recipes[shown.view]
+    shown = main or next(iter(needs), None)  # a head that reads texts alone has none
+    recipe = {} if shown is None else features.recipes[shown.view]
+    provenance = {} if shown is None else features.provenances[shown.view]
     if main is not None:
         positions = readings[main.name].positions
         numbers = _layer_numbers(recipe)
@@ -112,15 +173,52 @@ def _row(name: str, system: System, features: StoredFeatures, fold: str) -> dict
         "views": " ".join(dict.fromkeys(need.view for need in spelled)),
         "input": NONE if main is None else _input(main, features),
         "source": str(recipe.get("source", "")),
-        "encoder": str(features.provenances[shown.view].get("encoder") or ""),
+        "encoder": str(provenance.get("encoder") or ""),
         "layers": "",
         "positions": "",
         **told,
         "acoustics": any(need.name == ACOUSTICS for need in needs),
         **{key: str(getattr(config, key, "")) for key in ("embedding", "fusion", "fuse_at")},
+        "beside": str(getattr(config, "beside", "")),
         "frames_per_s": math.nan if main is None else readings[main.name].frames_per_s,
         "bits_per_s": sum(one.bits_per_s for one in readings.values()),
         "bytes_per_s": sum(one.bytes_per_s for one in readings.values()),
+        **_of_language(config),
+    }
+
+
+def _of_language(config: Any) -> dict[str, object]:
+    """Return what is said of a head with a language model, as far as its input has a use for it."""
+    language = str(getattr(config, "language", ""))
+    if not language:
+        return {**dict.fromkeys(("language", "former", "mal"), ""), "stage1_steps": math.nan}
+    return {
+        "input": config.input,
+        "language": language,
+        "former": (config.former or RANDOM) if config.has_former else "",
+        "mal": config.mal if config.has_stage1 else "",
+        "stage1_steps": config.stage1_steps if config.has_stage1 else 0,
+    }
+
+
+def _text_sources(system: System, features: StoredFeatures, fold: str, run: Run | None) -> str:
+    """Return who wrote the texts that a system reads, itself or in a view; "" where it reads none.
+
+    Spaces between; what names a recogniser has none.
+    """
+    found: Any = () if run is None else run.predictions.metadata.get("text_sources")
+    needs = head_needs(system.train.head, system.train.of_fold(fold).head_config)
+    if not found and any(features.recipes[n.view].get("source") == TEXT for n in needs):
+        found = features.text_sources([TEXT], np.flatnonzero(features.has_features))
+    return " ".join(one.replace(" ", "-") for one in found or ())
+
+
+def _of_run(run: Run | None) -> dict[str, object]:
+    """Return what is known once a system has run."""
+    cost = None if run is None else run.cost
+    return {
+        "num_parameters": math.nan if cost is None else cost.num_parameters,
+        "num_trained": math.nan if cost is None else cost.num_trained,
     }
 
 

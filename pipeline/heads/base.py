@@ -62,7 +62,7 @@ class Head(nn.Module, ABC):
     @classmethod
     def needs(cls, config: Any) -> Sequence[Need]:
         """Return the views that a head with this configuration reads; layers, unless it says so."""
-        return (config.need if isinstance(config, LayersInput) else LAYERS_OF_A_CLIP,)
+        return config.needs if isinstance(config, LayersInput) else (LAYERS_OF_A_CLIP,)
 
     @classmethod
     def checkpoints(cls, config: Any) -> Sequence[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-LAYERS_NEED = "layers"
+LAYERS_NEED, BESIDE_NEED = "layers", "beside"
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,18 @@ class Batch:
         layers = self.views[LAYERS_NEED]
         assert isinstance(layers, Tensor)
         return layers
+
+    @property
+    def beside(self) -> Tensor | None:
+        """The vector of each clip that stands beside its layers, shape (B, P); None without."""
+        found = self.views.get(BESIDE_NEED)
+        assert not isinstance(found, Ragged)
+        return None if found is None else found.flatten(1)
+
+    def with_beside(self, vectors: Tensor) -> Tensor:
+        """Return vectors (B, W) of the clips with what stands beside their layers, (B, W + P)."""
+        beside = self.beside
+        return vectors if beside is None else torch.cat([vectors, beside], dim=1)
 
     def ragged(self, need: str) -> Ragged:
         """Return frames or codes by the name of their need."""

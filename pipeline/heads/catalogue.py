@@ -13,7 +13,7 @@ from pipeline.heads.emoq import EmoQ
 from pipeline.heads.emoq_config import EmoQConfig, EmoQScoring
 from pipeline.heads.genser import GenSER, GenSERConfig
 from pipeline.heads.logreg import LogReg, LogRegConfig
-from pipeline.heads.needs import Need, Shapes
+from pipeline.heads.needs import BESIDE, Need, Shapes
 from pipeline.heads.tokens import Tokens, TokensConfig
 from pipeline.heads.twin import Twin, TwinConfig
 from pipeline.plugins import plugins
@@ -107,6 +107,17 @@ def scoring_options(name: str, sections: Mapping[str, object]) -> Any:
 def stamp(options: Any) -> dict[str, Any]:
     """Return what predictions say of the options that a head scored with."""
     return {} if options is None else asdict(options)
+
+
+def config_json(config: Any) -> dict[str, Any]:
+    """Return a head's configuration as plain values, as heads and runs keep it.
+
+    `beside` is left out where there is nothing, as in what was kept before there was such a key.
+    """
+    values = asdict(config)
+    if values.get(BESIDE) == "":
+        del values[BESIDE]
+    return values
 
 
 def rebuilt(kind: Any, values: Mapping[str, Any]) -> Any:

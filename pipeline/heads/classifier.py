@@ -17,7 +17,7 @@ from pipeline.errors import ParamsError
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch
 from pipeline.heads.condition import LayerSum, drop_layers, require_layer_weights
-from pipeline.heads.needs import FeatureShape, LayersInput, Shapes
+from pipeline.heads.needs import FeatureShape, LayersInput, Shapes, width_beside
 from pipeline.heads.phase import Phase
 from pipeline.store.views import LAYERS
 
@@ -140,6 +140,7 @@ class Classifier(LogitHead):
         self.label_smoothing = config.label_smoothing
         self.layers = input_layers(shape, config.input, config.layer, config.section)
         width = shape.dim * (len(self.layers) if config.input == "all" else 1)
+        width += width_beside(shapes)
         self.sum = (
             LayerSum(self.layers, layer_weights=config.layer_weights, layer_norm=config.layer_norm)
             if config.input == "sum"
@@ -163,5 +164,5 @@ class Classifier(LogitHead):
         if self.training:
             layers = drop_layers(layers, self.config.layer_dropout)
         x = self.sum(layers) if self.sum is not None else layers[:, self.layers].flatten(1)
-        logits: Tensor = self.network(x)
+        logits: Tensor = self.network(batch.with_beside(x))
         return logits.float()

@@ -119,7 +119,8 @@ class Tokens(nn.Module):
 class Condition(nn.Module):
     """The condition that a config names, with whole layers left out at random in training."""
 
-    def __init__(self, shape: FeatureShape, config: ConditionConfig) -> None:
+    def __init__(self, shape: FeatureShape, config: ConditionConfig, width_beside: int = 0) -> None:
+        """Make the condition of layers, with a vector of `width_beside` beside them, or 0."""
         super().__init__()
         self.layer_dropout = config.layer_dropout
         layers = shape.condition_layers(use_input=config.use_input)
@@ -132,13 +133,31 @@ class Condition(nn.Module):
             self.of = Projection(sorted([*layers, shape.last_layer]), shape.dim, config)
         else:
             self.of = Tokens(sorted([*layers, shape.last_layer]), shape.dim, config)
+        # Made last: without it, a head's other weights are drawn as they always were.
+        self.join = (
+            nn.Sequential(
+                nn.LayerNorm(width_beside),
+                nn.Dropout(config.dropout),
+                nn.Linear(width_beside, shape.dim),
+            )
+            if width_beside
+            else None
+        )
 
-    def forward(self, layers: Tensor) -> Tensor:
-        """Return the condition of features (B, L, D), shape (B, D) or, as tokens, (B, S, D)."""
+    def forward(self, layers: Tensor, vector: Tensor | None = None) -> Tensor:
+        """Return the condition of features (B, L, D), shape (B, D) or, as tokens, (B, S, D).
+
+        A vector (B, P) beside them is mapped to D, and added; or it is one more token.
+        """
         if self.training:
             layers = drop_layers(layers, self.layer_dropout)
         condition: Tensor = self.of(layers)
-        return condition
+        if self.join is None:
+            return condition
+        joined: Tensor = self.join(vector).float()
+        if condition.ndim == 3:
+            return torch.cat([condition, joined[:, None]], dim=1)
+        return condition + joined
 
 
 def drop_layers(layers: Tensor, chance: float) -> Tensor:

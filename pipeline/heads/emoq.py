@@ -14,7 +14,6 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pipeline.errors import HeadError, ParamsError
 from pipeline.heads.base import Base, Head
@@ -23,20 +22,17 @@ from pipeline.heads.classifier import reweighted_logits
 from pipeline.heads.cost import Part
 from pipeline.heads.emoq_config import (
     FIRST_TOKEN,
-    FOCAL,
-    MAL_BOTH,
-    NONE,
     SCL,
     EmoQConfig,
     EmoQScoring,
 )
 from pipeline.heads.emoq_cost import activation_bytes, parts_of
-from pipeline.heads.former import Former
-from pipeline.heads.mal import class_weights_of, focal, supervised_contrastive
+from pipeline.heads.emotion_prompt import EmotionPrompt
+from pipeline.heads.listening import make_listener
 from pipeline.heads.needs import Need, Shapes
-from pipeline.heads.phase import Phase
-from pipeline.heads.pooled_frames import PooledFrames
+from pipeline.heads.phase import LAST, Phase
 from pipeline.heads.projector import Projector
+from pipeline.heads.stage1 import Stage1
 from pipeline.language.adapters import add_adapters, set_training
 from pipeline.language.answers import (
     Prompts,
@@ -45,12 +41,10 @@ from pipeline.language.answers import (
     generated,
 )
 from pipeline.language.loading import load_language_model, outline_language_model
-from pipeline.language.prompt import ChatPrompt, Soft, chat_prompt
 from pipeline.manifests.texts import TEXT
 from pipeline.store.views import FRAMES
 
 STAGE1, STAGE2 = "mal", "answers"
-AUDIO_PLACE = Soft(name="audio")
 SPEAKER_COLUMN = "speaker"
 ADAPTERS, AUXILIARY = "adapters.", "auxiliary."
 MOST_GENERATED = 8  # tokens of the column `generated`
@@ -59,7 +53,7 @@ MOST_GENERATED = 8  # tokens of the column `generated`
 class EmoQ(Head):
     """A language model that hears one soft token and answers with an emotion word."""
 
-    chat: ChatPrompt
+    prompt: EmotionPrompt
     shares: Tensor
 
     @classmethod
@@ -123,38 +117,19 @@ class EmoQ(Head):
             where="train.emoq",
         )
         bases = [Base(self.model.spelling, self.model.digest, self.model.network)]
-        self.auxiliary: nn.Module | None = None
+        self.auxiliary: Stage1 | None = None
         if config.hears:
-            self.listen = self._listener(shapes, is_outline=is_outline)
+            self.listen = make_listener(
+                config, shapes[FRAMES], self.model.tokeniser, is_outline=is_outline
+            )
             self.project = Projector(self.listen.width, self.model.embeddings)
             began_from = self.listen.base
             bases += [began_from] if began_from is not None else []
         if config.has_stage1:
-            self.auxiliary = nn.Sequential(
-                nn.Linear(self.listen.width, self.listen.width),
-                nn.GELU(),
-                nn.Linear(self.listen.width, num_classes),
-            )
+            self.auxiliary = Stage1(self.listen.width, num_classes, config)
         self.bases = tuple(bases)
         self.columns = [TEXT] * config.reads + [SPEAKER_COLUMN] * config.use_speaker
         self.register_buffer("shares", torch.full((num_classes,), 1 / num_classes))
-
-    def _listener(self, shapes: Shapes, *, is_outline: bool) -> "Former | PooledFrames":
-        config, shape = self.config, shapes[FRAMES]
-        if not config.has_former:
-            return PooledFrames(shape, config.former_width)
-        return Former(
-            shape,
-            checkpoint=config.former,
-            tokeniser=self.model.tokeniser,
-            num_queries=config.num_queries,
-            cross_every=config.cross_every,
-            pooling_heads=config.pooling_heads,
-            width=config.former_width,
-            num_blocks=config.former_blocks,
-            num_heads=config.former_heads,
-            is_outline=is_outline,
-        )
 
     def parts(self) -> Mapping[str, Part]:
         """Return the language model, its adapters, what hears, the projector and stage 1's MLP."""
@@ -177,22 +152,16 @@ class EmoQ(Head):
             ParamsError: If a word is for no class, or for two.
             EncoderError: If the model has no chat template.
         """
-        self.words = self.config.words_of(tuple(classes))
-        self.chat = chat_prompt(
+        self.prompt = EmotionPrompt(
             self.model,
-            system=self.config.system.replace("{classes}", ", ".join(self.words)),
-            answer="Emotion:",
+            self.config.words_of(tuple(classes)),
+            system=self.config.system,
+            word_weight=self.config.word_weight,
             where="train.emoq.language",
         )
-        self.shared_ids = self.chat.shared_ids(self.model)
-        end = int(self.model.tokeniser.eos_token_id)
-        self.answers = [[*self.model.token_ids(f" {word}"), end] for word in self.words]
-        self.answer_weights = [
-            [self.config.word_weight] * (len(answer) - 1) + [1.0] for answer in self.answers
-        ]
         self.facts = {
-            "prompt": {"before": self.chat.before, "after": self.chat.after},
-            "words": dict(zip(classes, self.words, strict=True)),
+            "prompt": self.prompt.facts,
+            "words": dict(zip(classes, self.prompt.words, strict=True)),
             "former": (self.config.former or "random") if self.config.has_former else None,
             "language": self.model.spelling,
         }
@@ -214,7 +183,8 @@ class EmoQ(Head):
             batch_size=self.config.stage1_batch_size,
             optimiser=replace(default.optimiser, learning_rate=rate),
             sampler=self.config.stage1_sampler,
-            select_by=self.config.stage1_select_by,
+            # By the contrastive loss alone the MLP learns nothing to select by.
+            select_by=LAST if self.config.mal == SCL else self.config.stage1_select_by,
         )
         return [stage1, stage2]
 
@@ -248,25 +218,11 @@ class EmoQ(Head):
     def prompts(self, batch: Batch) -> Prompts:
         """Return each clip's prompt, its soft token in place of <AUDIO>."""
         config = self.config
-        lines: list[tuple[str, Sequence[str | Soft]]] = []
-        num_clips = len(next(iter(batch.texts.values()))) if batch.texts else 0
-        if config.use_speaker:
-            lines.append(("Speaker: ", batch.texts[SPEAKER_COLUMN]))
-        if config.reads:
-            lines.append(("Text: ", batch.texts[TEXT]))
-        soft = {}
-        if config.hears:
-            soft[AUDIO_PLACE.name] = self.project(self.heard(batch))[:, None]
-            num_clips = len(soft[AUDIO_PLACE.name])
-            lines.append(("Audio: ", [AUDIO_PLACE] * num_clips))
-        own = [
-            self.chat.own_ids(
-                self.model,
-                [("\n" * (i > 0) + ours, theirs[clip]) for i, (ours, theirs) in enumerate(lines)],
-            )
-            for clip in range(num_clips)
-        ]
-        return Prompts(shared=self.shared_ids, own=own, soft=soft)
+        return self.prompt.of_clips(
+            speakers=batch.texts[SPEAKER_COLUMN] if config.use_speaker else None,
+            texts=batch.texts[TEXT] if config.reads else None,
+            heard=self.project(self.heard(batch))[:, None] if config.hears else None,
+        )
 
     def loss(
         self, batch: Batch, *, phase: Phase, progress: float, generator: torch.Generator
@@ -275,7 +231,8 @@ class EmoQ(Head):
         del progress, generator
         assert batch.targets is not None
         if phase.name == STAGE1:
-            return self._mal(batch, batch.targets)
+            assert self.auxiliary is not None
+            return self.auxiliary.losses(self.heard(batch), batch, self.shares)
         # A label of several classes has each of their answers, counted by its share.
         clips, classes = batch.targets.nonzero(as_tuple=True)
         prompts = self.prompts(batch).chosen(clips.tolist())
@@ -283,37 +240,15 @@ class EmoQ(Head):
         losses, weights = answer_losses(
             self.model,
             prompts,
-            [self.answers[c] for c in chosen],
-            [self.answer_weights[c] for c in chosen],
+            [self.prompt.answers[c] for c in chosen],
+            [self.prompt.weights[c] for c in chosen],
         )
         share = batch.targets[clips, classes]
         if batch.weights is not None:
             share = share * batch.weights[clips]
-        # Over the clips' own weights of tokens alone, so that rarer classes may count more.
+        # Over the weights of tokens alone, so that a clip may count more than another.
         plain = batch.targets[clips, classes]
         return {"answer": (losses * share).sum() / (weights * plain).sum()}
-
-    def _mal(self, batch: Batch, targets: Tensor) -> Mapping[str, Tensor]:
-        assert self.auxiliary is not None
-        config, z = self.config, self.heard(batch)
-        logits = self.auxiliary(z).float()
-        if config.mal == NONE:
-            plain = functional.cross_entropy(logits, targets, reduction="none")
-            return {"cross_entropy": batch.weighted_mean(plain)}
-        losses = {}
-        if config.mal in (MAL_BOTH, SCL):
-            losses["contrastive"] = supervised_contrastive(
-                z, targets.argmax(1), temperature=config.temperature
-            )
-        if config.mal in (MAL_BOTH, FOCAL):
-            losses["focal"] = config.focal_weight * focal(
-                logits,
-                targets,
-                class_weights_of(self.shares),
-                gamma=config.gamma,
-                weights=batch.weights,
-            )
-        return losses
 
     def dev_scoring(self) -> EmoQScoring:
         """Return whole words."""
@@ -328,16 +263,15 @@ class EmoQ(Head):
             HeadError: If first tokens are asked for and two classes share one.
         """
         if self.auxiliary is not None:
-            # Trained by the contrastive loss alone it knows nothing: nearest neighbours would.
-            logits: Tensor = self.auxiliary(self.heard(batch))
-            return logits.float()
-        firsts = [answer[0] for answer in self.answers]
-        if options.scores == FIRST_TOKEN and len(set(firsts)) < len(firsts):
+            return self.auxiliary.logits(self.heard(batch))
+        if options.scores == FIRST_TOKEN and not self.prompt.firsts_differ:
             raise HeadError(
-                f"score.emoq.scores: first_token, but of the words {self.words} two begin with one "
-                "token; use whole_word, or other words in train.emoq.words."
+                f"score.emoq.scores: first_token, but of the words {self.prompt.words} two begin "
+                "with one token; use whole_word, or other words in train.emoq.words."
             )
-        first, whole = answer_log_probabilities(self.model, self.prompts(batch), self.answers)
+        first, whole = answer_log_probabilities(
+            self.model, self.prompts(batch), self.prompt.answers
+        )
         return first if options.scores == FIRST_TOKEN else whole
 
     def extras(self, batch: Batch, options: EmoQScoring) -> Mapping[str, Sequence[str] | Tensor]:

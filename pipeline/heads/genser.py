@@ -17,7 +17,7 @@ from pipeline.errors import ParamsError
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch
 from pipeline.heads.condition import Condition, ConditionConfig, beside
-from pipeline.heads.needs import LayersInput, Shapes
+from pipeline.heads.needs import LayersInput, Shapes, width_beside
 from pipeline.heads.phase import Phase
 from pipeline.heads.trunk import Trunk, TrunkConfig
 from pipeline.store.views import LAYERS
@@ -70,7 +70,7 @@ class GenSER(Head):
         self.shape = shape
         self.schedule = Schedule(k=config.k, sigma=config.sigma)
         self.register_buffer("codes", CODES[config.codes](num_classes, shape.dim), persistent=False)
-        self.condition = Condition(shape, config.condition)
+        self.condition = Condition(shape, config.condition, width_beside(shapes))
         self.trunk = Trunk(shape.dim, config.trunk)
 
     def estimate(self, xt: Tensor, condition: Tensor, t: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class GenSER(Head):
         drawn = uniform if self.config.t_power == 1 else uniform ** (1 / self.config.t_power)
         t = self.config.t_min + (self.config.t_max - self.config.t_min) * drawn
         xt = self.schedule.sample_xt(x0, x1, t, noise)
-        error = self.estimate(xt, self.condition(batch.layers), t) - x0
+        error = self.estimate(xt, self.condition(batch.layers, batch.beside), t) - x0
         return {"target": batch.weighted_mean(error.square().sum(-1))}
 
     def dev_scoring(self) -> SamplerConfig:
@@ -106,7 +106,7 @@ class GenSER(Head):
 
     def walk(self, batch: Batch, options: SamplerConfig, *, keep_states: bool = False) -> Sample:
         """Return the walk from each clip's embedding towards a class code (2.6)."""
-        condition = self.condition(batch.layers)
+        condition = self.condition(batch.layers, batch.beside)
         return integrate(
             lambda xt, t: self.estimate(xt, condition, t),
             batch.layers[:, self.shape.last_layer],

@@ -20,7 +20,7 @@ from pipeline.evaluation.metrics import unweighted_accuracy
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch
 from pipeline.heads.classifier import input_layers, require_input, reweighted_logits
-from pipeline.heads.needs import LayersInput, Shapes
+from pipeline.heads.needs import LayersInput, Shapes, width_beside
 from pipeline.heads.phase import Phase
 from pipeline.store.views import LAYERS
 
@@ -51,7 +51,7 @@ class LogReg(Head):
     """Multinomial logistic regression with an L2 penalty.
 
     Attributes:
-        weight: Shape (C, P), of P = chosen layers times D features.
+        weight: Shape (C, P), of P = chosen layers times D features, and those beside.
         bias: Shape (C,).
         strength: The C that was taken, shape ().
     """
@@ -66,7 +66,8 @@ class LogReg(Head):
         shape = shapes[LAYERS]
         self.config = config
         self.layers = input_layers(shape, config.input, config.layer, "train.logreg")
-        self.register_buffer("weight", torch.zeros(num_classes, len(self.layers) * shape.dim))
+        width = len(self.layers) * shape.dim + width_beside(shapes)
+        self.register_buffer("weight", torch.zeros(num_classes, width))
         self.register_buffer("bias", torch.zeros(num_classes))
         self.register_buffer("strength", torch.tensor(config.strength, dtype=torch.float64))
 
@@ -81,7 +82,7 @@ class LogReg(Head):
             seed: Of the inner folds.
         """
         assert batch.targets is not None
-        x = batch.layers[:, self.layers].flatten(1).cpu().double().numpy()
+        x = self._features(batch).cpu().double().numpy()
         shares = batch.targets.cpu().double().numpy()
         if batch.weights is not None:
             shares = shares * batch.weights.cpu().double().numpy()[:, None]
@@ -100,6 +101,9 @@ class LogReg(Head):
         self.bias[present] = torch.from_numpy(intercepts - weight @ centre).to(self.bias)
         self.strength.fill_(strength)
 
+    def _features(self, batch: Batch) -> Tensor:
+        return batch.with_beside(batch.layers[:, self.layers].flatten(1))
+
     def loss(
         self, batch: Batch, *, phase: Phase, progress: float, generator: torch.Generator
     ) -> Mapping[str, Tensor]:
@@ -109,8 +113,7 @@ class LogReg(Head):
     def scores(self, batch: Batch, options: None) -> Tensor:
         """Return the logits."""
         del options
-        x = batch.layers[:, self.layers].flatten(1)
-        return x @ self.weight.T + self.bias
+        return self._features(batch) @ self.weight.T + self.bias
 
     def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:
         """Add the factors' logarithms to the logits, by Bayes' rule."""

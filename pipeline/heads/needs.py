@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pipeline.errors import FeatureStoreError, ParamsError
 from pipeline.quantisation.codebooks import HISTOGRAM, MEANS, POOLED_AS, Codebooks
 from pipeline.store.recipe import Recipe
-from pipeline.store.views import CODES, FRAMES, LAYERS
+from pipeline.store.views import CODES, FRAMES, LAYERS, TEXT_SOURCE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,23 +37,32 @@ class Need:
 
 
 LAYERS_OF_A_CLIP = Need(name=LAYERS, kind=LAYERS, view=LAYERS)
+BESIDE = "beside"  # the name of the need of a dense view that stands beside a clip's layers
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayersInput:
-    """Which view a head takes the layers of a clip from; part of its section."""
+    """Which view a head takes the layers of a clip from, and what beside; part of its section."""
 
     view: str = LAYERS  # of layers, or of codes
     codes_as: str = MEANS  # of a view of codes: means of its centroids, or histogram
+    beside: str = ""  # another view of layers, whose vectors stand beside, as those of texts; or ""
 
     def __post_init__(self) -> None:
         if self.codes_as not in POOLED_AS:
             raise ParamsError(f"codes_as: {self.codes_as!r} is not one of {list(POOLED_AS)}.")
+        if self.beside == self.view:
+            raise ParamsError(
+                f"beside: {self.beside!r} is the view of the layers already; name another, or ''."
+            )
 
     @property
-    def need(self) -> Need:
-        """The view as a need."""
-        return Need(name=LAYERS, kind=LAYERS, view=self.view, codes_as=self.codes_as)
+    def needs(self) -> tuple[Need, ...]:
+        """The view, and the one beside it, as needs."""
+        own = Need(name=LAYERS, kind=LAYERS, view=self.view, codes_as=self.codes_as)
+        if not self.beside:
+            return (own,)
+        return (own, Need(name=BESIDE, kind=LAYERS, view=self.beside, codes_as=self.codes_as))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +92,12 @@ class FeatureShape:
 Shapes = Mapping[str, FeatureShape]
 
 
+def width_beside(shapes: Shapes) -> int:
+    """Return how wide the vector is that stands beside a clip's layers, 0 without one."""
+    shape = shapes.get(BESIDE)
+    return 0 if shape is None else shape.num_layers * shape.dim
+
+
 def feature_shape(recipe: Recipe, stored: Sequence[int]) -> FeatureShape:
     """Return the shape of a view's features and the parts that its layers play.
 
@@ -102,9 +117,9 @@ def feature_shape(recipe: Recipe, stored: Sequence[int]) -> FeatureShape:
             num_codes=int(recipe["num_codes"]),
         )
     num_layers, dim = stored
-    if recipe.get("source") not in ("audio", "table"):
+    if recipe.get("source") not in ("audio", "table", TEXT_SOURCE):
         raise FeatureStoreError(
-            f"recipe: source {recipe.get('source')!r} is not 'audio' or 'table'."
+            f"recipe: source {recipe.get('source')!r} is not 'audio', 'table' or 'text'."
         )
     if "last_layer" in recipe:
         last = int(recipe["last_layer"])

@@ -69,7 +69,7 @@ class HeadRecord:
     leaks: Mapping[str, int]
     encoders: Mapping[str, str | None]
     facts: Mapping[str, Any] = field(default_factory=dict)
-    text_sources: Sequence[str] = ()
+    text_sources: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -124,6 +124,7 @@ def read_record(where: object, value: Mapping[str, Any]) -> HeadRecord:
             "shapes": {need: FeatureShape(**shape) for need, shape in stored["shapes"].items()},
             "classes": tuple(stored["classes"]),
             "label_map": _label_map(stored["label_map"]),
+            "text_sources": tuple(stored.get("text_sources", ())),
             "prior": None if prior is None else tuple(prior),
         }
     )

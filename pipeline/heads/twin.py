@@ -13,7 +13,7 @@ from pipeline.errors import ParamsError
 from pipeline.heads.batch import Batch
 from pipeline.heads.classifier import LogitHead
 from pipeline.heads.condition import Condition, ConditionConfig, beside
-from pipeline.heads.needs import LayersInput, Shapes
+from pipeline.heads.needs import LayersInput, Shapes, width_beside
 from pipeline.heads.trunk import Trunk, TrunkConfig
 from pipeline.store.views import LAYERS
 
@@ -41,7 +41,7 @@ class Twin(LogitHead):
         self.config = config
         self.label_smoothing = config.label_smoothing
         self.shape = shape
-        self.condition = Condition(shape, config.condition)
+        self.condition = Condition(shape, config.condition, width_beside(shapes))
         self.trunk = Trunk(shape.dim, config.trunk)
         self.classify = nn.Linear(shape.dim, num_classes)
 
@@ -49,7 +49,7 @@ class Twin(LogitHead):
         """Return logits of clips, float32, shape (B, C)."""
         layers = batch.layers
         x1 = layers[:, self.shape.last_layer]
-        tokens = beside(x1, self.condition(layers))
+        tokens = beside(x1, self.condition(layers, batch.beside))
         estimate = self.trunk(tokens, tokens.new_ones(len(tokens)))
         logits: Tensor = self.classify(estimate)
         return logits.float()

@@ -8,6 +8,7 @@ import pandas as pd
 from pipeline.manifests.labels import LabelMap, class_names, train_classes
 from pipeline.manifests.leaks import Leaks, find_leaks
 from pipeline.manifests.manifest import SPLITS, Manifest
+from pipeline.manifests.text_leaks import Finding, shared_texts, within_texts
 
 SHORTEST_S = 0.025  # 400 samples at 16 kHz: one frame of HuBERT
 LONGEST_S = 60.0
@@ -25,6 +26,8 @@ class Audit:
         num_nameless: Rows without a speaker.
         leaks: What the parts of each fold share; the key is the fold, "" for the column `split`.
         hints: Sentences on rows worth a look: one audio with two labels, odd durations.
+        texts: What texts give away; the key is the fold for what parts share, "" for the column
+            `split` and for what a text says by itself.
     """
 
     table: pd.DataFrame
@@ -32,6 +35,7 @@ class Audit:
     num_nameless: int
     leaks: dict[str, Leaks]
     hints: list[str]
+    texts: dict[str, list[Finding]]
 
 
 def audit_manifest(
@@ -42,7 +46,7 @@ def audit_manifest(
     audio: pd.DataFrame | None = None,
     folds: bool = True,
 ) -> Audit:
-    """Count the clips, hours, speakers and classes of each part, and find what parts share.
+    """Count each part's clips, hours, speakers and classes; find what parts share and texts tell.
 
     Args:
         manifest: The manifest.
@@ -64,9 +68,11 @@ def audit_manifest(
     has_split = bool((manifest.table["split"] != "").any())
     named = list(manifest.folds) if folds else []
     rows, leaks = [], {}
+    texts = {"": within_texts(manifest.table, names)}
     for fold in [None] * (has_split or not named) + named:
         table = manifest.of_fold(fold).table
         leaks[fold or ""] = find_leaks(table, digests)
+        texts[fold or ""] = [*shared_texts(table, names), *texts.get(fold or "", [])]
         for part in (*SPLITS, ""):
             of_part = (table["split"] == part).to_numpy()
             if of_part.any():
@@ -79,6 +85,7 @@ def audit_manifest(
         num_nameless=int((manifest.table["speaker"] == "").sum()),
         leaks=leaks,
         hints=hints,
+        texts=texts,
     )
 
 

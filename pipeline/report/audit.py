@@ -1,21 +1,25 @@
-"""An audit on the disk: its table and its picture."""
+"""An audit on the disk: its tables and its picture."""
 
 from pathlib import Path
 
 from pipeline.figures.audit import draw_audit
 from pipeline.manifests.audit import Audit
 from pipeline.manifests.tables import write_csv
+from pipeline.manifests.text_leaks import texts_table
 
-TABLE, PICTURE = "audit.csv", "audit.png"
+TABLE, TEXTS, PICTURE = "audit.csv", "audit_texts.csv", "audit.png"
 
 
 def write_audit(folder: Path, audit: Audit, *, title: str) -> None:
-    """Write the table as `audit.csv` and draw it as `audit.png`.
+    """Write `audit.csv`, draw it as `audit.png`, and write what texts tell as `audit_texts.csv`.
 
     Raises:
         OutputError: If they cannot be written.
     """
     write_csv(folder / TABLE, audit.table)
+    texts = texts_table(audit.texts)
+    if len(texts):
+        write_csv(folder / TEXTS, texts)
     draw_audit(folder / PICTURE, audit.table, audit.classes, title=title, verdict=_verdict(audit))
 
 

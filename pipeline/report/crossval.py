@@ -1,4 +1,4 @@
-"""Cross-validations on a page: the tables that were written, and the study of tokens."""
+"""Cross-validations on a page: the tables that were written, and the studies of systems."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,13 +8,14 @@ import pandas as pd
 
 from pipeline.errors import PredictionsError
 from pipeline.experiments.tables import COMPARISONS, MATRIX, STANDINGS
+from pipeline.report.emoq_study import emoq_sections
 from pipeline.report.page import Page, Section, Table, write_page
 from pipeline.report.tables import few_note
 from pipeline.report.token_study import token_sections
 
 
 def crossval_sections(out: Path, folders: Mapping[str, Path], *, cluster: str) -> list[Section]:
-    """Return what `genser crossval` wrote, and of systems of tokens their study.
+    """Return what `genser crossval` wrote, and the studies of systems of tokens and of EmoQ.
 
     Args:
         out: The report's folder, for the tables and pictures of studies.
@@ -29,7 +30,8 @@ def crossval_sections(out: Path, folders: Mapping[str, Path], *, cluster: str) -
     studies = [
         section
         for name, folder in folders.items()
-        for section in token_sections(out, name, folder, cluster=cluster)
+        for sections_of in (token_sections, emoq_sections)
+        for section in sections_of(out, name, folder, cluster=cluster)
     ]
     return [*studies, shown]
 

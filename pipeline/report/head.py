@@ -93,6 +93,11 @@ def encoder_of(head: Path) -> str:
     return read_head_record(head).encoder
 
 
+def language_of(head: Path) -> str:
+    """Return the spelling of a head's language model, "none" of one that has none."""
+    return str(read_head_record(head).facts.get("language") or "none")
+
+
 def learning_section(folder: Path, head: Path, trained: TrainedHead) -> Section:
     """Return the learning curves of a head's folder.
 

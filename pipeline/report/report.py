@@ -19,6 +19,7 @@ from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import SPLITS, Manifest
 from pipeline.manifests.tables import write_csv
 from pipeline.report.besides import besides_sections
+from pipeline.report.emoq_study import emoq_standings_sections
 from pipeline.report.page import Page, Picture, Section, write_page
 from pipeline.report.tables import (
     NO_SPLIT,
@@ -65,6 +66,7 @@ class Sources:
         others: Foreign predictions, by name.
         data: What was trained and scored on, for the table beside published numbers.
         encoder: What it was heard with, for the same.
+        language: The language model of a head that has one, for the same.
         sections: Made elsewhere.
     """
 
@@ -75,6 +77,7 @@ class Sources:
     others: Mapping[str, Path] = field(default_factory=dict)
     data: str = "?"
     encoder: str = "?"
+    language: str = "?"
     sections: list[Section] = field(default_factory=list)
 
 
@@ -139,6 +142,14 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
                 ],
                 tables=published_tables(found.overall, data=sources.data, encoder=sources.encoder),
             ),
+            *emoq_standings_sections(
+                found.overall,
+                every,
+                corpora=_corpora(sources),
+                split=config.split,
+                encoder=sources.encoder,
+                language=sources.language,
+            ),
             Section(title="What was run", texts=_provenance(sources)),
         ],
     )
@@ -174,6 +185,9 @@ def measure(predictions: Predictions) -> dict[str, Any]:
     result["transductive"] = bool(predictions.metadata.get("transductive", False))
     for stamp in ("leaks", "head_leaks"):
         result[stamp] = predictions.metadata.get(stamp, {})
+    for stamp in ("text_sources", "head_text_sources"):
+        if stamp in predictions.metadata:
+            result[stamp] = predictions.metadata[stamp]
     return result
 
 
@@ -251,6 +265,10 @@ def _lead(sources: Sources, first: Standing) -> str:
         f"{first.system}, task {metadata.get('task', 'unknown')}: UA "
         f"{interval_text(first.scores['ua'])}. {stamp}{transductive}"
     )
+
+
+def _corpora(sources: Sources) -> list[str]:
+    return [] if sources.manifest is None else sorted(set(sources.manifest.table["corpus"]))
 
 
 def _provenance(sources: Sources) -> list[str]:

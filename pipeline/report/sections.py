@@ -7,6 +7,7 @@ import numpy as np
 from pipeline.manifests.audit import Audit, audit_manifest
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import Manifest
+from pipeline.manifests.text_leaks import texts_table
 from pipeline.report.audit import PICTURE as AUDIT_PICTURE
 from pipeline.report.audit import write_audit
 from pipeline.report.page import Picture, Section, Table
@@ -21,7 +22,7 @@ def manifest_section(
 
 
 def audit_section(folder: Path, audit: Audit, *, title: str) -> Section:
-    """Return what each part of the manifest holds."""
+    """Return what each part of the manifest holds, and what its texts give away."""
     write_audit(folder, audit, title=title)
     leaks = [
         f"{f'Fold {fold}' if fold else 'Split'}: {sentence}"
@@ -35,8 +36,28 @@ def audit_section(folder: Path, audit: Audit, *, title: str) -> Section:
     return Section(
         title="Data",
         texts=leaks or ["No speaker and no recording is known to be in two parts."],
-        tables=[Table(caption=f"{title}: what each part holds.", frame=shown.astype("str"))],
+        tables=[
+            Table(caption=f"{title}: what each part holds.", frame=shown.astype("str")),
+            *_texts(audit),
+        ],
         pictures=[
             Picture(caption="Clips of each class in each part.", path=folder / AUDIT_PICTURE)
         ],
     )
+
+
+def _texts(audit: Audit) -> list[Table]:
+    """Return what texts give away, nothing of a corpus without texts and dialogues."""
+    found = texts_table(audit.texts)
+    if found.empty:
+        return []
+    shown = found.assign(
+        same_label=[f"{v:.0f}" if np.isfinite(v) else "" for v in found["same_label"]]
+    ).rename(columns={"same_label": "same label"})
+    if (shown["fold"] == "").all():
+        shown = shown.drop(columns="fold")
+    caption = (
+        "What texts give away to a head that reads them: counted, not refused. Names are found "
+        "as they are written, so one that is a word as well counts too."
+    )
+    return [Table(caption=caption, frame=shown.astype("str"))]

@@ -13,11 +13,16 @@ from pipeline.extraction.encoding import encode_clip
 from pipeline.extraction.settings import settings_of_recipe
 from pipeline.extraction.views import OpenView, open_views
 from pipeline.heads.saved import TrainedHead, require_recipe_of_head
+from pipeline.manifests.texts import TEXT
 from pipeline.quantisation.codebooks import Codebooks
-from pipeline.scoring.score import ScoreConfig, with_prior
+from pipeline.scoring.class_priors import with_prior
+from pipeline.scoring.loose_text_views import LooseTextView, open_text_view
+from pipeline.scoring.loose_texts import LooseTexts
+from pipeline.scoring.score import ScoreConfig
 from pipeline.sources.alone import lone_batch
 from pipeline.sources.inference import say
 from pipeline.store.recipe import Recipe
+from pipeline.store.views import TEXT_SOURCE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +34,14 @@ class FilePrediction:
         probabilities: By class, in class order; empty if there is an error.
         extras: What it says besides, by column.
         error: Why there is no prediction, "" if there is one.
+        text: What the head read beside the sound; None where it reads no text.
     """
 
     path: Path
     probabilities: dict[str, float]
     extras: dict[str, str | float] = field(default_factory=dict)
     error: str = ""
+    text: str | None = None
 
     @property
     def predicted(self) -> str | None:
@@ -68,12 +75,14 @@ class LooseView:
         return own if self.codebooks is None else self.codebooks.assign(own)
 
 
-def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> list[LooseView]:
+def views_of_head(
+    trained: TrainedHead, spelling: str | None, device: str
+) -> list[LooseView | LooseTextView]:
     """Open the encoders that a head's features were made with, with their settings.
 
     Args:
         trained: The head.
-        spelling: Where the encoder is; None takes what the head remembers.
+        spelling: Where the encoder of recordings is; None takes what the head remembers.
         device: A torch device.
 
     Raises:
@@ -88,6 +97,7 @@ def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> li
             )
     settings = []
     wanted = {name: _made_of(recipe) for name, recipe in trained.record.recipes.items()}
+    texts = {name: wanted.pop(name) for name in list(wanted) if _is_of_texts(wanted[name])}
     for name, recipe in wanted.items():
         if recipe.get("source") != "audio":
             raise HeadError(
@@ -101,7 +111,11 @@ def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> li
     for view in views:
         require_recipe_of_head(where, view.name, view.recipe, wanted[view.name])
     recipes = trained.record.recipes
-    return [
+    made_of_texts = [
+        open_text_view(name, recipe, str(trained.record.encoders[name]), device)
+        for name, recipe in texts.items()
+    ]
+    return made_of_texts + [
         LooseView(
             name=view.name,
             made_of=view,
@@ -114,10 +128,11 @@ def views_of_head(trained: TrainedHead, spelling: str | None, device: str) -> li
 def predict_files(
     paths: Sequence[Path],
     trained: TrainedHead,
-    views: Sequence[LooseView],
+    views: Sequence[LooseView | LooseTextView],
     score: ScoreConfig,
     *,
     device: str,
+    texts: LooseTexts | None = None,
 ) -> list[FilePrediction]:
     """Predict the class of each file; a bad file has its error instead.
 
@@ -127,19 +142,26 @@ def predict_files(
         views: From `views_of_head`.
         score: How to score.
         device: A torch device.
+        texts: Where the texts come from; None for a head that reads none.
     """
     results = []
     for path in paths:
         segment = Segment(path=path)
         try:
-            features = {view.name: view.features(segment) for view in views}
+            text = None if texts is None else texts.of(segment)
+            features = {
+                view.name: view.features(text or "")
+                if isinstance(view, LooseTextView)
+                else view.features(segment)
+                for view in views
+            }
         except AudioError as error:
             message = f"{error.outcome}: {error}"
             results.append(FilePrediction(path=path, probabilities={}, error=message))
             continue
         batch = lone_batch(
             features,
-            dict.fromkeys(trained.head.columns, ""),
+            dict.fromkeys(trained.head.columns, "") | ({} if text is None else {TEXT: text}),
             trained.record.needs,
             trained.standardisers,
             codebooks=trained.codebooks,
@@ -152,8 +174,12 @@ def predict_files(
         values: np.ndarray = trained.probabilities(with_prior(trained, scores, score.prior))[0]
         named = dict(zip(trained.classes, values.tolist(), strict=True))
         told = {name: _plain(value[0]) for name, value in extras.items()}
-        results.append(FilePrediction(path=path, probabilities=named, extras=told))
+        results.append(FilePrediction(path=path, probabilities=named, extras=told, text=text))
     return results
+
+
+def _is_of_texts(recipe: Recipe) -> bool:
+    return recipe.get("source") == TEXT_SOURCE
 
 
 def _made_of(recipe: Recipe) -> Recipe:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import torch
 
 from pipeline.audio.outcomes import OK
 from pipeline.dataset import StoredFeatures
@@ -20,6 +19,7 @@ from pipeline.heads.standardiser import CORPUS
 from pipeline.manifests.labels import UNLABELLED, class_indices, class_names
 from pipeline.manifests.leaks import find_leaks
 from pipeline.manifests.manifest import Manifest
+from pipeline.scoring.class_priors import classes_lacking, masked, with_prior
 from pipeline.scoring.predictions import Predictions, assemble_predictions
 from pipeline.sources.inference import Extras, score_source
 from pipeline.sources.opening import open_source, views_of, with_groups
@@ -121,46 +121,11 @@ def score_clips(clips: Clips, trained: TrainedHead, config: ScoreConfig, *, devi
         with_extras=True,
     )
     scores = with_prior(trained, said.scores, config.prior)
-    lacking = _lacking(trained, clips.corpora) & config.mask_classes
+    lacking = classes_lacking(trained, clips.corpora) & config.mask_classes
     scores = masked(scores, lacking)
     kept = np.where(lacking, 0.0, trained.probabilities(scores))
     probabilities = kept / kept.sum(1, keepdims=True)
     return Scored(scores=scores, probabilities=probabilities, extras=said.extras)
-
-
-def with_prior(trained: TrainedHead, scores: np.ndarray, prior: str) -> np.ndarray:
-    """Return a head's scores (N, C) under another prior of the classes, one of `PRIORS`.
-
-    Raises:
-        HeadError: If the head does not know the shares that it was trained with.
-    """
-    if prior == "train":
-        return scores
-    # A class that the loss never saw has no share to divide by.
-    shares = np.where(trained.prior > 0, trained.prior, 1 / len(trained.classes))
-    factors = torch.from_numpy(1 / (len(trained.classes) * shares)).to(torch.float32)
-    changed = trained.head.reweighted(torch.from_numpy(scores), factors, trained.record.temperature)
-    return changed.numpy()
-
-
-def masked(scores: np.ndarray, lacking: np.ndarray) -> np.ndarray:
-    """Return scores with classes ruled out: they come below all others of their clip.
-
-    Args:
-        scores: Shape (N, C), float32.
-        lacking: Whether a clip cannot be of a class, never all of a row, shape (N, C).
-    """
-    lowest = np.where(lacking, np.inf, scores).min(1, keepdims=True).astype(np.float32)
-    below = np.nextafter(lowest, np.float32(-np.inf))
-    return np.where(lacking, np.minimum(scores, below), scores)
-
-
-def _lacking(trained: TrainedHead, corpora: np.ndarray) -> np.ndarray:
-    """Return whether a row's corpus had no training row of a class, shape (N, C)."""
-    lacking = np.zeros((len(corpora), len(trained.classes)), dtype=bool)
-    for name, present in trained.record.corpora.items():
-        lacking[corpora == name] = [label not in present for label in trained.classes]
-    return lacking
 
 
 def score_manifest(

@@ -14,6 +14,8 @@ LAYERS = "layers"
 FRAMES = "frames"
 CODES = "codes"
 
+TEXT_SOURCE = "text"  # of a view of layers that is made of texts, in its recipe
+
 # What identifies a clip's audio, in every table that names clips; channel -1 means mixed down, an
 # absent start or end is NaN.
 SEGMENT_COLUMNS = ("start", "end", "channel")

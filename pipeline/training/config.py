@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Protocol
 
 from pipeline.errors import ParamsError
 from pipeline.evaluation.metrics import SELECTORS
-from pipeline.heads.catalogue import head_kind, head_kinds
+from pipeline.heads.catalogue import config_json, head_kind, head_kinds
 from pipeline.heads.phase import LAST, OptimiserConfig, Phase
 from pipeline.heads.standardiser import KINDS, OVER
 from pipeline.sources.opening import FRAMES_IN
@@ -132,7 +132,7 @@ class TrainConfig:
         """Return what a training of this head depends on, without the sections of other heads."""
         value = asdict(self)
         del value["heads"]
-        return {**value, "config": asdict(self.head_config)}
+        return {**value, "config": config_json(self.head_config)}
 
 
 def _of_fold(value: Any, fold: str) -> Any:

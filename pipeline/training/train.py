@@ -1,7 +1,6 @@
 """From a manifest and its stores to a trained head, in memory or in a folder."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import ParamsError
 from pipeline.files import require_writable, sha256_bytes
-from pipeline.heads.catalogue import build_head, head_needs
+from pipeline.heads.catalogue import build_head, config_json, head_needs
 from pipeline.heads.needs import adopted
 from pipeline.heads.record import HeadRecord
 from pipeline.heads.saved import TrainedHead, save_head
@@ -171,7 +170,7 @@ def train_rows(
     )
     record = HeadRecord(
         kind=config.head,
-        config=asdict(config.head_config),
+        config=config_json(config.head_config),
         shapes=shapes,
         recipes={view: dict(recipe) for view, recipe in features.recipes.items()},
         standardisers={
@@ -196,7 +195,7 @@ def train_rows(
         dev=selection.dev,
         leaks=rows.leaks.counts(),
         encoders={view: _encoder(told) for view, told in features.provenances.items()},
-        facts=head.facts,
+        facts=dict(head.facts),
         text_sources=features.text_sources(head.columns, used),
         versions=package_versions(),
     )

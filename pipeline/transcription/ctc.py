@@ -36,6 +36,10 @@ class CtcRecogniser(Recogniser):
         self.encoder = SpeechEncoder(checkpoint, compute_dtype=dtype, device=device)
         self._letters = model.lm_head
         self._tokeniser = tokeniser
+        # Marks that are no letters say nothing, as the blank; dropped, they would join neighbours.
+        marks = set(tokeniser.all_special_ids) - {_id_of(tokeniser, "word_delimiter_token")}
+        self._marks = torch.tensor(sorted(marks))
+        self._blank = int(model.config.pad_token_id)
         self.spelling = spelling
         self.identity = {**self.encoder.identity, "vocabulary": fingerprint(tokeniser.get_vocab())}
         self.sample_rate = self.encoder.sample_rate
@@ -56,10 +60,16 @@ class CtcRecogniser(Recogniser):
                 )
             )
         tokens = self._letters(self.encoder.run(batch, lengths)).argmax(-1).cpu()
+        tokens[torch.isin(tokens, self._marks)] = self._blank
         return [
             tidy(self._tokeniser.decode(own[: self.encoder.num_frames(n)].tolist()))
             for own, n in zip(tokens, lengths, strict=True)
         ]
+
+
+def _id_of(tokeniser: Any, name: str) -> int | None:
+    token = getattr(tokeniser, name, None)
+    return None if token is None else tokeniser.convert_tokens_to_ids(token)
 
 
 def load_ctc(

@@ -81,11 +81,13 @@ class KeptTexts:
                 self.known |= {key: Heard(**told) for key, told in piece["clips"].items()}
 
     def add(self, heard: Mapping[str, Heard]) -> None:
-        """Keep a finished piece.
+        """Keep a finished piece; nothing of an empty one.
 
         Raises:
             OutputError: If it cannot be written.
         """
+        if not heard:
+            return
         name = f"{self._recipe[:12]}-{fingerprint(sorted(heard))[:16]}.json"
         clips = {key: asdict(told) for key, told in heard.items()}
         publish_bytes(self.folder / name, sealed_json({"recipe": self._recipe, "clips": clips}))

@@ -38,6 +38,11 @@ def load_recogniser(
             "'bfloat16' or 'float32'."
         )
     is_folder = is_local(spelling)
+    if not is_folder and spelling.partition("@")[0].count("/") != 1:
+        raise EncoderError(
+            f"{MODEL}: {spelling}: no such folder, wanted one with a recogniser, or a hub id as "
+            "'owner/name@revision'; name one."
+        )
     config = _fetched(AutoConfig, spelling, is_folder=is_folder)
     family = config.model_type
     if family not in (*seq2seq.FAMILIES, *ctc.FAMILIES):
@@ -45,7 +50,14 @@ def load_recogniser(
             f"{MODEL}: {spelling} is a {family!r} model, wanted one that transcribes: "
             f"{', '.join(seq2seq.FAMILIES)}, or under CTC {', '.join(ctc.FAMILIES)}."
         )
-    tokeniser = _fetched(AutoTokenizer, spelling, is_folder=is_folder)
+    try:
+        tokeniser = _fetched(AutoTokenizer, spelling, is_folder=is_folder)
+    except TypeError as error:
+        # What transformers raises where a slow tokenizer has no file of its vocabulary.
+        raise EncoderError(
+            f"{MODEL}: {spelling} has no tokenizer, wanted tokenizer.json or vocab.json; restore "
+            "it, or name a checkpoint that was trained to transcribe."
+        ) from error
     if family in ctc.FAMILIES:
         return ctc.load_ctc(
             spelling,

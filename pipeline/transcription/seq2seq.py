@@ -7,6 +7,7 @@ written.
 """
 
 import copy
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from pipeline.transcription.base import MODEL, Recogniser, plain_settings, tidy
 FAMILIES = (WHISPER, "moonshine", "speech_to_text", "speech-encoder-decoder")
 
 ENGLISH_ONLY = 51864  # tokens of the Whispers of English; those of several languages have more
+SHORTEST_S = 0.1  # for others than Whisper: longer than the first frame of any front end
 LONGEST_PROMPT = 4  # start, language, task, no timestamps
 START, NO_TIMESTAMPS = "<|startoftranscript|>", "<|notimestamps|>"
 TASKS = ("transcribe", "translate")
@@ -66,7 +68,9 @@ class Seq2SeqRecogniser(Recogniser):
             "writes": _writes(generation),
         }
         self.sample_rate = int(preprocessor.sampling_rate)
-        self.min_samples = int(getattr(preprocessor, "n_fft", 400))
+        self.min_samples = (
+            int(preprocessor.n_fft) if is_whisper else math.ceil(SHORTEST_S * self.sample_rate)
+        )
         self.max_window_s = WINDOW_S if is_whisper else None
 
     @torch.inference_mode()

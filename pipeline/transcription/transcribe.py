@@ -132,6 +132,12 @@ def transcribe(
     return _concluded(manifest, [heard[clip.key] for clip in clips], recogniser.source, len(todo))
 
 
+def transcribe_clip(segment: Segment, recogniser: Recogniser, config: TranscribeConfig) -> Heard:
+    """Return what becomes of one clip outside a manifest; no text where it cannot be used."""
+    decoded = decode(segment, recogniser, config.max_duration_s)
+    return _heard(decoded, _texts([decoded], recogniser, 1)[0], config)
+
+
 def _digests(places: Sequence[Segment], pool: ThreadPoolExecutor) -> Iterator[tuple[Path, str]]:
     paths = list(dict.fromkeys(place.path for place in places))
     yield from zip(paths, pool.map(file_digest, paths), strict=True)

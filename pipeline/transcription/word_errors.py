@@ -8,7 +8,7 @@ NORMALISATION = "lower case, punctuation removed, spaces collapsed"
 ALL = "all"
 
 
-def word_error_rate(given: Sequence[str], recognised: Sequence[str]) -> float | None:
+def word_error_rate(given: Sequence[str], recognised: Sequence[str]) -> tuple[float, int] | None:
     """Return (substitutions + deletions + insertions) / words given, over all texts together.
 
     Both are normalised first, as `NORMALISATION` says. Texts given without a word are left out.
@@ -18,7 +18,7 @@ def word_error_rate(given: Sequence[str], recognised: Sequence[str]) -> float | 
         recognised: What was heard.
 
     Returns:
-        None where nothing given has a word.
+        The rate, and how many texts it is over; None where nothing given has a word.
     """
     import jiwer
 
@@ -36,7 +36,7 @@ def word_error_rate(given: Sequence[str], recognised: Sequence[str]) -> float | 
     if not counted:
         return None
     references, hypotheses = zip(*counted, strict=True)
-    return float(jiwer.wer(list(references), list(hypotheses)))
+    return float(jiwer.wer(list(references), list(hypotheses))), len(counted)
 
 
 def rates_by_corpus(table: pd.DataFrame) -> dict[str, tuple[float, int]]:
@@ -55,5 +55,5 @@ def rates_by_corpus(table: pd.DataFrame) -> dict[str, tuple[float, int]]:
     for name, part in parts.items():
         rate = word_error_rate(part["given"].tolist(), part["recognised"].tolist())
         if rate is not None:
-            found[name] = (rate, len(part))
+            found[name] = rate
     return found

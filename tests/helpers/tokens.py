@@ -13,17 +13,21 @@ CLASSES = ("angry", "calm")
 NUM_SPEAKERS, CLIPS_EACH = 12, 10
 
 
-def predictions(skills: Mapping[str, float], seeds: tuple[int, ...] = (0,)) -> pd.DataFrame:
+def predictions(
+    skills: Mapping[str, float],
+    seeds: tuple[int, ...] = (0,),
+    classes: tuple[str, ...] = CLASSES,
+) -> pd.DataFrame:
     """Return what systems say that are right about so large a part of each speaker's clips."""
     num = NUM_SPEAKERS * CLIPS_EACH
-    labels = np.arange(num) % 2
+    labels = np.arange(num) % len(classes)
     speaker = np.arange(num) // CLIPS_EACH
     ease = np.random.default_rng(0).uniform(-0.1, 0.1, NUM_SPEAKERS)[speaker]
     parts = []
     for index, (name, skill) in enumerate(skills.items()):
         for seed in seeds:
             chance = np.random.default_rng(100 * index + seed).random(num)
-            said = np.where(chance < skill + ease, labels, 1 - labels)
+            said = np.where(chance < skill + ease, labels, (labels + 1) % len(classes))
             parts.append(
                 pd.DataFrame(
                     {
@@ -34,8 +38,8 @@ def predictions(skills: Mapping[str, float], seeds: tuple[int, ...] = (0,)) -> p
                         "corpus": "toy",
                         "speaker": [f"s{i:02d}" for i in speaker],
                         "dialogue": "",
-                        "label": [CLASSES[i] for i in labels],
-                        "predicted": [CLASSES[i] for i in said],
+                        "label": [classes[i] for i in labels],
+                        "predicted": [classes[i] for i in said],
                     }
                 )
             )

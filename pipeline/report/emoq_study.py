@@ -1,0 +1,199 @@
+"""EmoQ on a page: Tables 1 to 6 of the paper with ours under them, and what each system takes."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.errors import PredictionsError
+from pipeline.evaluation.standings import Standing
+from pipeline.experiments.costs import COSTS
+from pipeline.experiments.emoq_study import HEAD, MEASURES, EmoQStudy, has_emoq, study_emoq
+from pipeline.experiments.systems import SYSTEMS, read_systems
+from pipeline.experiments.tables import PREDICTIONS, STANDINGS
+from pipeline.experiments.token_study import rows_of
+from pipeline.manifests.tables import write_csv
+from pipeline.report.emoq_cells import Cells, cost_cells, our_cells, published_cells
+from pipeline.report.emoq_pictures import draw_emoq
+from pipeline.report.page import Section, Table
+from pipeline.report.published_emoq import MAIN, TABLES, PublishedTable
+from pipeline.report.tables import few_note
+from pipeline.scoring.predictions import Predictions
+
+OTHERS = (
+    "Others are on their data with their encoders and texts, and ours on ours: only rows with the "
+    "same encoder, language model, texts, data and split can be compared."
+)
+
+
+def emoq_sections(out: Path, name: str, folder: Path, *, cluster: str) -> list[Section]:
+    """Return the study of a cross-validation that has systems of EmoQ; nothing of another one.
+
+    Args:
+        out: The report's folder; tables and pictures get there as `<name>_emoq_<what>`.
+        name: Of the cross-validation.
+        folder: What 'genser crossval' wrote.
+        cluster: What intervals resample.
+
+    Raises:
+        PredictionsError: If its files are damaged or of another version, or systems were not scored
+            on the same clips.
+        OutputError: If something cannot be written.
+    """
+    if not ((folder / SYSTEMS).is_file() and (folder / STANDINGS).is_file()):
+        return []
+    systems = read_systems(folder / SYSTEMS)
+    if not has_emoq(systems):
+        return []
+    try:
+        predictions = pd.read_parquet(folder / PREDICTIONS)
+        costs = pd.read_csv(folder / COSTS, keep_default_na=False, na_values=[""])
+        seconds = dict(zip(costs["system"].astype("str"), costs["seconds_per_clip"], strict=True))
+        devices = sorted(set(costs["device"].dropna().astype("str")))
+    except (OSError, ValueError, KeyError) as error:
+        raise PredictionsError(
+            f"{folder}: lacks what the study of EmoQ is made of ({error}); run 'genser crossval' "
+            "again."
+        ) from error
+    study = study_emoq(predictions, systems, seconds, cluster=cluster)
+    for what, table in study.tables().items():
+        write_csv(out / f"{name}_emoq_{what}.csv", table)
+    note = (
+        f" In brackets 95 % intervals that resample {study.num_clusters} {cluster}s, the same ones "
+        f"for all systems.{few_note(study.num_clusters)}"
+    )
+    where = f", on {', '.join(devices)}" if devices else ""
+    pictures = draw_emoq(out, f"{name}_emoq", study)
+    return [
+        Section(
+            title=f"{name}: the tables of EmoQ",
+            texts=[
+                f"{OTHERS} The whole system hears and reads, has queries, and a stage 1 with both "
+                "losses; what a row has more than it is paired on the same clips."
+            ],
+            tables=[_table(study, table, note) for table in TABLES],
+            pictures=pictures["variants"],
+        ),
+        Section(
+            title=f"{name}: does the language model earn its cost",
+            texts=[
+                "Parameters are those of the head with its frozen language model; trained are its "
+                f"own. Seconds are from stored features to scores{where}. Neither counts the "
+                "encoder that made the features, or the recogniser that wrote the texts."
+            ],
+            tables=[
+                Table(
+                    caption=f"Every system.{note}",
+                    frame=cost_cells(rows_of(study.systems), study.reference),
+                    strong=[study.reference],
+                )
+            ],
+            pictures=pictures["costs"],
+        ),
+    ]
+
+
+def emoq_standings_sections(
+    standings: Sequence[Standing],
+    predictions: Mapping[str, Predictions],
+    *,
+    corpora: Sequence[str],
+    split: str,
+    encoder: str,
+    language: str,
+) -> list[Section]:
+    """Return the main tables of the paper with single heads under them; nothing without an EmoQ.
+
+    Args:
+        standings: Ours.
+        predictions: What they are of, by name.
+        corpora: That were scored; empty where that is not known.
+        split: Which rows.
+        encoder: What they hear with.
+        language: Their language model.
+    """
+    names = {n for n, one in predictions.items() if one.metadata.get("head_kind") == HEAD}
+    ours = [one for one in standings if one.system in names]
+    if not ours:
+        return []
+    scored_on = f"{', '.join(corpora) or '?'}, {ours[0].num_classes} classes, {split}"
+    rows = [
+        our_cells(
+            _facts(one, predictions[one.system], encoder, language),
+            name=f"{one.system} (ours)",
+            scored_on=scored_on,
+            is_whole=True,
+        )
+        for one in ours
+    ]
+    tables = [
+        _under(table, rows if _is_of(table, corpora, ours[0].num_classes) else [], scored_on, "")
+        for table in TABLES
+        if table.what == MAIN
+    ]
+    return [Section(title="Beside the tables of EmoQ", texts=[OTHERS], tables=tables)]
+
+
+def _facts(
+    one: Standing, predictions: Predictions, encoder: str, language: str
+) -> dict[str, object]:
+    scores = {
+        key: value
+        for score in MEASURES
+        for key, value in (
+            (score, one.scores[score].value),
+            (f"{score}_low", one.scores[score].low),
+            (f"{score}_high", one.scores[score].high),
+        )
+    }
+    told, known = (
+        " ".join(map(str, found)) if isinstance(found, list | tuple) else ""
+        for found in map(predictions.metadata.get, ("text_sources", "head_text_sources"))
+    )
+    told += f" (trained on {known})" * (known not in ("", told))
+    facts = {"head": HEAD, "encoder": encoder, "language": language, "text_sources": told}
+    return {**facts, "input": "", **scores}
+
+
+def _table(study: EmoQStudy, table: PublishedTable, note: str) -> Table:
+    """Return a table of the paper with the systems of the study that belong to it."""
+    scored_on = f"{', '.join(study.corpora)}, {study.num_classes} classes, {study.split}"
+    if table.what == MAIN:
+        mine = study.systems[study.systems["head"] == HEAD].assign(whole=study.reference)
+        if not _is_of(table, study.corpora, study.num_classes):
+            mine = mine[:0]
+    else:
+        mine = study.variants
+        mine = mine[mine["table"] == table.what] if len(mine) else mine
+    several = len(mine) and mine["whole"].nunique() > 1
+    rows = [
+        our_cells(
+            row,
+            name=" ".join(
+                [
+                    f"{row['variant']}: {row['system']}" if "variant" in row else row["system"],
+                    f"(ours, whole is {row['whole']})" if several else "(ours)",
+                ]
+            ),
+            scored_on=scored_on,
+            # Without a whole system there is nothing that a row of a main table could have more.
+            is_whole=row["system"] == row["whole"] or not study.has_whole,
+        )
+        for row in rows_of(mine)
+    ]
+    return _under(table, rows, scored_on, note)
+
+
+def _is_of(table: PublishedTable, corpora: Sequence[str], num_classes: int) -> bool:
+    return tuple(corpora) == (table.corpus,) and num_classes == table.num_classes
+
+
+def _under(table: PublishedTable, ours: Sequence[Cells], scored_on: str, note: str) -> Table:
+    """Return published rows with ours under them, and say where there is none of ours."""
+    absent = f" None of ours is of this table: they are of {scored_on}." * (not ours)
+    frame = pd.DataFrame([*published_cells(table), *ours])
+    return Table(
+        caption=f"{table.title}.{absent}{note * bool(ours)}",
+        frame=frame.loc[:, (frame != "").any()],
+        strong=[row["system"] for row in ours],
+    )
