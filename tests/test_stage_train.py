@@ -201,7 +201,9 @@ def test_every_head_is_trained_scored_and_inspected_alike(here, tmp_path, head):
     words = ["demo.csv", "--store", "store"]
     out = tmp_path / "p.parquet"
     # The head of tokens has no codes to read in this store; it takes the layers for acoustics.
-    says = ("-S", "train.tokens.input=none", "-S", "train.tokens.acoustics=layers")
+    says = ["-S", "train.tokens.input=none", "-S", "train.tokens.acoustics=layers"]
+    # Nor frames: EmoQ reads its sentences alone.
+    says += ["-S", "train.emoq.input=text", "-S", "train.emoq.language=demo/language"]
     result = genser("-S", f"train.head={head}", *says, "train", *words, "--out", tmp_path / "h")
     assert result.exit_code == 0, result.output
     assert genser("score", *words, "--head", tmp_path / "h", "--out", out).exit_code == 0
