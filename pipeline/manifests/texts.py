@@ -7,6 +7,8 @@ text_given    the corpus's own text, where `text` is a recogniser's
 
 import pandas as pd
 
+from pipeline.errors import ManifestError
+
 TEXT, TEXT_SOURCE, TEXT_GIVEN = "text", "text_source", "text_given"
 GOLD = "gold"  # what results call a text that the corpus gives
 
@@ -20,6 +22,23 @@ def text_sources(table: pd.DataFrame) -> tuple[str, ...]:
     has_text = _texts(table, TEXT) != ""
     found = set(_texts(table, TEXT_SOURCE)[has_text])
     return (*([GOLD] if "" in found else []), *sorted(found - {""}))
+
+
+def require_texts(where: object, table: pd.DataFrame) -> None:
+    """Refuse a manifest without any text; one in which a recogniser heard nothing passes.
+
+    Args:
+        where: The manifest, for the message.
+        table: Of it.
+
+    Raises:
+        ManifestError: If nobody wrote a text.
+    """
+    if not any((_texts(table, name) != "").any() for name in (TEXT, TEXT_SOURCE)):
+        raise ManifestError(
+            f"{where}: no row has a text, and this head reads the column {TEXT!r}; add it with "
+            "'genser transcribe', or from the corpus."
+        )
 
 
 def given_texts(table: pd.DataFrame) -> pd.Series:

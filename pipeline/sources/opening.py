@@ -8,6 +8,7 @@ from pipeline.dataset import StoredFeatures
 from pipeline.errors import FeatureStoreError
 from pipeline.heads.needs import FeatureShape, Need, chosen, feature_shape, pooled_shape
 from pipeline.heads.standardiser import CORPUS, FEW_CLIPS, Standardiser
+from pipeline.manifests.texts import TEXT, require_texts
 from pipeline.sources.in_memory import InMemory
 from pipeline.sources.source import READ_AT_ONCE, StoredSource, of_layers
 from pipeline.sources.streamed import Streamed
@@ -66,7 +67,10 @@ def open_source(
 
     Raises:
         FeatureStoreError: If a store is damaged.
+        ManifestError: If texts are read, and the manifest has none.
     """
+    if TEXT in columns:
+        require_texts(features.manifest.path, features.manifest.table)
     kind = Streamed if _is_streamed(needs, frames_in) else InMemory
     return kind(features, rows, needs, columns, device=device)
 
