@@ -182,10 +182,17 @@ def _tokeniser_or_size(spelling: str, config: Any, where: str) -> Any:
 
 
 def _four_bits(where: str) -> dict[str, Any]:
+    from importlib.util import find_spec
+
     from transformers import BitsAndBytesConfig
 
     if not torch.cuda.is_available():
         raise EncoderError(f"{where}: base_dtype nf4 takes a GPU, found none; use bfloat16.")
+    if find_spec("bitsandbytes") is None:
+        raise EncoderError(
+            f"{where}: base_dtype nf4 takes the package bitsandbytes, found none; pip install "
+            "'genser[quantised]', or use bfloat16."
+        )
     return {
         "quantization_config": BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type=NF4, bnb_4bit_compute_dtype=torch.bfloat16
