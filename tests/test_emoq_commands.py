@@ -122,7 +122,8 @@ def test_a_manifest_without_texts_is_refused_in_one_line(tmp_path: Path, command
     *_, line = said.splitlines()
     assert line.startswith("Error: ")
     assert wanted in line
-    assert not out.exists()
+    assert not out.is_file()
+    assert not list(out.glob("*"))
 
 
 @pytest.mark.parametrize("saves", [0, 1, 2, 3])
