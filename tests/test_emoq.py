@@ -14,6 +14,7 @@ from helpers.language import save_language_model
 from helpers.training import train_into
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import HeadError, ParamsError
+from pipeline.heads.batch import Batch
 from pipeline.heads.catalogue import head_needs
 from pipeline.heads.emoq_config import EmoQConfig, EmoQScoring
 from pipeline.heads.saved import load_head, read_head_record
@@ -151,6 +152,22 @@ def test_killed_in_either_stage_it_ends_with_the_same_bytes(
     train(made, config, tmp_path / "killed")
     whole = {p.name: p.read_bytes() for p in (tmp_path / "whole").iterdir()}
     assert whole == {p.name: p.read_bytes() for p in (tmp_path / "killed").iterdir()}
+
+
+def test_a_label_of_two_classes_is_learnt_by_its_shares(made: Made, tmp_path: Path) -> None:
+    config = config_of(made, input="text", num_steps=2)
+    head = train(made, config, tmp_path / "head").head.eval()
+    phase = head.phases(config.phase)[-1]
+    told = {"phase": phase, "progress": 0.0, "generator": torch.Generator()}
+    texts = {"text": ["Go away"]}
+
+    def loss(*shares: float) -> float:
+        targets = torch.tensor([shares])
+        return float(head.loss(Batch(views={}, texts=texts, targets=targets), **told)["answer"])
+
+    first, second = (sum(weights) for weights in head.prompt.weights)
+    both = 0.25 * first * loss(1, 0) + 0.75 * second * loss(0, 1)
+    assert loss(0.25, 0.75) == pytest.approx(both / (0.25 * first + 0.75 * second), rel=1e-5)
 
 
 def test_who_wrote_the_texts_is_in_head_and_predictions(made: Made, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_a_view_of_texts_says_whose_they_are(here: Path, monkeypatch) -> None:
     need = Need(name="layers", kind="frames", view="frames")
     monkeypatch.setattr("pipeline.experiments.systems.head_needs", lambda *_: (need,))
     assert systems_table(systems, features, "1")["text_sources"].tolist() == [""]
-    features.recipes["frames"] = {**features.recipes["frames"], "source": "text"}
+    features.recipes["frames"] = {**features.recipes["frames"], "source": "text", "column": "text"}
     assert systems_table(systems, features, "1")["text_sources"].tolist() == ["gold"]
 
 

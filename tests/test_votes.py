@@ -9,7 +9,6 @@ import torch
 from helpers.uneven_corpora import CLASSES, HEAD_CONFIGS, trained
 from pipeline.evaluation.reliability import jensen_shannon
 from pipeline.evaluation.standings import standing
-from pipeline.heads.catalogue import head_kinds
 from pipeline.manifests.manifest import Manifest
 from pipeline.report.report import ReportConfig, Sources, write_report
 from pipeline.report.tables import prediction_table
@@ -17,7 +16,7 @@ from pipeline.scoring.score import ScoreConfig, score_manifest
 from pipeline.training.targets import vote_shares
 
 
-@pytest.mark.parametrize("kind", list(head_kinds()))
+@pytest.mark.parametrize("kind", list(HEAD_CONFIGS))
 def test_votes_are_learnt_as_shares(uneven, tmp_path: Path, kind: str) -> None:
     """Half of the votes for angry clips say calm, too: no head may be sure of angry then."""
     settings = {

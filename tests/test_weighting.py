@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from helpers.uneven_corpora import HEAD_CONFIGS, scored, trained
 from pipeline.errors import ParamsError
-from pipeline.heads.catalogue import head_kinds
 from pipeline.training.draws import drawn_rows, mixup
 from pipeline.training.targets import one_hot
 from pipeline.training.weighting import BALANCES, weigh_rows
@@ -75,7 +74,7 @@ def test_what_cannot_be_is_refused(settings, message) -> None:
         weigh_rows(one_hot(np.array([0]), 1), ["a"], **settings)
 
 
-@pytest.mark.parametrize("kind", list(head_kinds()))
+@pytest.mark.parametrize("kind", list(HEAD_CONFIGS))
 @pytest.mark.parametrize("balance", ["sampler", "loss"])
 def test_balance_changes_the_prior_and_raises_the_rare_class(
     uneven, tmp_path: Path, kind: str, balance: str
