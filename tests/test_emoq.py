@@ -163,7 +163,8 @@ def test_a_label_of_two_classes_is_learnt_by_its_shares(made: Made, tmp_path: Pa
 
     def loss(*shares: float) -> float:
         targets = torch.tensor([shares])
-        return float(head.loss(Batch(views={}, texts=texts, targets=targets), **told)["answer"])
+        batch = Batch(views={}, texts=texts, targets=targets)
+        return head.loss(batch, **told)["answer"].item()
 
     first, second = (sum(weights) for weights in head.prompt.weights)
     both = 0.25 * first * loss(1, 0) + 0.75 * second * loss(0, 1)
