@@ -115,13 +115,14 @@ def command(
     report = params.section("report", ReportConfig)
     if not heads and not variants:
         raise ParamsError("--heads: names none, and there is no --variant; give one of them.")
+    systems = systems_of(chosen_heads(heads, "--heads") if heads else (), variants, params)
     plan = Plan(
-        systems=systems_of(chosen_heads(heads, "--heads") if heads else (), variants, params),
+        systems=systems,
         seeds=numbers("--seeds", seeds),
         task=task,
         label_map=read_label_map(find_label_map(manifest, task, label_map)),
         allow_overlap=allow_speaker_overlap,
-        device=torch_device(device),
+        device=torch_device(device, train=[one.train for one in systems.values()]),
     )
     fusions = read_fusions(late_fusions, list(plan.systems))
     require_names("--late-fusion", [*plan.systems, *(fusion.name for fusion in fusions)])

@@ -66,7 +66,7 @@ def command(
         pooling=config.pooling,
         max_tokens=config.max_tokens,
         compute_dtype=config.compute_dtype,
-        device=torch_device(device),
+        device=torch_device(device, embed=config),
     )
     with Progress("texts") as progress:
         done = embed(

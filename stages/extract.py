@@ -138,7 +138,7 @@ def command(
         summaries = extract(
             rows,
             store,
-            open_views(views, torch_device(device)),
+            open_views(views, torch_device(device, extract=config)),
             reporter=progress,
             job=job,
             workers=workers,

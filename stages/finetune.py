@@ -88,7 +88,12 @@ def command(
         return
     with Progress("steps") as progress:
         selection = finetune(
-            given, config, out, device=torch_device(device), workers=workers, reporter=progress
+            given,
+            config,
+            out,
+            device=torch_device(device, finetune=config),
+            workers=workers,
+            reporter=progress,
         )
     values = ", ".join(f"{name.upper()} {value:.3f}" for name, value in selection.dev.items())
     click.echo(f"{out}: step {selection.best_step} is kept; on dev: {values}")

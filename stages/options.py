@@ -1,7 +1,9 @@
 """Options and small habits that several commands share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -91,12 +93,55 @@ def by_corpus(values: Sequence[str], option: str) -> dict[str, Path]:
     return folders
 
 
-def torch_device(name: str) -> str:
+def torch_device(name: str, **sections: Any) -> str:
     """Return the device that `--device` means on this machine.
+
+    Where that is a CPU without the instructions for it, what a section sets to bfloat16 is told on
+    stderr: torch then computes it in software, about a hundred times slower than float32.
+
+    Args:
+        name: What the option says.
+        sections: Those that the command computes by, by name.
 
     Raises:
         ParamsError: If it is a GPU that is not there.
     """
+    device = _device(name)
+    if device == "cpu" and not _has_bfloat16():
+        slow = [found for key, section in sections.items() for found in _in_bfloat16(key, section)]
+        for key in dict.fromkeys(slow):
+            click.echo(
+                f"note: {key} is bfloat16, which this CPU has no instructions for: about a hundred "
+                f"times slower than -S {key}=float32.",
+                err=True,
+            )
+    return device
+
+
+def _in_bfloat16(key: str, value: Any) -> list[str]:
+    """Return the keys below one of a section that say bfloat16; `key` for values that do."""
+    if value == "bfloat16":
+        return [key]
+    if isinstance(value, list):  # of one section in several systems
+        return [found for one in value for found in _in_bfloat16(key, one)]
+    inner = dict(value) if isinstance(value, Mapping) else {}
+    if is_dataclass(value):
+        inner = {f.name: getattr(value, f.name) for f in fields(value)}
+        if chosen := getattr(value, "head_config", None):  # of the heads' sections, only its own
+            inner |= {"heads": None, inner["head"]: chosen}
+    return [found for name, one in inner.items() for found in _in_bfloat16(f"{key}.{name}", one)]
+
+
+def _has_bfloat16() -> bool:
+    """Return whether this CPU multiplies bfloat16 by instructions of its own."""
+    import torch
+
+    # A build without oneDNN cannot tell, and is not accused.
+    known: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return not known or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _device(name: str) -> str:
     import torch
 
     if name == "auto":

@@ -91,7 +91,7 @@ def command(
         task=task,
         label_map=read_label_map(find_label_map(manifest, task, label_map)),
         allow_overlap=allow_speaker_overlap,
-        device=torch_device(device),
+        device=torch_device(device, train=[one.train for one in systems.values()]),
         part="dev",
     )
     parts = {fold: read.of_fold(fold) for fold in folds} if folds else {"own": read}

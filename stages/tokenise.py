@@ -76,6 +76,7 @@ def command(
             f"--out {name}: tokenise.k has {list(config.k)}, wanted a name with {K}, one view for "
             "each."
         )
+    where = torch_device(device, tokenise=config)
     for of_fold, read in _folds(manifest, name, fold):
         names = {k: name.replace(K, str(k)).replace(FOLD, of_fold) for k in config.k}
         with Progress("clips") as progress:
@@ -87,7 +88,7 @@ def command(
                 names=names,
                 replace=replace,
                 prune=prune,
-                device=torch_device(device),
+                device=where,
                 reporter=progress,
             )
         for one in done:

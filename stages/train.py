@@ -107,7 +107,7 @@ def command(
             config=config,
             out=out,
             allow_overlap=allow_speaker_overlap,
-            device=torch_device(device),
+            device=torch_device(device, train=config),
             reporter=progress,
         )
     values = ", ".join(f"{name.upper()} {value:.3f}" for name, value in selection.dev.items())

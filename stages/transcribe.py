@@ -70,7 +70,7 @@ def command(
     read = read_manifest(manifest)
     require_known_suffix(out)
     require_writable(out.parent)
-    where = torch_device(device)
+    where = torch_device(device, transcribe=config)
     recogniser = load_recogniser(
         config.model,
         compute_dtype=config.compute_dtype,
