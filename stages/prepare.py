@@ -13,7 +13,9 @@ from stages.summary import echo_splits
 @click.argument("corpus", metavar="CORPUS")
 @click.argument("folder", type=click.Path(path_type=Path), metavar="FOLDER")
 @out_manifest_option
-@click.option("--name", default="", help="Name of the corpus, for folders  [default: FOLDER's]")
+@click.option(
+    "--name", default="", help="Name of the corpus, where nothing else tells  [default: FOLDER's]"
+)
 @click.option(
     "--speaker",
     metavar="REGEX",
@@ -24,7 +26,7 @@ from stages.summary import echo_splits
     "renames",
     multiple=True,
     metavar="THEIRS=OURS",
-    help="For table: a column's name there and here; may be repeated.",
+    help="For table, audformat, audiofolder: a column's name there and here; may be repeated.",
 )
 @task_option
 @click.pass_context
@@ -41,9 +43,10 @@ def command(
     """Write the manifest of CORPUS, found in FOLDER, with splits that share no speaker.
 
     CORPUS is a corpus of data_manifests/README.md, or one that another package adds; or emobox, a
-    folder of EmoBox's data; folders, a folder for each class; table, a CSV, JSONL or Parquet file
-    with other columns; demo, which makes recordings in FOLDER/audio, a tiny encoder in
-    FOLDER/encoder and a tiny language model in FOLDER/language.
+    folder of EmoBox's data; kaldi, a Kaldi data folder; audformat, a table or database of
+    audformat; audiofolder, recordings with a metadata.csv; folders, a folder for each class; table,
+    a CSV, JSONL or Parquet file with other columns; demo, which makes recordings in FOLDER/audio, a
+    tiny encoder in FOLDER/encoder and a tiny language model in FOLDER/language.
 
     \b
     Example:

@@ -25,6 +25,8 @@ from pipeline.plugins import plugins
 
 GROUP = "genser.corpora"
 DEMO, EMOBOX, FOLDERS, TABLE = "demo", "emobox", "folders", "table"
+KALDI, AUDFORMAT, AUDIOFOLDER = "kaldi", "audformat", "audiofolder"
+FORMATS = (EMOBOX, KALDI, AUDFORMAT, AUDIOFOLDER, FOLDERS, TABLE)
 
 IMPORTERS: dict[str, Importer] = {
     importer.name: importer
@@ -60,7 +62,7 @@ def all_importers() -> dict[str, Importer]:
     Raises:
         PluginError: If one of another package cannot be used.
     """
-    taken = (*IMPORTERS, DEMO, EMOBOX, FOLDERS, TABLE)
+    taken = (*IMPORTERS, DEMO, *FORMATS)
     return IMPORTERS | plugins(GROUP, kind=Importer, taken=taken)
 
 
@@ -70,4 +72,4 @@ def all_corpora() -> list[str]:
     Raises:
         PluginError: If one of another package cannot be used.
     """
-    return [DEMO, *all_importers(), EMOBOX, FOLDERS, TABLE]
+    return [DEMO, *all_importers(), *FORMATS]

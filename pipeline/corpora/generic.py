@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path, PurePath
 
+import pandas as pd
+
 from pipeline.corpora.importer import Corpus, Row, read_names
 from pipeline.errors import ManifestError, ParamsError
 from pipeline.manifests.manifest import check_table
@@ -61,6 +63,24 @@ def read_any_table(path: Path, renames: Sequence[str]) -> Corpus:
         ParamsError: If a rename is not of that form.
     """
     table, first_row = read_table(path)
+    return Corpus(table=as_manifest(table, renames, path, first_row))
+
+
+def as_manifest(
+    table: pd.DataFrame, renames: Sequence[str], path: Path, first_row: int
+) -> pd.DataFrame:
+    """Return a table of texts with its columns renamed, checked as a manifest.
+
+    Args:
+        table: As `read_table` gives it.
+        renames: `theirs=ours` each.
+        path: For messages.
+        first_row: The number of its first row, for messages.
+
+    Raises:
+        ManifestError: If it lacks a renamed column, or is no manifest then.
+        ParamsError: If a rename is not of that form.
+    """
     names = {}
     for rename in renames:
         theirs, equals, ours = rename.partition("=")
@@ -75,4 +95,4 @@ def read_any_table(path: Path, renames: Sequence[str]) -> Corpus:
     replaced = [c for c in names.values() if c in table.columns and c not in names]
     table = table.drop(columns=replaced).rename(columns=names)
     require_distinct_columns(path, table)
-    return Corpus(table=check_table(table, path, first_row).table)
+    return check_table(table, path, first_row).table

@@ -6,12 +6,25 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.corpora.catalogue import DEMO, EMOBOX, FOLDERS, TABLE, all_corpora, all_importers
+from pipeline.corpora.audformat import read_audformat
+from pipeline.corpora.audiofolder import read_audiofolder
+from pipeline.corpora.catalogue import (
+    AUDFORMAT,
+    AUDIOFOLDER,
+    DEMO,
+    EMOBOX,
+    FOLDERS,
+    KALDI,
+    TABLE,
+    all_corpora,
+    all_importers,
+)
 from pipeline.corpora.demo import DemoConfig, synthesise_corpus
 from pipeline.corpora.demo_texts import emotions_of
 from pipeline.corpora.emobox import read_emobox
-from pipeline.corpora.generic import read_any_table, read_class_folders
+from pipeline.corpora.generic import as_manifest, read_any_table, read_class_folders
 from pipeline.corpora.importer import Corpus, Importer
+from pipeline.corpora.kaldi import read_kaldi
 from pipeline.encoders.seeded import save_seeded_encoder
 from pipeline.errors import ManifestError, ParamsError
 from pipeline.files import require_writable
@@ -48,7 +61,7 @@ class Source:
         corpus: What the column `corpus` says, for `folders`; the folder's name if empty.
         task: Label column, for `folders` and for balancing folds.
         speaker: Regular expression that finds the speaker in a path, for `folders`.
-        renames: `theirs=ours` each, for `table`.
+        renames: `theirs=ours` each, for `table`, `audformat` and `audiofolder`.
     """
 
     name: str
@@ -110,6 +123,13 @@ def _read(source: Source, config: PrepareConfig) -> Corpus:
             task=source.task,
             speaker=source.speaker,
         )
+    if source.name == KALDI:
+        return read_kaldi(source.path)
+    if source.name in (AUDFORMAT, AUDIOFOLDER):
+        read = read_audformat if source.name == AUDFORMAT else read_audiofolder
+        table = read(source.path)
+        table = table.assign(corpus=source.corpus or source.path.resolve().stem)
+        return Corpus(table=as_manifest(table, source.renames, source.path, 1))
     if source.name != TABLE:
         raise ParamsError(f"CORPUS: {source.name!r} is not one of {all_corpora()}.")
     return read_any_table(source.path, source.renames)

@@ -100,7 +100,13 @@ def _record(path: Path, number: int, line: str) -> dict[str, str]:
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     table = pq.read_table(path)
-    texts = {name: table[name].cast(pa.string()).to_pandas() for name in table.column_names}
+    # Durations would be cast to counts of their unit, which nothing tells then.
+    texts = {
+        name: table[name].to_pandas().astype("str")
+        if pa.types.is_duration(table[name].type)
+        else table[name].cast(pa.string()).to_pandas()
+        for name in table.column_names
+    }
     return pd.DataFrame({name: column.astype("str").fillna("") for name, column in texts.items()})
 
 
