@@ -17,7 +17,7 @@ from pipeline.training.draws import mixup
 from pipeline.training.targets import one_hot
 from pipeline.training.weighting import weigh_rows
 
-FAMILIES = ("hubert", "wavlm", "wav2vec2", "data2vec-audio", "whisper")
+FAMILIES = ("hubert", "wavlm", "wav2vec2", "data2vec-audio", "wav2vec2-bert", "whisper")
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_padding_and_neighbours_change_no_clip(folders, family):
     assert torch.equal(together, beside_noise)
 
 
-@pytest.mark.parametrize("family", ["hubert", "wavlm", "whisper"])
+@pytest.mark.parametrize("family", ["hubert", "wavlm", "wav2vec2-bert", "whisper"])
 def test_merged_adapters_say_what_the_adapted_encoder_says(folders, family):
     head = head_of(folders[family], method="lora", num_blocks=2)
     with torch.no_grad():

@@ -25,6 +25,10 @@ KINDS = [
     ("wav2vec2", True),
     ("wav2vec2", False),
     ("data2vec-audio", True),
+    ("unispeech", True),
+    ("unispeech", False),
+    ("unispeech-sat", True),
+    ("unispeech-sat", False),
 ]
 LENGTHS = [400, 16000, 719, 5000, 16000]  # samples: one frame, a second, one frame, unlike others
 

@@ -18,6 +18,7 @@ from pipeline.encoders import (
     functionals,
     hubert,
     speechtokenizer,
+    w2v_bert,
     whisper,
 )
 from pipeline.encoders.base import (
@@ -30,7 +31,13 @@ from pipeline.encoders.base import (
 )
 from pipeline.encoders.codecs import CodecEncoder
 from pipeline.encoders.finetuned import MARK, RECORD, Finetuned, read_finetuned
-from pipeline.encoders.loading import WHISPER, is_local, load_checkpoint, read_encoder_config
+from pipeline.encoders.loading import (
+    W2V_BERT,
+    WHISPER,
+    is_local,
+    load_checkpoint,
+    read_encoder_config,
+)
 from pipeline.errors import EncoderError
 from pipeline.plugins import plugins
 
@@ -77,7 +84,8 @@ def outline_of(spelling: str) -> Outline:
     if added := _added(spelling):
         return added.outline(spelling)
     config = read_encoder_config(spelling, is_folder=is_local(spelling))
-    return whisper.outline(config) if config.model_type == WHISPER else hubert.outline(config)
+    read = {WHISPER: whisper.outline, W2V_BERT: w2v_bert.outline}
+    return read.get(config.model_type, hubert.outline)(config)
 
 
 def open_encoder(spelling: str, *, compute_dtype: str, device: str) -> Encoder:
@@ -121,8 +129,12 @@ def _open_pretrained(spelling: str, *, compute_dtype: str, device: str) -> Block
             "names the clips that it has seen, and name the folder."
         )
     encoder: BlockEncoder
-    if config.model_type == WHISPER:
-        encoder = whisper.load_whisper(
+    by_features: dict[str, Callable[..., BlockEncoder]] = {
+        WHISPER: whisper.load_whisper,
+        W2V_BERT: w2v_bert.load_w2v_bert,
+    }
+    if load := by_features.get(config.model_type):
+        encoder = load(
             spelling, config, is_folder=is_folder, compute_dtype=compute_dtype, device=device
         )
     else:

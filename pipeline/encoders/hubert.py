@@ -1,4 +1,4 @@
-"""The frozen speech encoder: HuBERT, WavLM, wav2vec 2.0 or data2vec-audio through transformers.
+"""The frozen speech encoder: HuBERT and its kin (`OF_WAVEFORMS`) through transformers.
 
 Layers, the same for every family and every version of transformers (L = blocks + 1):
 

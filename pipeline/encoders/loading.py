@@ -21,8 +21,9 @@ from pipeline.files import fingerprint
 ENCODER = "extract.encoder"  # the parameter that names an encoder of speech
 _FILES = {ENCODER: "config.json, preprocessor_config.json"}
 
-WHISPER = "whisper"
-FAMILIES = ("hubert", "wavlm", "wav2vec2", "data2vec-audio", WHISPER)
+WHISPER, W2V_BERT = "whisper", "wav2vec2-bert"
+OF_WAVEFORMS = ("hubert", "wavlm", "wav2vec2", "data2vec-audio", "unispeech", "unispeech-sat")
+FAMILIES = (*OF_WAVEFORMS, W2V_BERT, WHISPER)
 
 # Parts of the configuration that change a number in eval mode; the rest is training or naming.
 NUMERIC_FLAGS = (

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from pipeline.encoders.loading import FAMILIES, W2V_BERT, WHISPER
 from pipeline.errors import EncoderError
 
 # The large one is HuBERT-large (24 blocks of 1024, layer-norm front end, pre-norm blocks) with the
@@ -48,7 +49,6 @@ WHISPER_SIZES: dict[str, dict[str, Any]] = {
         "num_mel_bins": 128,
     },
 }
-FAMILIES = ("hubert", "wavlm", "wav2vec2", "data2vec-audio", "whisper")
 
 
 def save_seeded_encoder(
@@ -67,7 +67,8 @@ def save_seeded_encoder(
         family: One of `FAMILIES`.
         seed: Seed of the weights.
         layer_norm_front: The flags of the large models (layer-norm front end, pre-norm blocks), or
-            those of the base ones (group-norm front end, post-norm blocks); Whisper has neither.
+            those of the base ones (group-norm front end, post-norm blocks); Whisper and w2v-BERT
+            have neither.
 
     Raises:
         EncoderError: If size or family is unknown.
@@ -79,11 +80,12 @@ def save_seeded_encoder(
     for name, value, allowed in (("size", size, tuple(SIZES)), ("family", family, FAMILIES)):
         if value not in allowed:
             raise EncoderError(f"seeded encoder: {name} {value!r} is not one of {list(allowed)}.")
-    config, preprocessor = (
-        _whisper(size)
-        if family == "whisper"
-        else _of_waveforms(size, family, layer_norm_front=layer_norm_front)
-    )
+    if family == WHISPER:
+        config, preprocessor = _whisper(size)
+    elif family == W2V_BERT:
+        config, preprocessor = _w2v_bert(size)
+    else:
+        config, preprocessor = _of_waveforms(size, family, layer_norm_front=layer_norm_front)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = AutoModel.from_config(config)
@@ -97,6 +99,14 @@ def _of_waveforms(size: str, family: str, *, layer_norm_front: bool) -> tuple[An
     flags = LARGE_FLAGS if layer_norm_front and family != "data2vec-audio" else {}
     config = AutoConfig.for_model(family, **SIZES[size], **flags)
     return config, Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=True)
+
+
+def _w2v_bert(size: str) -> tuple[Any, Any]:
+    from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig
+
+    known = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+    sizes = {name: value for name, value in SIZES[size].items() if name in known}
+    return Wav2Vec2BertConfig(**sizes), SeamlessM4TFeatureExtractor()
 
 
 def _whisper(size: str) -> tuple[Any, Any]:

@@ -15,7 +15,10 @@ USUAL_TARGETS = ("q_proj", "v_proj")  # Hu et al. 2022, LoRA, section 4.2
 # transformers runs WavLM's attention by a function that is given these layers' weights; an adapter
 # stands in the way of a layer's call, and would never be asked.
 NEVER_CALLED = {"wavlm": ("k_proj", "q_proj", "v_proj", "out_proj")}
-TARGETS_OF = {"wavlm": ("intermediate_dense", "output_dense")}
+TARGETS_OF = {
+    "wavlm": ("intermediate_dense", "output_dense"),
+    "wav2vec2-bert": ("linear_q", "linear_v"),
+}
 
 
 def open_tunable(spelling: str, *, device: str) -> BlockEncoder:
@@ -29,8 +32,8 @@ def open_tunable(spelling: str, *, device: str) -> BlockEncoder:
     config = getattr(getattr(encoder, "model", None), "config", None)
     if not isinstance(encoder, BlockEncoder) or getattr(config, "add_adapter", False):
         raise EncoderError(
-            f"finetune.encoder: {spelling} cannot be fine-tuned, wanted a HuBERT, WavLM, wav2vec "
-            "2.0, data2vec-audio or Whisper without layers behind its blocks; name another."
+            f"finetune.encoder: {spelling} cannot be fine-tuned, wanted a HuBERT or one of its kin "
+            "or a Whisper, without layers behind its blocks; name another."
         )
     return encoder
 
