@@ -56,7 +56,7 @@ def command(
     """
     from pipeline.heads.saved import load_head
     from pipeline.manifests.manifest import read_manifest
-    from pipeline.scoring.predictions import write_predictions
+    from pipeline.scoring.predictions import CONTAMINATED, write_predictions
     from pipeline.scoring.score import ScoreConfig, score_manifest
 
     config = params_of(context).section("score", ScoreConfig)
@@ -69,6 +69,10 @@ def command(
         device=where,
     )
     write_predictions(out, predictions)
+    if known := predictions.metadata.get(CONTAMINATED):
+        click.echo(
+            f"{out}: contaminated: the model behind the features was trained on {known}.", err=True
+        )
     failed = predictions.table.num_rows - predictions.table["error"].null_count
     scored = predictions.table.num_rows - failed
     click.echo(f"{out}: {scored} clips scored, {failed} without features")

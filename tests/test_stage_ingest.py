@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from helpers.commands import genser, refused
+from pipeline.scoring.predictions import read_predictions
+from pipeline.store.recipe import derived_recipe, trained_on
 
 
 @pytest.mark.parametrize("kind", ["npz", "npy", "parquet"])
@@ -60,3 +62,35 @@ def test_ingest_refuses_a_bad_table(tmp_path, content, message):
     told = refused("ingest", tmp_path / "f.npz", "--store", tmp_path / "s")
     assert message in told
     assert not (tmp_path / "s").exists()
+
+
+def test_a_corpus_that_the_features_know_is_stamped(here, tmp_path):
+    manifest = pd.read_csv("demo.csv")
+    features = np.random.default_rng(0).normal(size=(30, 3, 12)).astype(np.float32)
+    np.savez(tmp_path / "f.npz", utterance_id=manifest["utterance_id"].tolist(), features=features)
+    store, head, out = tmp_path / "s", tmp_path / "h", tmp_path / "p.parquet"
+    words = ["-S", "ingest.trained_on=[other, demo]", "ingest", tmp_path / "f.npz"]
+    genser(*words, "--store", store)
+    told = refused("ingest", tmp_path / "f.npz", "--store", store)
+    assert "trained_on is ['demo', 'other'], wanted 'nothing'" in told
+    genser("train", "demo.csv", "--store", store, "--out", head)
+    result = genser("score", "demo.csv", "--store", store, "--head", head, "--out", out)
+    assert "contaminated: the model behind the features was trained on ['demo']" in result.stderr
+    assert read_predictions(out).metadata["contaminated"] == ["demo"]
+    genser("report", out, "--out", tmp_path / "r")
+    assert "Contaminated: the model behind its features" in (tmp_path / "r/report.md").read_text()
+    metrics = json.loads((tmp_path / "r/metrics.json").read_text())
+    assert metrics["p"]["contaminated"] == ["demo"]
+    words = ["--store", store, "--heads", "linear", "--folds", "2", "--out", tmp_path / "x"]
+    assert genser("-S", "train.num_steps=2", "crossval", "demo.csv", *words).exit_code == 0
+    genser("report", "--crossval", f"x={tmp_path / 'x'}", "--out", tmp_path / "r2")
+    assert "x, linear: contaminated" in (tmp_path / "r2/report.md").read_text()
+
+
+def test_what_is_derived_from_features_knows_what_they_know():
+    parent = {"source": "table", "trained_on": ["meld"]}
+    derived = derived_recipe(
+        "codes", parent="frames", parent_recipe=parent, fitted_digest="", fit_ids=[], settings={}
+    )
+    assert trained_on(derived) == {"meld"}
+    assert trained_on({"source": "audio"}) == set()

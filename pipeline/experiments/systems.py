@@ -20,6 +20,7 @@ from pipeline.experiments.late_fusion import LATE_FUSION, Fusion
 from pipeline.heads.catalogue import head_needs
 from pipeline.heads.needs import Need
 from pipeline.manifests.texts import TEXT
+from pipeline.scoring.predictions import CONTAMINATED
 from pipeline.store.recipe import Recipe
 from pipeline.store.views import CODES, LAYERS
 
@@ -43,6 +44,7 @@ TEXTS = (
     "former",
     "mal",
     "text_sources",
+    CONTAMINATED,
 )
 NUMBERS = (
     "num_codes",
@@ -216,7 +218,9 @@ def _text_sources(system: System, features: StoredFeatures, fold: str, run: Run 
 def _of_run(run: Run | None) -> dict[str, object]:
     """Return what is known once a system has run."""
     cost = None if run is None else run.cost
+    known: Any = None if run is None else run.predictions.metadata.get(CONTAMINATED)
     return {
+        CONTAMINATED: " ".join(known or ()),
         "num_parameters": math.nan if cost is None else cost.num_parameters,
         "num_trained": math.nan if cost is None else cost.num_trained,
     }

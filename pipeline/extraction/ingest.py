@@ -17,7 +17,7 @@ from pipeline.progress import Reporter
 from pipeline.provenance import package_versions
 from pipeline.store.format import Shard
 from pipeline.store.planning import REQUEST_COLUMNS, plan_groups
-from pipeline.store.recipe import Recipe
+from pipeline.store.recipe import TRAINED_ON, Recipe
 from pipeline.store.turns import Job, enter_turn
 from pipeline.store.views import CLIP_COLUMNS, FRAMES, LAYERS, require_view_name
 from pipeline.store.writer import ViewWriter
@@ -35,6 +35,7 @@ class IngestConfig:
     last_layer: int = -1  # of layers: the one that is x1; negative counts from the end
     stored_dtype: str = "float16"  # of the store: float16 or float32
     rows_per_shard: int | None = None  # clips; None: 256, of frames 64
+    trained_on: tuple[str, ...] = ()  # corpora that the model behind them was trained on
 
     def __post_init__(self) -> None:
         if self.view is not None:
@@ -47,6 +48,8 @@ class IngestConfig:
             )
         if self.rows_per_shard is not None and self.rows_per_shard < 1:
             raise ParamsError(f"ingest.rows_per_shard: {self.rows_per_shard} is below 1.")
+        if "" in self.trained_on:
+            raise ParamsError("ingest.trained_on: '' names no corpus; leave it out.")
 
     def view_of(self, table: FeatureTable) -> str:
         """Return the name of the view that a table becomes."""
@@ -116,7 +119,7 @@ def make_recipe(table: FeatureTable, config: IngestConfig) -> Recipe:
         ParamsError: If `last_layer` is no layer of the table.
     """
     num_layers, dim = table.features.shape[1:]
-    shared = {
+    shared: dict[str, Any] = {
         "view": table.kind,
         "source": "table",
         "name": config.name,
@@ -124,6 +127,8 @@ def make_recipe(table: FeatureTable, config: IngestConfig) -> Recipe:
         "dim": dim,
         "stored_dtype": config.stored_dtype,
     }
+    if config.trained_on:
+        shared[TRAINED_ON] = sorted(set(config.trained_on))
     if table.kind == FRAMES:
         return shared | {"layers": list(range(num_layers)), "every": 1}
     if not -num_layers <= config.last_layer < num_layers:

@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import PredictionsError
+from pipeline.experiments.systems import SYSTEMS, read_systems
 from pipeline.experiments.tables import COMPARISONS, MATRIX, STANDINGS
 from pipeline.report.emoq_study import emoq_sections
 from pipeline.report.page import Page, Section, Table, write_page
 from pipeline.report.tables import few_note
 from pipeline.report.token_study import token_sections
+from pipeline.scoring.predictions import CONTAMINATED
 
 
 def crossval_sections(out: Path, folders: Mapping[str, Path], *, cluster: str) -> list[Section]:
@@ -70,12 +72,29 @@ def _tables_section(folders: Mapping[str, Path]) -> Section:
     return Section(
         title="Cross-validation",
         texts=[
+            *_contaminated(folders),
             "Every clip is tested once by a head that heard nobody of its fold. Scores are pooled "
             "over folds, in brackets with 95 % intervals that resample speakers; ± is the standard "
-            "deviation over folds and seeds."
+            "deviation over folds and seeds.",
         ],
         tables=tables,
     )
+
+
+def _contaminated(folders: Mapping[str, Path]) -> list[str]:
+    """Say which systems' features come from a model that was trained on what is tested."""
+    texts = []
+    for name, folder in folders.items():
+        if not (folder / SYSTEMS).is_file():
+            continue
+        systems = read_systems(folder / SYSTEMS)
+        texts += [
+            f"{name}, {system}: contaminated, the model behind its features was trained on "
+            f"{known}, which is tested here."
+            for system, known in zip(systems["system"], systems[CONTAMINATED], strict=True)
+            if known
+        ]
+    return texts
 
 
 def _readable(frame: pd.DataFrame, kind: str) -> pd.DataFrame:

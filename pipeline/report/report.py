@@ -32,7 +32,7 @@ from pipeline.report.tables import (
     systems_table,
     with_others,
 )
-from pipeline.scoring.predictions import Predictions
+from pipeline.scoring.predictions import CONTAMINATED, Predictions
 
 METRICS, STANDINGS = "metrics.json", "standings.csv"
 
@@ -185,7 +185,7 @@ def measure(predictions: Predictions) -> dict[str, Any]:
     result["transductive"] = bool(predictions.metadata.get("transductive", False))
     for stamp in ("leaks", "head_leaks"):
         result[stamp] = predictions.metadata.get(stamp, {})
-    for stamp in ("text_sources", "head_text_sources"):
+    for stamp in ("text_sources", "head_text_sources", CONTAMINATED):
         if stamp in predictions.metadata:
             result[stamp] = predictions.metadata[stamp]
     return result
@@ -261,9 +261,14 @@ def _lead(sources: Sources, first: Standing) -> str:
         " It is transductive: each speaker or new corpus was standardised by its own scored clips."
         * bool(metadata.get("transductive"))
     )
+    known: Any = metadata.get(CONTAMINATED) or ()
+    contaminated = (
+        f" Contaminated: the model behind its features was trained on {', '.join(known)}, which is "
+        "scored here." * bool(known)
+    )
     return (
         f"{first.system}, task {metadata.get('task', 'unknown')}: UA "
-        f"{interval_text(first.scores['ua'])}. {stamp}{transductive}"
+        f"{interval_text(first.scores['ua'])}. {stamp}{transductive}{contaminated}"
     )
 
 

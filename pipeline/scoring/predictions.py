@@ -34,6 +34,8 @@ from pipeline.scoring.prediction_rows import CLASS_PREFIXES, check_ids, check_ro
 FORMAT = "genser-predictions"
 FORMAT_VERSION = "1"
 
+CONTAMINATED = "contaminated"  # metadata: scored corpora that the model of the features knows
+
 _RESERVED_KEYS = {"format", "format_version", "classes", "content"}
 _EXTRA_TYPES = (pa.string(), pa.bool_(), pa.int64(), pa.float32(), pa.float64())
 _HEADING = ("utterance_id", "split", "label", "predicted")

@@ -20,10 +20,11 @@ from pipeline.manifests.labels import UNLABELLED, class_indices, class_names
 from pipeline.manifests.leaks import find_leaks
 from pipeline.manifests.manifest import Manifest
 from pipeline.scoring.class_priors import classes_lacking, masked, with_prior
-from pipeline.scoring.predictions import Predictions, assemble_predictions
+from pipeline.scoring.predictions import CONTAMINATED, Predictions, assemble_predictions
 from pipeline.sources.inference import Extras, score_source
 from pipeline.sources.opening import open_source, views_of, with_groups
 from pipeline.sources.source import Source
+from pipeline.store.recipe import trained_on
 
 PRIORS = ("train", "uniform")
 
@@ -221,6 +222,7 @@ def score_stored(
             "head_leaks": dict(trained.record.leaks),
             "leaks": leaks.counts(),
             **_texts_read(features, trained, wanted),
+            **_contaminated(features, wanted),
         },
         extras=extras,
     )
@@ -235,6 +237,13 @@ def _texts_read(
         return {}
     known = list(trained.record.text_sources)
     return {"text_sources": list(found), "head_text_sources": known}
+
+
+def _contaminated(features: StoredFeatures, rows: np.ndarray) -> dict[str, object]:
+    """Return the scored corpora that the model behind the features was trained on, if any."""
+    known = frozenset[str]().union(*map(trained_on, features.recipes.values()))
+    found = sorted(known & set(features.manifest.table["corpus"].iloc[rows]))
+    return {CONTAMINATED: found} if found else {}
 
 
 def _column(values: list[str] | np.ndarray, usable: np.ndarray) -> pa.Array:

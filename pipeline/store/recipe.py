@@ -13,6 +13,8 @@ from pipeline.files import canonical_json, fingerprint
 
 Recipe = Mapping[str, Any]
 
+TRAINED_ON = "trained_on"  # in the recipe of ingested features: corpora, where they were told
+
 
 def flatten(recipe: Recipe, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the fields of a recipe under dotted names, e.g. `("encoder.weights", "9f…")`."""
@@ -32,6 +34,13 @@ def differences(found: Recipe, wanted: Recipe) -> list[str]:
         for name in sorted(have.keys() | want.keys())
         if canonical_json(have.get(name, absent)) != canonical_json(want.get(name, absent))
     ]
+
+
+def trained_on(recipe: Recipe) -> frozenset[str]:
+    """Return the corpora that features, or what they are derived from, are told to know."""
+    parent: Recipe | None = recipe.get("parent")
+    above = trained_on(parent["recipe"]) if parent else frozenset[str]()
+    return above | frozenset(recipe.get(TRAINED_ON, ()))
 
 
 def require_same_recipe(where: object, found: Recipe, wanted: Recipe, cure: str) -> None:
