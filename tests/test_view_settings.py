@@ -98,7 +98,10 @@ def test_an_override_reaches_into_a_view(tmp_path: Path) -> None:
     [
         ("{}", "extract.views: names no view"),
         ("[layers]", "extract.views: found ['layers'], wanted names and what each is."),
-        ("{a b: {}}", "extract.views: 'a b' is no name of a view; use letters, digits, - and _."),
+        (
+            "{a b: {}}",
+            "extract.views: 'a b' is no name of a view; use letters, digits, - and _, at most 80.",
+        ),
         ("{../up: {}}", "'../up' is no name of a view"),
         ("{é: {}}", "'é' is no name of a view"),
         ("{f: {kind: words}}", "f.kind: 'words' is not one of ['layers', 'frames', 'codes']."),

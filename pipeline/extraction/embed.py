@@ -19,13 +19,14 @@ from pipeline.errors import ParamsError
 from pipeline.files import fingerprint
 from pipeline.manifests.embedded import sources_read, text_digests, texts_of
 from pipeline.manifests.manifest import Manifest
+from pipeline.names import require_view_name
 from pipeline.progress import Reporter
 from pipeline.provenance import package_versions
 from pipeline.store.format import Shard
 from pipeline.store.planning import REQUEST_COLUMNS, plan_groups
 from pipeline.store.recipe import Recipe
 from pipeline.store.turns import Job, enter_turn
-from pipeline.store.views import CLIP_COLUMNS, LAYERS, TEXT_SOURCE, require_view_name
+from pipeline.store.views import CLIP_COLUMNS, LAYERS, TEXT_SOURCE
 from pipeline.store.writer import ViewWriter
 
 STORED = "float32"

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pipeline.encoders.base import COMPUTE_DTYPES
 from pipeline.encoders.pooling import MEAN, POOLINGS
 from pipeline.errors import ParamsError
+from pipeline.names import require_view_name
 from pipeline.store.recipe import Recipe
-from pipeline.store.views import CODES, FRAMES, LAYERS, require_view_name
+from pipeline.store.views import CODES, FRAMES, LAYERS
 
 STORED_DTYPES = ("float16", "float32")
 CODES_DTYPE = "uint16"  # of every view of codes
