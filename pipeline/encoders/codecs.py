@@ -22,6 +22,7 @@ from torch import Tensor
 from pipeline.encoders.base import Encoded, Encoder, Outline
 from pipeline.encoders.loading import fetched, is_local
 from pipeline.errors import EncoderError
+from pipeline.files import read_bytes
 
 CONFIG = "config.json"
 LARGEST = 1 << 16  # codes are stored as uint16
@@ -155,7 +156,7 @@ def read_json(name: str, *, is_folder: bool, subfolder: str = "") -> dict[str, A
     """
     found = fetched(_File, name, is_folder=is_folder, filename=CONFIG, subfolder=subfolder)
     try:
-        content = json.loads(found.read_bytes())
+        content = json.loads(read_bytes(found))
     except ValueError as error:
         raise EncoderError(f"extract.encoder: {found}: {error}; mend or replace it.") from error
     if not isinstance(content, dict):

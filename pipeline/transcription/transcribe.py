@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from pipeline.audio.decoders import decoders
 from pipeline.audio.decoding import CONTRACT
 from pipeline.audio.outcomes import OK, TOO_LONG
 from pipeline.audio.segments import Segment, segments
@@ -110,8 +111,7 @@ def transcribe(
         "audio_contract": CONTRACT,
     }
     kept = KeptTexts(kept_in, recipe)
-    pool = ThreadPoolExecutor(max(workers, 1), thread_name_prefix="decode")
-    try:
+    with decoders(workers) as pool:
         digests = dict(_digests(places, pool))
         clips = [Clip(place, digests[place.path]) for place in places]
         different = {clip.key: clip for clip in clips}
@@ -126,9 +126,6 @@ def transcribe(
             kept.add({clip.key: told for clip, told, is_final in piece if is_final})
             heard |= {clip.key: told for clip, told, _ in piece}
             reporter.advance(len(piece), sum(told.duration for _, told, _ in piece))
-    finally:
-        # On Ctrl-C nobody waits for what has not begun.
-        pool.shutdown(wait=True, cancel_futures=True)
     return _concluded(manifest, [heard[clip.key] for clip in clips], recogniser.source, len(todo))
 
 
