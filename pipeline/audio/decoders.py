@@ -19,4 +19,4 @@ def decoders(workers: int | None) -> Iterator[ThreadPoolExecutor]:
         is_over = True
     finally:
         # What is stopped leaves at once: a clip may take minutes, and a decoder in C hears nothing.
-        executor.shutdown(wait=is_over, cancel_futures=True)
+        executor.shutdown(wait=is_over, cancel_futures=not is_over)
