@@ -46,7 +46,7 @@ def test_dry_runs_do_nothing(here, tmp_path):
         (["report", "no.parquet", "--out", "r"], "no.parquet"),
         (
             ["-S", "extract.encoder=no/encoder", *EXTRACT],
-            "no/encoder cannot be loaded",
+            "no/encoder: no such folder",
         ),
         (
             ["-S", "extract.dim=1024", *EXTRACT],

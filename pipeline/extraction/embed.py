@@ -36,7 +36,7 @@ STORED = "float32"
 class EmbedConfig:
     """Everything about vectors of texts that changes a number."""
 
-    encoder: str = ""  # a folder or hub-id@revision of BERT or one of its kin
+    encoder: str = ""  # a folder or owner/name@commit of BERT or one of its kin
     column: str = "text"  # of the manifest
     pooling: str = MEAN  # mean over a text's own tokens, or cls, its first one
     max_tokens: int = 256  # what a text is cut to, its marks of beginning and end among them

@@ -40,7 +40,7 @@ class ViewConfig:
 class ExtractConfig:
     """Everything about extraction that changes a number."""
 
-    encoder: str = "demo/encoder"  # folder, hub-id@revision, fbank, or opensmile:<feature set>
+    encoder: str = ""  # none yet: folder, owner/name@commit, fbank, or opensmile:<feature set>
     num_layers: int | None = None  # layers it must have (blocks + 1); None takes what it has
     dim: int | None = None  # width it must have; None takes what it has
     compute_dtype: str = "float32"  # of the encoder: float32, bfloat16, or float16 on a GPU

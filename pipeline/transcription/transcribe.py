@@ -30,7 +30,7 @@ BATCHES_PER_PIECE = 4  # what a kill can cost
 class TranscribeConfig:
     """Everything about transcription that changes a text, and how many clips share a batch."""
 
-    model: str = ""  # folder or hub-id@revision of a recogniser: Whisper, or CTC
+    model: str = ""  # folder or owner/name@commit of a recogniser: Whisper, or CTC
     batch_size: int = 8  # clips of like length; changes the last bits of scores only
     compute_dtype: str = "float32"  # float32, bfloat16, or float16 on a GPU
     max_new_tokens: int = MAX_NEW_TOKENS  # a text ends there; CTC knows no such end
