@@ -29,8 +29,8 @@ def test_dry_runs_do_nothing(here, tmp_path):
     ("words", "message"),
     [
         (["-S", "train.num_step=3", "inspect", "params.yaml"], "unknown keys ['num_step']"),
-        (["-S", "train.num_steps=many", "inspect", "params.yaml"], "found 'many', wanted int"),
-        (["-S", "train.num_steps=true", "inspect", "params.yaml"], "found True, wanted int"),
+        (["-S", "train.num_steps=many", "inspect", "params.yaml"], "found 'many', wanted a whole"),
+        (["-S", "train.num_steps=true", "inspect", "params.yaml"], "found True, wanted a whole"),
         (["-S", "train.optimiser.ema_decay=2", "inspect", "params.yaml"], "ema_decay: 2.0"),
         (["-S", "scores.num_steps=3", "inspect", "params.yaml"], "wanted section.key=value"),
         (["--params", "no.yaml", "inspect", "head"], "no.yaml: cannot be read"),
