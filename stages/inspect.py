@@ -249,7 +249,7 @@ def _size(view: Any) -> tuple[int, int, int | None] | None:
 
 def _size_of_texts(embed: Any) -> tuple[int, int, None] | None:
     """Return layers and width of a view of texts, as its encoder's configuration tells."""
-    from pipeline.encoders.loading import is_local
+    from pipeline.encoders.hub import is_local
     from pipeline.encoders.text import read_text_config
 
     if not embed.encoder or not is_local(embed.encoder):

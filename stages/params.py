@@ -4,13 +4,13 @@ Read with ruamel (YAML 1.2, as DVC does): PyYAML would read `1e-4` as a text and
 """
 
 import dataclasses
-import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.errors import ParamsError
+from pipeline.typed import require_plain, typed
 
 SECTIONS = (
     "prepare",
@@ -37,16 +37,32 @@ def read_yaml(path: Path) -> Any:
     Raises:
         ParamsError: If it is absent or not YAML.
     """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ParamsError(f"{path}: cannot be read ({error.strerror}); name another.") from error
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{path}: is not YAML ({error}); mend it.") from error
+    return parse_yaml(text, path)
+
+
+def parse_yaml(text: str, where: object) -> Any:
+    """Return what a text of YAML says as plain Python values.
+
+    Raises:
+        ParamsError: If it is not YAML, or says what JSON cannot.
+    """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ParamsError(f"{path}: cannot be read ({error.strerror}); name another.") from error
-    except (YAMLError, UnicodeDecodeError) as error:
+        value = YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, ValueError, KeyError, RecursionError) as error:
+        # All but the first: what has the tag or the look of a number or a date, and is none.
         line = " ".join(str(error).split())
-        raise ParamsError(f"{path}: is not YAML ({line}); mend it.") from error
+        raise ParamsError(f"{where}: is not YAML ({line}); mend it.") from error
+    require_plain(value, where)
+    return value
 
 
 class Params:
@@ -76,11 +92,10 @@ class Params:
         Raises:
             ParamsError: If a key is unknown, of the wrong type, or out of range.
         """
-        return build(kind, self.content.get(name) or {}, f"{self.where}: {name}")
+        values = self.content.get(name)
+        return _build(kind, {} if values is None else values, self.where, name)
 
     def _set(self, override: str) -> None:
-        from ruamel.yaml import YAML
-
         key, equals, text = override.partition("=")
         path = key.split(".")
         if not equals or len(path) < 2 or path[0] not in SECTIONS:
@@ -92,30 +107,37 @@ class Params:
             if not isinstance(place.get(part), dict):
                 place[part] = {}
             place = place[part]
-        place[path[-1]] = YAML(typ="safe", pure=True).load(text)
+        place[path[-1]] = parse_yaml(text, f"-S {key}")
 
 
-def build(kind: type[Config], values: Any, where: str) -> Config:
-    """Make a dataclass of a mapping, and of the mappings within it.
+def _build(kind: type[Config], values: Any, where: str, name: str) -> Config:
+    """Make the dataclass of a section, and of the sections of heads within it."""
+    heads: Mapping[str, type] = getattr(kind, "subsections", dict)()
+    if not heads or not isinstance(values, dict):
+        return typed(kind, _with_empty(kind, values), where, section=name)
+    known = [field.name for field in dataclasses.fields(typing.cast(Any, kind))]
+    known = [*(key for key in known if key != HEADS), *heads]
+    _refuse_unknown(f"{where}: {name}", values, known, "keys")
+    sections: dict[str, Any] = {
+        head: _build(heads[head], values[head] or {}, where, f"{name}.{head}")
+        for head in values
+        if head in heads
+    }
+    own = {key: value for key, value in values.items() if key not in heads}
+    made = typed(kind, _with_empty(kind, own), where, section=name)
+    whole: Config = dataclasses.replace(typing.cast(Any, made), **{HEADS: sections})
+    return whole
 
-    Raises:
-        ParamsError: If a key is unknown or a value has the wrong type.
-    """
-    if not isinstance(values, Mapping):
-        raise ParamsError(f"{where}: holds {values!r}, wanted keys and values.")
-    fields = [field.name for field in dataclasses.fields(typing.cast(Any, kind))]
-    heads: dict[str, type] = getattr(kind, "subsections", dict)()
-    known = [name for name in fields if name != HEADS] if heads else fields
-    _refuse_unknown(where, values, (*known, *heads), "keys")
-    hints = typing.get_type_hints(kind)
-    made: dict[str, Any] = {}
-    sections: dict[str, Any] = {}
-    for key, value in values.items():
-        if key in heads:
-            sections[key] = build(heads[key], value or {}, f"{where}.{key}")
-        else:
-            made[key] = _value(hints[key], value, f"{where}.{key}")
-    return kind(**made, **({HEADS: sections} if heads else {}))
+
+def _with_empty(kind: Any, values: Any) -> Any:
+    """Return a section with {} for each one within that says nothing, its keys commented out."""
+    if dataclasses.is_dataclass(kind) and values is None:
+        return {}
+    if not isinstance(values, dict):
+        return values
+    hints = typing.get_type_hints(kind) if dataclasses.is_dataclass(kind) else {}
+    within = typing.get_args(kind)[1] if typing.get_origin(kind) is Mapping else None
+    return {key: _with_empty(hints.get(key, within), value) for key, value in values.items()}
 
 
 def numbers(option: str, text: str) -> tuple[int, ...]:
@@ -131,39 +153,6 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
     if len(set(found)) < len(found):
         raise ParamsError(f"{option} {text}: names one twice.")
     return found
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return build(hint, value or {}, where)
-    origin = typing.get_origin(hint)
-    if origin is Mapping:
-        return _mapping(typing.get_args(hint)[1], value, where)
-    if origin is tuple:
-        return _tuple(typing.get_args(hint)[0], value, where)
-    allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    for kind in allowed:
-        # A whole number is a float; True is not a number, although Python thinks so.
-        if kind is float and type(value) is int:
-            return float(value)
-        if type(value) is kind:
-            return value
-    names = " or ".join("nothing" if kind is type(None) else kind.__name__ for kind in allowed)
-    raise ParamsError(f"{where}: found {value!r}, wanted {names}.")
-
-
-def _mapping(kind: Any, value: Any, where: str) -> dict[str, Any]:
-    """Make a value of each key; which keys there may be is for the section to say."""
-    if not isinstance(value, Mapping):
-        raise ParamsError(f"{where}: found {value!r}, wanted names and what each is.")
-    # YAML reads a key like 1 as a number.
-    return {str(key): _value(kind, part, f"{where}.{key}") for key, part in value.items()}
-
-
-def _tuple(kind: Any, value: Any, where: str) -> tuple[Any, ...]:
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise ParamsError(f"{where}: found {value!r}, wanted a list, e.g. [2, 3].")
-    return tuple(_value(kind, part, f"{where}[{i}]") for i, part in enumerate(value))
 
 
 def _refuse_unknown(where: str, values: Mapping[str, Any], known: Sequence[str], what: str) -> None:

@@ -2,8 +2,7 @@
 
 import itertools
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.errors import ParamsError
+from pipeline.names import require_names
+from pipeline.typed import typed
 from stages.params import Params, read_yaml
 
 if TYPE_CHECKING:
@@ -108,13 +109,16 @@ def read_trials(path: Path) -> dict[str, list[str]]:
     Raises:
         ParamsError: If the file holds something else.
     """
-    content = read_yaml(path)
-    if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
-        raise ParamsError(f"{path}: wanted trials by name, each of section.key: value.")
+    content = typed(
+        dict[str, dict[str, Any]],
+        read_yaml(path),
+        path,
+        cure="write trials by name, each of section.key: value",
+    )
     trials: dict[str, list[str]] = {}
     for pattern, changes in content.items():
-        for told, values in _combinations(f"{path}: {pattern}", changes.get(EACH)):
-            name = str(_filled(str(pattern), told))
+        for told, values in _combinations(path, pattern, changes.get(EACH)):
+            name = str(_filled(pattern, told))
             if name in trials:
                 raise ParamsError(f"{path}: {pattern!r} gives {name!r} twice; name each once.")
             trials[name] = [
@@ -126,24 +130,22 @@ def read_trials(path: Path) -> dict[str, list[str]]:
     return trials
 
 
-def _combinations(where: str, each: object) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def _combinations(
+    path: Path, pattern: str, each: object
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Yield for every combination what each placeholder is in a name, and in the rest."""
-    if each is None:
-        each = {}
-    if not isinstance(each, dict) or not all(
-        isinstance(v, list | dict) and v for v in each.values()
-    ):
-        raise ParamsError(
-            f"{where}: each: found {each!r}, wanted names and what each is: a list, or a mapping "
-            "from names to values."
-        )
+    kind = dict[str, list[Any] | dict[str, Any]]
+    place = f"{pattern}.{EACH}"
+    known = typed(kind, {} if each is None else each, path, section=place)
+    if empty := [key for key, values in known.items() if not values]:
+        raise ParamsError(f"{path}: {place}.{empty[0]}: names no value; name one.")
     choices = [
         list(values.items()) if isinstance(values, dict) else [(value, value) for value in values]
-        for values in each.values()
+        for values in known.values()
     ]
     for combination in itertools.product(*choices):
         told, meant = ([pair[place] for pair in combination] for place in (0, 1))
-        yield dict(zip(each, told, strict=True)), dict(zip(each, meant, strict=True))
+        yield dict(zip(known, told, strict=True)), dict(zip(known, meant, strict=True))
 
 
 def _filled(value: Any, known: Mapping[str, Any]) -> Any:
@@ -155,18 +157,3 @@ def _filled(value: Any, known: Mapping[str, Any]) -> Any:
             return meant
         value = value.replace(f"{{{key}}}", str(meant))
     return value
-
-
-def require_names(where: str, names: Iterable[str]) -> None:
-    """Refuse what cannot be the folder of a system's runs.
-
-    Raises:
-        ParamsError: Naming the first.
-    """
-    found = list(names)
-    strange = [name for name in found if not re.fullmatch(r"[\w+-][\w.+-]*", name)]
-    if strange or not found:
-        raise ParamsError(
-            f"{where}: {strange[:1] or 'nothing'} cannot name a run; use letters, digits, '.', "
-            "'+', '-' and '_'."
-        )

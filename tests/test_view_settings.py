@@ -97,16 +97,19 @@ def test_an_override_reaches_into_a_view(tmp_path: Path) -> None:
     ("views", "message"),
     [
         ("{}", "extract.views: names no view"),
-        ("[layers]", "extract.views: found ['layers'], wanted names and what each is."),
-        ("{a b: {}}", "extract.views: 'a b' is no name of a view; use letters, digits, - and _."),
+        ("[layers]", "extract.views: found ['layers'], wanted names and what each is"),
+        (
+            "{a b: {}}",
+            "extract.views: 'a b' is no name of a view; use letters, digits, - and _, at most 80.",
+        ),
         ("{../up: {}}", "'../up' is no name of a view"),
         ("{é: {}}", "'é' is no name of a view"),
         ("{f: {kind: words}}", "f.kind: 'words' is not one of ['layers', 'frames', 'codes']."),
         ("{frames: {rows: [1]}}", "extract.views.frames: has unknown keys ['rows']"),
-        ("{frames: {layers: 2}}", "frames.layers: found 2, wanted a list, e.g. [2, 3]."),
+        ("{frames: {layers: 2}}", "frames.layers: found 2, wanted a list, e.g. [2, 3]"),
         ("{frames: {layers: '23'}}", "frames.layers: found '23', wanted a list"),
-        ("{frames: {layers: [2, x]}}", "extract.views.frames.layers[1]: found 'x', wanted int."),
-        ("{frames: {layers: [true]}}", "frames.layers[0]: found True, wanted int."),
+        ("{frames: {layers: [2, x]}}", "extract.views.frames.layers[1]: found 'x', wanted a"),
+        ("{frames: {layers: [true]}}", "frames.layers[0]: found True, wanted a whole number"),
         ("{frames: {}}", "extract.views.frames.layers: names none, wanted those whose frames"),
         ("{frames: {layers: [1], every: 0}}", "frames.every: 0 is below 1 frame."),
         ("{frames: {layers: [1], pooling: mean}}", "frames are not pooled; leave it out."),
@@ -137,7 +140,7 @@ def test_negative_layers_count_from_the_end() -> None:
 def test_layers_that_an_encoder_has_not_or_has_once_are_refused(layers: tuple[int, ...]) -> None:
     message = r"frames\.layers: found \[.*\], the encoder demo/encoder has layers 0 to 4 \(-5 to -1"
     with pytest.raises(EncoderError, match=message):
-        check_settings(OUTLINE, view(layers=layers))
+        check_settings(OUTLINE, view(encoder="demo/encoder", layers=layers))
 
 
 def test_frames_of_an_encoder_without_frames_are_refused() -> None:

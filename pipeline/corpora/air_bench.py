@@ -12,6 +12,7 @@ import pandas as pd
 from pipeline.corpora.folders import find_file
 from pipeline.corpora.importer import Corpus, Importer, Row, read_names, with_labels
 from pipeline.errors import ManifestError
+from pipeline.files import read_bytes
 
 TASK = "Speaker_Gender_Recognition"
 GENDERS = ("female", "male")
@@ -33,7 +34,7 @@ def read_air_bench(folder: Path) -> Corpus:
     """
     path = find_file(folder, "Foundation_meta.json", "the list of questions")
     try:
-        questions = [q for q in json.loads(path.read_bytes()) if q["task_name"] == TASK]
+        questions = [q for q in json.loads(read_bytes(path)) if q["task_name"] == TASK]
         answers = {
             f"{q['dataset_name']}/{PurePath(q['path']).stem}": _gender(q["answer_gt"])
             for q in questions

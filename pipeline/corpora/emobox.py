@@ -16,6 +16,7 @@ from pipeline.corpora.catalogue import all_importers
 from pipeline.corpora.folders import natural_order, some
 from pipeline.corpora.importer import Corpus, Row
 from pipeline.errors import ManifestError
+from pipeline.files import read_bytes
 from pipeline.manifests.manifest import FOLD, read_manifest
 
 PARTS = {"train": "train", "valid": "dev", "test": "test"}
@@ -111,7 +112,7 @@ def _labels(folder: Path, raw: pd.Series) -> tuple[pd.Series, list[str]]:
 
 def _read_json(path: Path) -> dict[str, str]:
     try:
-        return dict(json.loads(path.read_bytes()))
+        return dict(json.loads(read_bytes(path)))
     except (ValueError, TypeError) as error:
         raise ManifestError(f"{path}: is no JSON ({error}); fetch EmoBox again.") from error
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import EncoderError
-from pipeline.files import fingerprint, unseal_json
+from pipeline.files import fingerprint, read_bytes, unseal_json
 
 RECORD = "finetune.json"
 MARK = "genser_finetuned"  # the key of config.json
@@ -52,7 +52,7 @@ def read_finetuned(folder: Path) -> Finetuned | None:
     """
     mark = _mark_of(folder)
     try:
-        record = unseal_json((folder / RECORD).read_bytes())
+        record = unseal_json(read_bytes(folder / RECORD))
     except FileNotFoundError:
         if mark is None:
             return None
@@ -72,7 +72,7 @@ def read_finetuned(folder: Path) -> Finetuned | None:
 
 def _mark_of(folder: Path) -> Any:
     try:
-        content = json.loads((folder / "config.json").read_bytes())
+        content = json.loads(read_bytes(folder / "config.json"))
     except (OSError, ValueError):
         return None  # whoever loads the encoder says what is wrong with it
     return content.get(MARK) if isinstance(content, dict) else None

@@ -18,7 +18,14 @@ from safetensors.torch import save as save_tensors
 
 from pipeline.errors import HeadError
 from pipeline.evaluation.calibration import probabilities
-from pipeline.files import publish_bytes, sealed_json, sha256_bytes, sha256_file, unseal_json
+from pipeline.files import (
+    publish_bytes,
+    read_bytes,
+    sealed_json,
+    sha256_bytes,
+    sha256_file,
+    unseal_json,
+)
 from pipeline.heads.base import Head
 from pipeline.heads.catalogue import build_head
 from pipeline.heads.needs import adopted
@@ -138,7 +145,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     """
     path = folder / DESCRIPTION
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         raise HeadError(
             f"{folder}: no trained head there ({error.strerror}); make one with 'genser train'."
@@ -166,7 +173,7 @@ def read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, torc
     """
     path = folder / description["weights"]["file"]
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         raise HeadError(f"{path}: cannot be read ({error.strerror}); train again.") from error
     found, wanted = sha256_bytes(data), description["weights"]["sha256"]

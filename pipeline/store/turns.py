@@ -15,6 +15,7 @@ from pipeline.files import (
     TEMPORARY_SUFFIX,
     fingerprint,
     publish_bytes,
+    read_bytes,
     sealed_json,
     unseal_json,
     writing,
@@ -143,7 +144,7 @@ def _enter(lock: FileLock, plan: str, job: Job) -> bool:
 
 def _read_plan(path: Path) -> str | None:
     try:
-        value = unseal_json(path.read_bytes())
+        value = unseal_json(read_bytes(path))
     except FileNotFoundError:
         return None
     return None if value is None else str(value["plan"])

@@ -6,7 +6,14 @@ from typing import Any
 
 import torch
 
-from pipeline.files import fingerprint, publish_bytes, sealed_json, sha256_bytes, unseal_json
+from pipeline.files import (
+    fingerprint,
+    publish_bytes,
+    read_bytes,
+    sealed_json,
+    sha256_bytes,
+    unseal_json,
+)
 
 POINTER = "checkpoint.json"
 
@@ -45,10 +52,10 @@ class Checkpoints:
         start from nothing gives the right result, only later.
         """
         try:
-            pointer = unseal_json((self.folder / POINTER).read_bytes())
+            pointer = unseal_json(read_bytes(self.folder / POINTER))
             if pointer is None or pointer["binding"] != self.binding:
                 return None
-            data = (self.folder / pointer["file"]).read_bytes()
+            data = read_bytes(self.folder / pointer["file"])
         except FileNotFoundError:
             return None
         if sha256_bytes(data) != pointer["digest"]:

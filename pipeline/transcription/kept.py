@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.audio.segments import Segment
 from pipeline.errors import OutputError
-from pipeline.files import fingerprint, publish_bytes, sealed_json, unseal_json
+from pipeline.files import fingerprint, publish_bytes, read_bytes, sealed_json, unseal_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class KeptTexts:
         self._recipe = fingerprint(recipe)
         self.known: dict[str, Heard] = {}
         for path in sorted(folder.glob(f"{self._recipe[:12]}-*.json")):
-            piece = unseal_json(path.read_bytes())
+            piece = unseal_json(read_bytes(path))
             if piece is not None and piece["recipe"] == self._recipe:
                 self.known |= {key: Heard(**told) for key, told in piece["clips"].items()}
 
