@@ -91,8 +91,12 @@ def say(
     """Return a head's class scores of a batch, float32, shape (B, C), and what it says besides."""
     head.eval()
     with autocast(device, precision):
-        scores = head.scores(batch, options).float().cpu().numpy()
-        return scores, head.extras(batch, options) if with_extras else {}
+        extras: Mapping[str, Any] = {}
+        if with_extras:
+            scores, extras = head.answer(batch, options)
+        else:
+            scores = head.scores(batch, options)
+        return scores.float().cpu().numpy(), extras
 
 
 @torch.inference_mode()
