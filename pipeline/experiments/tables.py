@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.evaluation.abstention import abstention_table
 from pipeline.evaluation.bootstrap import FEW_CLUSTERS
 from pipeline.evaluation.columns import class_order, labelled_rows, probability_columns
 from pipeline.evaluation.standings import standing, standings_of
@@ -19,7 +20,7 @@ from pipeline.training.targets import about_rows
 
 PREDICTIONS = "predictions.parquet"
 STANDINGS, COMPARISONS, MATRIX = "standings.csv", "comparisons.csv", "matrix.csv"
-DEV_SCORES = "dev.csv"
+DEV_SCORES, ABSTENTION = "dev.csv", "abstention.csv"
 
 
 def out_of_fold(
@@ -84,6 +85,9 @@ def write_tables(
         return _write_matrix(folder, table, cluster)
     found = standings_of(table, cluster=cluster, margin=margin)
     write_csv(folder / STANDINGS, found.table())
+    left = abstention_table(table, cluster=cluster)
+    if not left.empty:
+        write_csv(folder / ABSTENTION, left)
     lines = []
     for one in found.overall:
         ua, wa = one.scores["ua"], one.scores["wa"]
