@@ -205,6 +205,15 @@ class Head(nn.Module, ABC):
         """Return `scores` and `extras`; for a head to override that finds both at once."""
         return self.scores(batch, options), self.extras(batch, options)
 
+    def embedding(self, batch: Batch, options: Any) -> Tensor:
+        """Return what clips are to it before classes are told apart, shape (B, P).
+
+        A class that it never learnt is told by such vectors of a few clips. Unless a head knows
+        better, its scores about their mean, to which a softmax is blind.
+        """
+        scores = self.scores(batch, options)
+        return scores - scores.mean(dim=1, keepdim=True)
+
     @abstractmethod
     def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:
         """Return the scores that a head gives when each class is so many times as frequent.

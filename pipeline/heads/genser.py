@@ -203,6 +203,10 @@ class GenSER(Head):
         scores = compare(estimate, self.codes)
         return scores, {} if scatter is None else {UNCERTAINTY: scatter}
 
+    def embedding(self, batch: Batch, options: SamplerConfig) -> Tensor:
+        """Return the transported embedding, shape (B, D)."""
+        return self.drawn_estimate(batch, options)[0]
+
     def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:
         """Multiply the estimate's part along each code, and take the cosines anew.
 

@@ -9,6 +9,7 @@ import pandas as pd
 from pipeline.errors import PredictionsError
 from pipeline.experiments.tables import COMPARISONS, MATRIX, STANDINGS
 from pipeline.report.abstention import kept_abstention_sections
+from pipeline.report.conditions import condition_sections
 from pipeline.report.emoq_study import emoq_sections
 from pipeline.report.page import Page, Section, Table, write_page
 from pipeline.report.tables import ERROR_AT_80, few_note
@@ -37,7 +38,10 @@ def crossval_sections(out: Path, folders: Mapping[str, Path], *, cluster: str) -
     left = [
         section
         for name, folder in folders.items()
-        for section in kept_abstention_sections(out, name, folder)
+        for section in (
+            *condition_sections(name, folder),
+            *kept_abstention_sections(out, name, folder),
+        )
     ]
     return [*studies, shown, *left]
 

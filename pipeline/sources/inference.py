@@ -100,6 +100,27 @@ def say(
 
 
 @torch.inference_mode()
+def embed_source(
+    head: Head, source: Source, options: Any, *, device: str, precision: str
+) -> np.ndarray:
+    """Return what each clip of a source is to a head before classes are told apart, (N, P).
+
+    Raises:
+        FeatureStoreError: If a store is damaged.
+    """
+    head.eval()
+    plan = _plan(source)
+    parts = []
+    for batch in source.batches(plan):
+        with autocast(device, precision):
+            parts.append(head.embedding(batch, options).float().cpu().numpy())
+    together = np.concatenate(parts)
+    found = np.empty_like(together)
+    found[_order(plan)] = together
+    return found
+
+
+@torch.inference_mode()
 def watch_source(
     head: Head, source: Source, phase: Phase, *, device: str, precision: str
 ) -> dict[str, float]:
