@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.names import require_names
+from stages.conditions import condition_options, read_conditions
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
     by_corpus,
@@ -48,6 +49,7 @@ PROTOCOLS = ("folds", "split", "cross-corpus")
     metavar="NAME=SYSTEM+SYSTEM",
     help="A system that is the mean of the calibrated log-probabilities of others.",
 )
+@condition_options
 @click.option("--folds", type=click.IntRange(2), help="Folds by speaker  [default: MANIFEST's own]")
 @seeds_option
 @click.option(
@@ -77,6 +79,10 @@ def command(
     heads: str,
     variants: Sequence[str],
     late_fusions: Sequence[str],
+    label_noise: str | None,
+    train_speakers: str | None,
+    new_class: str | None,
+    shots: str,
     folds: int | None,
     seeds: str,
     protocol: str,
@@ -90,17 +96,22 @@ def command(
 
     FOLDER gets runs/, predictions.parquet with every tested row of every run, and as CSV what
     each system reads and takes, its scores on dev, the standings, the comparisons, and for a
-    cross-corpus one a matrix. A view whose name has {fold} is another one for each fold.
+    cross-corpus one a matrix. --label-noise, --train-speakers and --new-class train every system
+    again under each condition, and conditions.csv has how they cope. A view whose name has {fold}
+    is another one for each fold.
 
     \b
     Example:
       genser crossval data_manifests/demo.csv --store features/demo --heads genser,logreg \\
         --variant paper=params/paper.yaml --variant soft=train.genser.sigma=20 \\
         --folds 3 --out crossval/demo
+      genser crossval folds.csv --store features/demo --heads genser,twin --label-noise 0.2,0.4 \
+        --train-speakers 2,4 --new-class sad --out crossval/cope
     """
     import pandas as pd
 
     from pipeline.errors import ParamsError
+    from pipeline.experiments.condition_tables import under_conditions
     from pipeline.experiments.costs import COSTS, costs_table
     from pipeline.experiments.crossval import Plan, cross_validate, open_features
     from pipeline.experiments.late_fusion import fused_runs, read_fusions
@@ -116,9 +127,12 @@ def command(
     report = params.section("report", ReportConfig)
     if not heads and not variants:
         raise ParamsError("--heads: names none, and there is no --variant; give one of them.")
+    conditions = read_conditions(label_noise, train_speakers, new_class, shots)
+    if len(conditions) > 1 and protocol == "cross-corpus":
+        raise ParamsError("--protocol cross-corpus: takes no conditions; leave one of them out.")
     systems = systems_of(chosen_heads(heads, "--heads") if heads else (), variants, params)
     plan = Plan(
-        systems=systems,
+        systems=under_conditions(systems, conditions),
         seeds=numbers("--seeds", seeds),
         task=task,
         label_map=read_label_map(find_label_map(manifest, task, label_map)),
@@ -146,6 +160,8 @@ def command(
         cluster=report.cluster,
         margin=report.margin,
         is_matrix=protocol == "cross-corpus",
+        conditions=conditions,
+        names=list(systems),
     ):
         click.echo(line)
 

@@ -97,8 +97,9 @@ def _provenance(view: Any) -> dict[str, Any]:
 
 
 def _head(path: Path) -> dict[str, Any]:
-    from pipeline.heads.catalogue import head_kind, rebuilt
+    from pipeline.heads.catalogue import head_kind
     from pipeline.heads.saved import read_head_record
+    from pipeline.parameters import rebuilt
     from pipeline.training.config import TrainConfig
 
     record = read_head_record(path)
@@ -106,7 +107,8 @@ def _head(path: Path) -> dict[str, Any]:
     config = replace(
         rebuilt(TrainConfig, record.train), heads={record.kind: rebuilt(kind.config, record.config)}
     )
-    shown = ("task", "classes", "encoder", "dev", "best_step", "temperature", "seed", "leaks")
+    link = "temperature" if record.link is None else "link"
+    shown = ("task", "classes", "encoder", "dev", "best_step", link, "seed", "leaks")
     return {
         "kind": f"head ({record.kind})",
         **cost_facts(config, record.shapes, len(record.classes)),

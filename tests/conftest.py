@@ -67,6 +67,9 @@ class ArrayFeatures:
     def read(self, rows: np.ndarray, view: str = "layers", codes_as: str = "means") -> np.ndarray:
         return self.values[rows]
 
+    def texts(self, column: str, rows: np.ndarray) -> list[str]:
+        return [f"{column} {row}" for row in rows]
+
     @property
     def has_features(self) -> np.ndarray:
         return np.ones(len(self.values), dtype=bool)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from helpers.tokens import predictions
 from pipeline.errors import PredictionsError
-from pipeline.evaluation.bootstrap import NUM_DRAWS, cluster_counts, compare, mean_intervals
-from pipeline.evaluation.paired import Paired, ends
+from pipeline.evaluation.bootstrap import NUM_DRAWS, cluster_counts, compare, ends, mean_intervals
+from pipeline.evaluation.paired import Paired
 
 
 def table(**said: str) -> pd.DataFrame:

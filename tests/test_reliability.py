@@ -12,7 +12,6 @@ from pipeline.evaluation.reliability import (
     jensen_shannon,
     log_loss,
     reliability,
-    risk_coverage,
 )
 
 
@@ -69,20 +68,6 @@ def test_brier_and_log_loss_are_those_of_the_formulas() -> None:
     assert brier_score(np.eye(3), np.arange(3)) == 0
     assert brier_score(np.eye(3), (np.arange(3) + 1) % 3) == 2
     assert np.isfinite(log_loss(np.eye(3), (np.arange(3) + 1) % 3))
-
-
-def test_abstaining_goes_from_the_surest_clip_to_all() -> None:
-    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
-    coverage, risk = risk_coverage(probabilities, np.array([0, 1, 1, 1]))
-    assert coverage.tolist() == [0.25, 0.5, 0.75, 1.0]
-    assert risk.tolist() == pytest.approx([0, 1 / 2, 1 / 3, 2 / 4])
-
-
-def test_equally_sure_clips_are_answered_together_whatever_their_order() -> None:
-    probabilities = np.tile([0.6, 0.4], (4, 1))
-    for labels in ([0, 0, 1, 1], [1, 1, 0, 0]):
-        _, risk = risk_coverage(probabilities, np.array(labels))
-        assert risk.tolist() == [0.5] * 4
 
 
 def test_arrays_that_do_not_agree_are_refused() -> None:

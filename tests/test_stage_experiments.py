@@ -12,6 +12,7 @@ def test_heads_are_cross_validated_from_one_store(here, tmp_path):
     assert result.exit_code == 0, result.output
     assert "logreg - linear: UA " in result.stdout
     assert sorted(path.name for path in (tmp_path / "cv").iterdir()) == [
+        "abstention.csv",
         "comparisons.csv",
         "costs.csv",
         "dev.csv",
@@ -27,6 +28,35 @@ def test_heads_are_cross_validated_from_one_store(here, tmp_path):
         "cv: standings. There are fewer than 10: the ends say little."
         in (page / "report.md").read_text()
     )
+
+
+def test_heads_are_cross_validated_under_conditions(here, tmp_path):
+    words = ["crossval", "demo.csv", "--store", "store", "--heads", "logreg,linear", "--folds", 3]
+    told = ["--label-noise", 0.3, "--train-speakers", 2, "--new-class", "sad", "--shots", "1,2"]
+    result = genser(*words, *told, "--out", tmp_path / "cv")
+    assert result.exit_code == 0, result.output
+    assert "logreg - linear-noise0.3: UA " in result.stdout
+    table = pd.read_csv(tmp_path / "cv/conditions.csv")
+    assert table["level"].dropna().unique().tolist() == [0.3, 2, 1]
+    assert len(table) == 2 * 5
+    page = tmp_path / "r"
+    assert genser("report", "--crossval", f"cv={tmp_path}/cv", "--out", page).exit_code == 0
+    text = (page / "report.md").read_text()
+    for shown in ("What they cope with: cv", "Left to a person: cv", "1: new, known", "(sad)"):
+        assert shown in text
+    assert genser(*words, "--out", tmp_path / "cv").exit_code == 0
+    assert not (tmp_path / "cv/conditions.csv").exists()
+
+
+def test_conditions_that_cannot_be_are_refused(here, tmp_path):
+    words = ["crossval", "demo.csv", "--store", "store", "--heads", "logreg", "--folds", 3]
+    words += ["--out", tmp_path / "cv"]
+    assert "--label-noise a: wanted shares" in refused(*words, "--label-noise", "a")
+    assert "no class 'bored' of 'emotion', only [" in refused(*words, "--new-class", "bored")
+    assert "training speakers, wanted 99; take fewer" in refused(*words, "--train-speakers", 99)
+    crossed = ["crossval", "demo.csv", "--store", "store", "--protocol", "cross-corpus"]
+    crossed += ["--out", tmp_path / "cc", "--label-noise", 0.2]
+    assert "cross-corpus: takes no conditions" in refused(*crossed)
 
 
 def test_each_layer_is_probed_on_dev(here, tmp_path):

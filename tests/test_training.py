@@ -91,7 +91,7 @@ def weights(fit: Selection) -> dict[str, torch.Tensor]:
 def assert_same(a: Selection, b: Selection) -> None:
     for name, tensor in weights(a).items():
         assert torch.equal(tensor, weights(b)[name]), name
-    assert a.temperature == b.temperature
+    assert a.link == b.link
     assert a.curves.equals(b.curves)
 
 

@@ -110,6 +110,28 @@ def similarities(x: Tensor, codes: Tensor) -> Tensor:
     return cosines.clamp(-1, 1)
 
 
+def projections(x: Tensor, codes: Tensor) -> Tensor:
+    """Return the part of each vector along each code, in units of the code.
+
+        a_c = <x, code_c> / ||code_c||^2
+
+    The minimiser of Gen-SER's squared error, Eq. 8, is the mean code, sum over c of P(c) code_c.
+    Codes are orthogonal, so a_c of it is P(c).
+
+    Args:
+        x: Vectors, shape (B, D).
+        codes: One code per class, none zero, shape (C, D).
+
+    Returns:
+        Projections, shape (B, C), float32 or wider.
+    """
+    wide = torch.promote_types(torch.promote_types(x.dtype, codes.dtype), torch.float32)
+    with torch.autocast(x.device.type, enabled=False):
+        codes = codes.to(wide)
+        along: Tensor = x.to(wide) @ codes.T / codes.square().sum(1)
+    return along
+
+
 def _unit(x: Tensor) -> Tensor:
     """Scale rows to length 1 and leave zero rows zero."""
     # Dividing by the largest entry first keeps the squares in range, whatever the scale.

@@ -1,8 +1,10 @@
 """From a clip's embedding back to an estimate of its class code, in a few steps.
 
-Time runs as `pipeline.diffusion.path` says: from t = 1 (or `t_start`) down to 0. No noise is drawn.
+Time runs as `pipeline.diffusion.path` says: from t = 1 (or `t_start`) down to 0. A walk draws no
+noise; `pipeline.diffusion.draws` sends out several.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,6 +14,7 @@ from torch import Tensor
 
 from pipeline.diffusion.path import Schedule, per_item
 from pipeline.errors import ParamsError, ShapeError
+from pipeline.parameters import later
 
 SOLVERS = ("printed", "euler", "exponential")
 READOUTS = ("estimate", "literal", "state")
@@ -25,12 +28,20 @@ class SamplerConfig:
     solver: str = "exponential"  # printed: Eq. 9 and 10 as they stand; euler: Eq. 5; exponential
     # estimate: the last x0_hat; literal: asked once more, as Algorithm 2 reads; state: the last xt
     readout: str = "estimate"
+    draws: int = later(1, neutral=1)  # walks whose estimates are averaged; 1 starts from x1 itself
+    draw_noise: float = later(1.0, neutral=1.0)  # of several: each starts from x1 + draw_noise z
 
     def __post_init__(self) -> None:
         if self.num_steps < 1:
             raise ParamsError(
                 f"num_steps: found {self.num_steps!r}, wanted 1 or more; "
                 "the paper tries 1, 2, 4, 10 and 20."
+            )
+        if self.draws < 1:
+            raise ParamsError(f"draws: found {self.draws!r}, wanted 1 or more; 1 draws nothing.")
+        if not (math.isfinite(self.draw_noise) and self.draw_noise >= 0):
+            raise ParamsError(
+                f"draw_noise: found {self.draw_noise!r}, wanted a finite number of at least 0."
             )
         for name, value, allowed in (
             ("solver", self.solver, SOLVERS),

@@ -195,9 +195,8 @@ def drawn_scores(runs: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
     """
     num_classes = runs.shape[-1]
     flat = runs.reshape(*runs.shape[:2], num_classes**2)
-    matrices = np.concatenate(
-        [np.einsum("bg,sgk->sbk", weights, flat) for weights in _draws(runs.shape[1], seed)], axis=1
-    )
+    draws = draws_of_clusters(runs.shape[1], seed)
+    matrices = np.concatenate([np.einsum("bg,sgk->sbk", w, flat) for w in draws], axis=1)
     drawn = scores_of(matrices.reshape(len(runs), NUM_DRAWS, num_classes, num_classes))
     return {name: values.mean(0) for name, values in drawn.items()}
 
@@ -216,9 +215,8 @@ def mean_intervals(
     sums = np.zeros((len(names), values.shape[1]))
     np.add.at(sums, places, values)
     counts = np.bincount(places)
-    drawn = np.concatenate(
-        [weights @ sums / (weights @ counts)[:, None] for weights in _draws(len(names), seed)]
-    )
+    draws = draws_of_clusters(len(names), seed)
+    drawn = np.concatenate([w @ sums / (w @ counts)[:, None] for w in draws])
     return [
         interval_of(float(values[:, i].mean()), drawn[:, i], len(names))
         for i in range(values.shape[1])
@@ -231,6 +229,19 @@ def interval_of(value: float, drawn: np.ndarray, num_clusters: int) -> Interval:
     return Interval(value=value, low=float(ends[0]), high=float(ends[1]), num_clusters=num_clusters)
 
 
+def ends(name: str, found: Interval | None) -> dict[str, float]:
+    """Return an interval as the cells `name`, `name_low` and `name_high`, NaN where there is none.
+
+    Args:
+        name: Of the first cell.
+        found: The interval.
+    """
+    values: Sequence[float] = (
+        (float("nan"),) * 3 if found is None else (found.value, found.low, found.high)
+    )
+    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+
+
 def _mean(values: np.ndarray) -> np.ndarray:
     """Return the mean over classes that have a value."""
     known = np.isfinite(values)
@@ -238,8 +249,11 @@ def _mean(values: np.ndarray) -> np.ndarray:
     return count
 
 
-def _draws(num_clusters: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield how often each cluster was drawn, `NUM_DRAWS` rows in portions, shape (n, G)."""
+def draws_of_clusters(num_clusters: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield how often each cluster was drawn, `NUM_DRAWS` rows in portions, shape (n, G).
+
+    One seed draws the same of any clusters of the same number.
+    """
     generator = np.random.default_rng(seed)
     even = np.full(num_clusters, 1 / num_clusters)
     at_once = max(1, WEIGHTS_AT_ONCE // num_clusters)

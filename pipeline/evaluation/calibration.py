@@ -38,8 +38,8 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
         ShapeError: If B is 0, or scores and labels do not agree in B and C.
         HeadError: If a score is not finite.
     """
-    _check_scores(scores)
-    _check_labels(scores, labels)
+    check_scores(scores)
+    check_labels(scores, labels)
     if np.all(scores == scores[:, :1]):
         return 1.0
 
@@ -76,7 +76,7 @@ def probabilities(scores: np.ndarray, temperature: float) -> np.ndarray:
         HeadError: If a score is not finite.
         ParamsError: If the temperature is not a finite number above 0.
     """
-    _check_scores(scores)
+    check_scores(scores)
     _check_temperature(temperature)
     result: np.ndarray = softmax(_scaled(scores, temperature), axis=1)
     return result
@@ -101,8 +101,8 @@ def negative_log_likelihood(scores: np.ndarray, labels: np.ndarray, temperature:
         HeadError: If a score is not finite.
         ParamsError: If the temperature is not a finite number above 0.
     """
-    _check_scores(scores)
-    _check_labels(scores, labels)
+    check_scores(scores)
+    check_labels(scores, labels)
     _check_temperature(temperature)
     return _mean_loss(scores, labels, temperature)
 
@@ -120,7 +120,13 @@ def _scaled(scores: np.ndarray, temperature: float) -> np.ndarray:
     return shifted
 
 
-def _check_scores(scores: np.ndarray) -> None:
+def check_scores(scores: np.ndarray) -> None:
+    """Refuse what are no class scores (B, C).
+
+    Raises:
+        ShapeError: If the scores do not have that shape.
+        HeadError: If a score is not finite.
+    """
     if scores.ndim != 2 or scores.shape[1] == 0 or scores.dtype.kind != "f":
         raise ShapeError(
             f"scores: found shape {scores.shape!r} and dtype {str(scores.dtype)!r}, wanted (B, C) "
@@ -134,7 +140,12 @@ def _check_scores(scores: np.ndarray) -> None:
         )
 
 
-def _check_labels(scores: np.ndarray, labels: np.ndarray) -> None:
+def check_labels(scores: np.ndarray, labels: np.ndarray) -> None:
+    """Refuse labels that are no class indices of scores (B, C).
+
+    Raises:
+        ShapeError: If B is 0, or the two do not agree.
+    """
     num_clips, num_classes = scores.shape
     if labels.shape != (num_clips,) or labels.dtype != np.int64 or num_clips == 0:
         raise ShapeError(

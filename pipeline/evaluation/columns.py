@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 SCORE, PROBABILITY = "score.", "probability."
+UNCERTAINTY = "uncertainty"  # what a head may say besides: the higher the less sure, 0 sure
 TABLE_COLUMNS = (
     "system",
     "fold",

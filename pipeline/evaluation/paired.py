@@ -4,8 +4,6 @@ Whatever is said of two or three of them (a difference, a relative loss, a share
 computed within each draw, so its interval is that of a paired comparison.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
@@ -95,19 +93,6 @@ class Paired:
 
     def _interval(self, value: float, drawn: np.ndarray) -> Interval:
         return interval_of(value, drawn, self.num_clusters)
-
-
-def ends(name: str, found: Interval | None) -> dict[str, float]:
-    """Return an interval as the cells `name`, `name_low` and `name_high`, NaN where there is none.
-
-    Args:
-        name: Of the first cell.
-        found: The interval.
-    """
-    values: Sequence[float] = (
-        (float("nan"),) * 3 if found is None else (found.value, found.low, found.high)
-    )
-    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
 
 
 def _drop(whole: float | np.ndarray, less: float | np.ndarray) -> np.ndarray:

@@ -92,28 +92,6 @@ def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(-np.log(np.maximum(told, np.finfo(np.float32).tiny)).mean())
 
 
-def risk_coverage(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the error rate among the surest clips, for every share of clips that is answered.
-
-    Returns:
-        Coverage 1/B to 1 and risk at each, shape (B,) both; of equally sure clips, all are in or
-        none, so that their order plays no part.
-
-    Raises:
-        ShapeError: As `reliability`.
-    """
-    _check(probabilities, labels)
-    confidence = probabilities.max(1)
-    wrong = probabilities.argmax(1) != labels
-    order = np.argsort(-confidence, kind="stable")
-    ordered = confidence[order]
-    # The end of each run of equals stands for all of it.
-    last = np.searchsorted(-ordered, -ordered, side="right")
-    risk = np.cumsum(wrong[order])[last - 1] / last
-    coverage = np.arange(1, len(labels) + 1) / len(labels)
-    return coverage, risk
-
-
 def jensen_shannon(probabilities: np.ndarray, shares: np.ndarray) -> float:
     """Return the mean Jensen-Shannon distance of probabilities to the shares of the votes.
 

@@ -10,12 +10,19 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import PredictionsError
+from pipeline.evaluation.abstention import (
+    CONFIDENCE,
+    COVERAGE,
+    answers_of,
+    errors_at,
+)
 from pipeline.evaluation.bootstrap import (
     SCORES,
     Comparison,
     Interval,
     cluster_counts,
     compare,
+    ends,
     intervals,
     scores_of,
 )
@@ -47,6 +54,8 @@ class Standing:
         seed_sd: Standard deviation of the pooled UA over seeds, NaN for one seed.
         calibration: ECE, Brier score and NLL, and where clips have votes the Jensen-Shannon
             distance to them (js); empty without probabilities.
+        abstained: The error rate when only the surest 80 % are answered; None without
+            probabilities.
         num_clips: Clips.
         num_seeds: Training seeds.
         majority_rate: Share of the most frequent class.
@@ -59,6 +68,7 @@ class Standing:
     fold_scores: dict[str, tuple[float, float]]
     seed_sd: float
     calibration: dict[str, float]
+    abstained: Interval | None
     num_clips: int
     num_seeds: int
     majority_rate: float
@@ -66,10 +76,9 @@ class Standing:
 
     def row(self, classes: Sequence[str]) -> dict[str, object]:
         """Return it as one row of a table of numbers."""
-        ends: dict[str, float] = {}
+        scores: dict[str, float] = {}
         for name in SCORES:
-            found = self.scores[name]
-            ends |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+            scores |= ends(name, self.scores[name])
         recalls = {
             f"recall.{label}": self.scores[f"recall.{c}"].value
             for c, label in enumerate(classes)
@@ -81,10 +90,11 @@ class Standing:
         return {
             "system": self.system,
             "corpus": self.corpus,
-            **ends,
+            **scores,
             **folds,
             "ua_seed_sd": self.seed_sd,
             **self.calibration,
+            **({} if self.abstained is None else ends("error_at_80", self.abstained)),
             "clips": self.num_clips,
             "clusters": self.scores["ua"].num_clusters,
             "seeds": self.num_seeds,
@@ -175,6 +185,7 @@ def standing(table: pd.DataFrame, classes: Sequence[str], *, cluster: str) -> St
         fold_scores=fold_scores,
         seed_sd=float(np.std(pooled, ddof=1)) if len(pooled) > 1 else float("nan"),
         calibration=_calibration(table, classes),
+        abstained=_abstained(table, cluster),
         num_clips=len(runs[0]),
         num_seeds=len(runs),
         majority_rate=float(support.max() / support.sum()),
@@ -243,6 +254,11 @@ def seed_counts(
         for run in runs
     ]
     return np.stack(counts), runs
+
+
+def _abstained(table: pd.DataFrame, cluster: str) -> Interval | None:
+    runs = answers_of(table, cluster).get(CONFIDENCE)
+    return None if runs is None else errors_at(runs, [COVERAGE]).interval(0)
 
 
 def _scores(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:

@@ -6,14 +6,15 @@ what it was made with is unchanged, else made again.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 
 from pipeline.dataset import StoredFeatures
-from pipeline.errors import PredictionsError
+from pipeline.errors import ParamsError, PredictionsError
+from pipeline.experiments.conditions import Condition, under
 from pipeline.experiments.costs import (
     Cost,
     count_parameters,
@@ -21,6 +22,7 @@ from pipeline.experiments.costs import (
     read_cost,
     write_cost,
 )
+from pipeline.experiments.new_class import Task, score_new_class
 from pipeline.files import fingerprint
 from pipeline.heads.catalogue import head_kind, head_needs
 from pipeline.heads.needs import Need
@@ -38,6 +40,7 @@ from pipeline.training.train import train_rows
 
 RUNS = "runs"
 BINDING = "binding"
+CONDITION = "condition"  # in a run's metadata: what its training had to cope with
 DEV = "dev"  # in a run's metadata: the scores on dev of the head that was kept
 
 
@@ -67,10 +70,19 @@ class System:
     Attributes:
         train: Parameters of training; the seed is replaced.
         score: Parameters of scoring.
+        condition: What its training has to cope with.
     """
 
     train: TrainConfig
     score: ScoreConfig
+    condition: Condition = field(default_factory=Condition)
+
+    def __post_init__(self) -> None:
+        if self.condition.label_noise and self.train.targets != "label":
+            raise ParamsError(
+                f"label noise: train.targets is {self.train.targets!r}, and votes tell the labels "
+                "that noise would hide; set it to 'label'."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +140,10 @@ def cross_validate(
         path = run_path(out, name, fold, seed)
         system = plan.systems[name]
         system = replace(system, train=replace(system.train.of_fold(fold), seed=seed))
-        of_fold = features.of(folds[fold])
+        seen = under(
+            system.condition, folds[fold], task=plan.task, label_map=plan.label_map, seed=seed
+        )
+        of_fold = features.of(seen)
         views = _views_of(system)
         if views not in digests:
             digests[views] = features.only(views).digest(np.flatnonzero(features.has_features))
@@ -136,9 +151,10 @@ def cross_validate(
         predictions = kept_run(path, binding)
         if predictions is None:
             # Systems that differ in scoring only stand side by side: one training serves them.
-            if latest is None or latest[0] != (fold, system.train):
-                latest = ((fold, system.train), _trained(of_fold, plan, system.train))
-            predictions, cost = _scored(of_fold, plan, latest[1], system.score, binding)
+            training = (fold, system.train, system.condition.in_training)
+            if latest is None or latest[0] != training:
+                latest = (training, _trained(of_fold, plan, system.train))
+            predictions, cost = _scored(features.of(folds[fold]), plan, latest[1], system, binding)
             write_cost(path, cost)
             write_predictions(path, predictions)
         runs.append(
@@ -210,15 +226,32 @@ def _trained(features: StoredFeatures, plan: Plan, config: TrainConfig) -> Train
 
 
 def _scored(
-    features: StoredFeatures, plan: Plan, trained: TrainedHead, config: ScoreConfig, binding: str
+    features: StoredFeatures, plan: Plan, trained: TrainedHead, system: System, binding: str
 ) -> tuple[Predictions, Cost]:
+    """Score what a fold tests.
+
+    Args:
+        features: Of the fold with every label, whatever the training saw of it.
+        plan: Of the cross-validation.
+        trained: The head.
+        system: That it is of.
+        binding: Of the run.
+    """
     scored = np.flatnonzero((features.manifest.table["split"] == plan.part).to_numpy())
     read = features.only(views_of(trained.record.needs))
     begin = perf_counter()
-    found = score_stored(read, trained, config, device=plan.device, rows=scored)
+    if system.condition.new_class:
+        task = Task(column=plan.task, label_map=plan.label_map, part=plan.part)
+        found = score_new_class(
+            read, trained, system.score, system.condition, task, device=plan.device
+        )
+    else:
+        found = score_stored(read, trained, system.score, device=plan.device, rows=scored)
     seconds = perf_counter() - begin
     # What is chosen among systems is chosen by dev; test is only looked at.
     known = {BINDING: binding, DEV: trained.record.dev}
+    if system.condition.kind:
+        known[CONDITION] = asdict(system.condition)
     num_parameters, num_trained = count_parameters(trained.head)
     cost = Cost(
         num_parameters=num_parameters,
@@ -250,6 +283,8 @@ def _binding(features: StoredFeatures, digest: str, plan: Plan, system: System) 
             table[
                 ["utterance_id", "corpus", "speaker", "split", plan.task, *voted, *texts]
             ].to_csv(),
+            # What was changed for training is in the table; what is shown afterwards is not.
+            *([asdict(system.condition)] if system.condition.kind else []),
         ]
     )
 

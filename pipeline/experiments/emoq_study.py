@@ -13,8 +13,9 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.evaluation.bootstrap import ends
 from pipeline.evaluation.columns import class_order
-from pipeline.evaluation.paired import Paired, ends
+from pipeline.evaluation.paired import Paired
 from pipeline.experiments.parts import OWN_SPLIT
 from pipeline.experiments.systems import NUMBERS, TEXTS
 from pipeline.experiments.token_study import Row, rows_of

@@ -6,9 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.evaluation.abstention import abstention_table
 from pipeline.evaluation.bootstrap import FEW_CLUSTERS
 from pipeline.evaluation.columns import class_order, labelled_rows, probability_columns
 from pipeline.evaluation.standings import standing, standings_of
+from pipeline.experiments.condition_tables import CONDITIONS, conditions_table
+from pipeline.experiments.conditions import Condition
 from pipeline.experiments.crossval import DEV, Run
 from pipeline.files import publish_bytes
 from pipeline.manifests.labels import LabelMap
@@ -19,7 +22,7 @@ from pipeline.training.targets import about_rows
 
 PREDICTIONS = "predictions.parquet"
 STANDINGS, COMPARISONS, MATRIX = "standings.csv", "comparisons.csv", "matrix.csv"
-DEV_SCORES = "dev.csv"
+DEV_SCORES, ABSTENTION = "dev.csv", "abstention.csv"
 
 
 def out_of_fold(
@@ -68,8 +71,21 @@ def write_tables(
     cluster: str,
     margin: float,
     is_matrix: bool,
+    conditions: Sequence[Condition] = (),
+    names: Sequence[str] = (),
 ) -> list[str]:
     """Write every table of a cross-validation.
+
+    Args:
+        folder: Where to.
+        runs: Of all systems.
+        manifest: Of all folds.
+        label_map: Of the task.
+        cluster: What intervals resample.
+        margin: How much less UA still counts as not inferior.
+        is_matrix: Whether corpora were crossed.
+        conditions: Under which the systems were trained, nothing among them.
+        names: Of the systems without a condition.
 
     Returns:
         Lines for a person.
@@ -82,8 +98,16 @@ def write_tables(
     write_csv(folder / DEV_SCORES, dev_table(runs))
     if is_matrix:
         return _write_matrix(folder, table, cluster)
+    for table_of_before in (CONDITIONS, ABSTENTION):
+        (folder / table_of_before).unlink(missing_ok=True)
+    if len(conditions) > 1:
+        coped = conditions_table(table, names, conditions, cluster=cluster, margin=margin)
+        write_csv(folder / CONDITIONS, coped)
     found = standings_of(table, cluster=cluster, margin=margin)
     write_csv(folder / STANDINGS, found.table())
+    left = abstention_table(table, cluster=cluster)
+    if not left.empty:
+        write_csv(folder / ABSTENTION, left)
     lines = []
     for one in found.overall:
         ua, wa = one.scores["ua"], one.scores["wa"]

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.bootstrap import SCORES, mean_intervals
+from pipeline.evaluation.bootstrap import SCORES, ends, mean_intervals
 from pipeline.evaluation.columns import clusters_of
-from pipeline.evaluation.paired import Paired, ends
+from pipeline.evaluation.paired import Paired
 from pipeline.experiments.systems import NONE
 from pipeline.store.views import CODES, FRAMES
 

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.evaluation.reliability import expected_calibration_error, reliability, risk_coverage
+from pipeline.evaluation.reliability import expected_calibration_error, reliability
 from pipeline.figures.canvas import COLOURS, INK, MUTED, new_figure, save_figure
 
-PIXELS = (1152, 576)
+PIXELS = (640, 576)
 
 
 def draw_reliability(
     path: Path, probabilities: np.ndarray, labels: np.ndarray, *, title: str
 ) -> None:
-    """Draw accuracy against confidence, and the error rate of what is answered.
+    """Draw accuracy against confidence.
 
     Args:
         path: The PNG to write, whole or not at all.
@@ -26,13 +26,12 @@ def draw_reliability(
         OutputError: If the file cannot be written.
     """
     found = reliability(probabilities, labels)
-    coverage, risk = risk_coverage(probabilities, labels)
     figure = new_figure(PIXELS, title)
-    left, right = figure.subplots(1, 2)
+    axes = figure.add_subplot()
     filled = found.counts > 0
     centres = (found.edges[:-1] + found.edges[1:]) / 2
-    left.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--", label="as sure as right")
-    left.bar(
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle="--", label="as sure as right")
+    axes.bar(
         centres[filled],
         found.accuracy[filled],
         width=0.9 * (found.edges[1] - found.edges[0]),
@@ -40,7 +39,7 @@ def draw_reliability(
         edgecolor=COLOURS[0],
         label="right, of the clips in a bin",
     )
-    left.plot(
+    axes.plot(
         found.confidence[filled],
         found.accuracy[filled],
         color=COLOURS[1],
@@ -51,7 +50,7 @@ def draw_reliability(
     for centre, accuracy, count in zip(
         centres[filled], found.accuracy[filled], found.counts[filled], strict=True
     ):
-        left.annotate(
+        axes.annotate(
             str(count),
             (centre, accuracy),
             xytext=(0, 3),
@@ -61,19 +60,12 @@ def draw_reliability(
             color=INK,
         )
     error = expected_calibration_error(probabilities, labels)
-    left.set_title(f"Reliability, ECE {error:.3f}; small figures: clips", fontsize=10)
-    left.set_xlabel("probability of the predicted class", fontsize=10)
-    left.set_ylabel("accuracy", fontsize=10)
-    left.legend(fontsize=8, frameon=False, loc="upper left")
-    right.plot(coverage, risk, color=COLOURS[0], linewidth=1.6)
-    right.axhline(float(risk[-1]), color=MUTED, linewidth=1, linestyle="--")
-    right.set_title("Abstaining: errors among the surest clips", fontsize=10)
-    right.set_xlabel("share of clips that is answered", fontsize=10)
-    right.set_ylabel("error rate", fontsize=10)
-    right.set_ylim(0, max(0.05, 1.1 * float(risk.max())))
-    for axes in (left, right):
-        axes.set_xlim(0, 1)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=9)
-    left.set_ylim(0, 1.05)
+    axes.set_title(f"Reliability, ECE {error:.3f}; small figures: clips", fontsize=10)
+    axes.set_xlabel("probability of the predicted class", fontsize=10)
+    axes.set_ylabel("accuracy", fontsize=10)
+    axes.legend(fontsize=8, frameon=False, loc="upper left")
+    axes.set_xlim(0, 1)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9)
+    axes.set_ylim(0, 1.05)
     save_figure(path, figure)

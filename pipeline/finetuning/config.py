@@ -92,6 +92,11 @@ class FinetuneConfig:
             raise ParamsError("finetune.optimiser.learning_rate: wanted above 0.")
 
     @property
+    def noise(self) -> float:
+        """Recordings get none."""
+        return 0.0
+
+    @property
     def pool_shards(self) -> int:
         """Recordings lie in no shards: all clips are shuffled together."""
         return 1

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pipeline.evaluation.links import SOFTMAX
 from pipeline.heads.batch import Batch
 from pipeline.heads.cost import Part
 from pipeline.heads.needs import LAYERS_OF_A_CLIP, LayersInput, Need, Shapes
@@ -49,12 +50,14 @@ class Head(nn.Module, ABC):
 
     Attributes:
         fits_at_once: Whether `fit` takes the place of steps; such a head reads no frames.
+        link: How its scores become probabilities, one of `pipeline.evaluation.links.LINKS`.
         columns: Manifest columns that it reads beside the labels.
         bases: The frozen models that it holds.
         facts: What `head.json` says of it besides, JSON values by name.
     """
 
     fits_at_once: ClassVar[bool] = False
+    link: str = SOFTMAX
     columns: Sequence[str] = ()
     bases: Sequence[Base] = ()
     facts: Mapping[str, Any] = MappingProxyType({})
@@ -195,6 +198,21 @@ class Head(nn.Module, ABC):
         """Return what it says of each clip besides, texts or numbers (B,) by column; none here."""
         del batch, options
         return {}
+
+    def answer(
+        self, batch: Batch, options: Any
+    ) -> tuple[Tensor, Mapping[str, Sequence[str] | Tensor]]:
+        """Return `scores` and `extras`; for a head to override that finds both at once."""
+        return self.scores(batch, options), self.extras(batch, options)
+
+    def embedding(self, batch: Batch, options: Any) -> Tensor:
+        """Return what clips are to it before classes are told apart, shape (B, P).
+
+        A class that it never learnt is told by such vectors of a few clips. Unless a head knows
+        better, its scores about their mean, to which a softmax is blind.
+        """
+        scores = self.scores(batch, options)
+        return scores - scores.mean(dim=1, keepdim=True)
 
     @abstractmethod
     def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:

@@ -38,6 +38,8 @@ class Batch:
         texts: Manifest columns that the head reads, "" where a clip has none.
         targets: Share of each class in each clip's label, float32, shape (B, C), rows sum to 1;
             None where clips are scored.
+        names: The utterance id of each clip, of which chance at scoring is a function; none where
+            nobody gave any.
         weights: How much each clip counts in the loss, mean about 1, shape (B,); None is 1 each.
     """
 
@@ -45,6 +47,7 @@ class Batch:
     texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     targets: Tensor | None = None
     weights: Tensor | None = None
+    names: Sequence[str] = ()
 
     @property
     def layers(self) -> Tensor:
@@ -77,7 +80,11 @@ class Batch:
 
 
 def of_layers(
-    layers: Tensor, *, targets: Tensor | None = None, weights: Tensor | None = None
+    layers: Tensor,
+    *,
+    targets: Tensor | None = None,
+    weights: Tensor | None = None,
+    names: Sequence[str] = (),
 ) -> Batch:
     """Return the batch of a head that reads layers (B, L, D) alone."""
-    return Batch(views={LAYERS_NEED: layers}, targets=targets, weights=weights)
+    return Batch(views={LAYERS_NEED: layers}, targets=targets, weights=weights, names=names)

@@ -1,9 +1,9 @@
 """The heads by name: `train.head` chooses one, the sections of its name configure it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any
 
 from pipeline.diffusion.sampler import SamplerConfig
 from pipeline.errors import ParamsError
@@ -13,9 +13,10 @@ from pipeline.heads.emoq import EmoQ
 from pipeline.heads.emoq_config import EmoQConfig, EmoQScoring
 from pipeline.heads.genser import GenSER, GenSERConfig
 from pipeline.heads.logreg import LogReg, LogRegConfig
-from pipeline.heads.needs import BESIDE, Need, Shapes
+from pipeline.heads.needs import Need, Shapes
 from pipeline.heads.tokens import Tokens, TokensConfig
 from pipeline.heads.twin import Twin, TwinConfig
+from pipeline.parameters import as_kept, rebuilt
 from pipeline.plugins import plugins
 
 GROUP = "genser.heads"
@@ -106,31 +107,4 @@ def scoring_options(name: str, sections: Mapping[str, object]) -> Any:
 
 def stamp(options: Any) -> dict[str, Any]:
     """Return what predictions say of the options that a head scored with."""
-    return {} if options is None else asdict(options)
-
-
-def config_json(config: Any) -> dict[str, Any]:
-    """Return a head's configuration as plain values, as heads and runs keep it.
-
-    `beside` is left out where there is nothing, as in what was kept before there was such a key.
-    """
-    values = asdict(config)
-    if values.get(BESIDE) == "":
-        del values[BESIDE]
-    return values
-
-
-def rebuilt(kind: Any, values: Mapping[str, Any]) -> Any:
-    """Return the dataclass that `asdict` made a mapping of."""
-    hints = get_type_hints(kind)
-    known = {field.name for field in fields(kind)}
-    return kind(
-        **{name: _restored(hints[name], value) for name, value in values.items() if name in known}
-    )
-
-
-def _restored(hint: Any, value: Any) -> Any:
-    if is_dataclass(hint):
-        return rebuilt(hint, value)
-    # JSON knows lists only, frozen dataclasses hold tuples.
-    return tuple(value) if isinstance(value, list) else value
+    return {} if options is None else as_kept(options)

@@ -160,9 +160,19 @@ class Classifier(LogitHead):
 
     def logits(self, batch: Batch) -> Tensor:
         """Return logits of clips, float32, shape (B, C)."""
+        logits: Tensor = self.network(self._inputs(batch))
+        return logits.float()
+
+    def embedding(self, batch: Batch, options: None) -> Tensor:
+        """Return the hidden units (B, H) of clips; of a linear one its logits about their mean."""
+        if not self.config.hidden:
+            return super().embedding(batch, options)
+        hidden: Tensor = self.network[:-1](self._inputs(batch))
+        return hidden
+
+    def _inputs(self, batch: Batch) -> Tensor:
         layers = batch.layers
         if self.training:
             layers = drop_layers(layers, self.config.layer_dropout)
         x = self.sum(layers) if self.sum is not None else layers[:, self.layers].flatten(1)
-        logits: Tensor = self.network(batch.with_beside(x))
-        return logits.float()
+        return batch.with_beside(x)

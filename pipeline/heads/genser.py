@@ -4,22 +4,27 @@ Time as in `pipeline.diffusion.path`: x0, a class's code, at t = 0; x1, the clip
 at t = 1.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from pipeline.diffusion.codes import CODES, similarities
+from pipeline.diffusion.codes import CODES, projections, similarities
+from pipeline.diffusion.draws import clip_draws, mean_and_scatter
 from pipeline.diffusion.path import Schedule
 from pipeline.diffusion.sampler import Sample, SamplerConfig, integrate
 from pipeline.errors import ParamsError
+from pipeline.evaluation.columns import UNCERTAINTY
+from pipeline.evaluation.links import LINKS, POWER, SOFTMAX
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch
 from pipeline.heads.condition import Condition, ConditionConfig, beside
 from pipeline.heads.needs import LayersInput, Shapes, width_beside
 from pipeline.heads.phase import Phase
 from pipeline.heads.trunk import Trunk, TrunkConfig
+from pipeline.parameters import later
 from pipeline.store.views import LAYERS
 
 
@@ -34,6 +39,13 @@ class GenSERConfig(LayersInput):
     t_power: float = 3.0  # of the drawn times: 1 uniform (the paper's), above 1 more of them near T
     codes: str = "sinusoidal"  # of the classes: sinusoidal (the paper's), one_hot or hadamard
     dev_num_steps: int = 4  # N of the sampler on dev, for selection and temperature
+    dev_draws: int = later(1, neutral=1)  # of the same: its draws, as in score.genser
+    dev_draw_noise: float = later(1.0, neutral=1.0)
+    # of probabilities: softmax of cosines, or power of the estimate's projections on the codes
+    link: str = later(SOFTMAX, neutral=SOFTMAX)
+    label_smoothing: float = later(0.0, neutral=0.0)  # share of the mean code in each, in [0, 1)
+    x1_noise: float = later(0.0, neutral=0.0)  # in training x1 + x1_noise z, as draws of scoring
+    time_weight: float = later(0.0, neutral=0.0)  # an error at t counts as t^this: 0 all alike
     condition: ConditionConfig = field(default_factory=ConditionConfig)
     trunk: TrunkConfig = field(default_factory=TrunkConfig)
 
@@ -47,8 +59,19 @@ class GenSERConfig(LayersInput):
             )
         if self.t_power <= 0:
             raise ParamsError(f"train.genser.t_power: {self.t_power} is not above 0.")
-        if self.dev_num_steps < 1:
-            raise ParamsError(f"train.genser.dev_num_steps: {self.dev_num_steps} is below 1.")
+        for name in ("dev_num_steps", "dev_draws"):
+            if getattr(self, name) < 1:
+                raise ParamsError(f"train.genser.{name}: {getattr(self, name)} is below 1.")
+        for name in ("dev_draw_noise", "x1_noise", "time_weight"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise ParamsError(
+                    f"train.genser.{name}: {getattr(self, name)} is not a finite number of at "
+                    "least 0."
+                )
+        if not 0 <= self.label_smoothing < 1:
+            raise ParamsError("train.genser.label_smoothing: wanted at least 0 and below 1.")
+        if self.link not in LINKS:
+            raise ParamsError(f"train.genser.link: {self.link!r} is not one of {list(LINKS)}.")
         if self.codes not in CODES:
             raise ParamsError(f"train.genser.codes: {self.codes!r} is not one of {list(CODES)}.")
 
@@ -68,6 +91,7 @@ class GenSER(Head):
         shape = shapes[LAYERS]
         self.config = config
         self.shape = shape
+        self.link = config.link
         self.schedule = Schedule(k=config.k, sigma=config.sigma)
         self.register_buffer("codes", CODES[config.codes](num_classes, shape.dim), persistent=False)
         self.condition = Condition(shape, config.condition, width_beside(shapes))
@@ -84,41 +108,104 @@ class GenSER(Head):
         """Return the target-matching loss, Eq. 8: E || x_theta(x_t, X_c, t) - x0 ||^2.
 
         Summed over the D dimensions, averaged over the batch; t = t_min + (t_max - t_min) u^(1/p)
-        with u ~ U(0, 1) and p = `t_power`. A label of several classes has their mixture of codes.
+        with u ~ U(0, 1) and p = `t_power`. A label of several classes has their mixture of codes;
+        smoothing mixes it with the mean code of all. With `time_weight` w an error counts as t^w,
+        over the batch's mean of that.
         """
         del phase, progress
         assert batch.targets is not None
         # Not a product of matrices: autocast would round the codes.
-        x0 = (batch.targets[:, :, None] * self.codes).sum(1)
+        x0 = (self._smoothed(batch.targets)[:, :, None] * self.codes).sum(1)
         x1 = batch.layers[:, self.shape.last_layer]
         # Drawn on the CPU, so that every device trains on the same draws.
         uniform = torch.rand(len(x0), generator=generator).to(x0.device)
         noise = torch.randn(x0.shape, generator=generator).to(x0.device)
         drawn = uniform if self.config.t_power == 1 else uniform ** (1 / self.config.t_power)
+        if self.config.x1_noise:
+            about = torch.randn(x1.shape, generator=generator).to(x1.device)
+            x1 = x1 + self.config.x1_noise * about
         t = self.config.t_min + (self.config.t_max - self.config.t_min) * drawn
         xt = self.schedule.sample_xt(x0, x1, t, noise)
         error = self.estimate(xt, self.condition(batch.layers, batch.beside), t) - x0
-        return {"target": batch.weighted_mean(error.square().sum(-1))}
+        squares = error.square().sum(-1)
+        if self.config.time_weight:
+            counts = t**self.config.time_weight
+            squares = squares * counts / counts.mean()
+        return {"target": batch.weighted_mean(squares)}
+
+    def _smoothed(self, targets: Tensor) -> Tensor:
+        share = self.config.label_smoothing
+        return targets + share * (1 / targets.shape[1] - targets) if share else targets
 
     def dev_scoring(self) -> SamplerConfig:
-        """Return the sampler's defaults, with `dev_num_steps`."""
-        return SamplerConfig(num_steps=self.config.dev_num_steps)
+        """Return the sampler's defaults, with `dev_num_steps`, `dev_draws` and their noise."""
+        return SamplerConfig(
+            num_steps=self.config.dev_num_steps,
+            draws=self.config.dev_draws,
+            draw_noise=self.config.dev_draw_noise,
+        )
 
     def walk(self, batch: Batch, options: SamplerConfig, *, keep_states: bool = False) -> Sample:
         """Return the walk from each clip's embedding towards a class code (2.6)."""
-        condition = self.condition(batch.layers, batch.beside)
+        x1 = batch.layers[:, self.shape.last_layer]
+        return self._walk_from(x1, self._condition(batch), options, keep_states=keep_states)
+
+    def _condition(self, batch: Batch) -> Tensor:
+        condition: Tensor = self.condition(batch.layers, batch.beside)
+        return condition
+
+    def _walk_from(
+        self, x1: Tensor, condition: Tensor, options: SamplerConfig, *, keep_states: bool = False
+    ) -> Sample:
         return integrate(
             lambda xt, t: self.estimate(xt, condition, t),
-            batch.layers[:, self.shape.last_layer],
+            x1,
             self.schedule,
             options,
             t_start=self.config.t_max,
             keep_states=keep_states,
         )
 
+    def drawn_estimate(self, batch: Batch, options: SamplerConfig) -> tuple[Tensor, Tensor | None]:
+        """Return the transported embedding, (B, D), the mean of several draws, and their scatter.
+
+        The condition is the clip's own in every draw. Scatter is in units of a code's square: 0
+        where all draws agree, and 1 - sum_c p_c^2 where each is a code, shares p_c of class c;
+        shape (B,), None of one draw.
+        """
+        if options.draws == 1:
+            return self.walk(batch, options).readout, None
+        x1, condition = batch.layers[:, self.shape.last_layer], self._condition(batch)
+        assert len(batch.names) == len(x1), "draws are a function of the clips' names"
+        mean, scatter = mean_and_scatter(
+            lambda start: self._walk_from(start, condition, options).readout,
+            x1,
+            clip_draws(batch.names, options.draws, self.shape.dim),
+            options.draw_noise,
+        )
+        return mean, scatter / self.codes[0].square().sum()
+
     def scores(self, batch: Batch, options: SamplerConfig) -> Tensor:
-        """Return the cosine of the transported embedding to each class code (2.6), (B, C)."""
-        return similarities(self.walk(batch, options).readout, self.codes)
+        """Return the cosine of the transported embedding to each class code (2.6), (B, C).
+
+        For the power link it is its projection on each code, which ranks them alike.
+        """
+        return self.answer(batch, options)[0]
+
+    def extras(self, batch: Batch, options: SamplerConfig) -> Mapping[str, Tensor]:
+        """Return the scatter of several draws as `uncertainty`; nothing of one."""
+        return self.answer(batch, options)[1]
+
+    def answer(self, batch: Batch, options: SamplerConfig) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Return both from the same draws."""
+        estimate, scatter = self.drawn_estimate(batch, options)
+        compare = projections if self.link == POWER else similarities
+        scores = compare(estimate, self.codes)
+        return scores, {} if scatter is None else {UNCERTAINTY: scatter}
+
+    def embedding(self, batch: Batch, options: SamplerConfig) -> Tensor:
+        """Return the transported embedding, shape (B, D)."""
+        return self.drawn_estimate(batch, options)[0]
 
     def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:
         """Multiply the estimate's part along each code, and take the cosines anew.

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.errors import FeatureStoreError, ParamsError
+from pipeline.parameters import later
 from pipeline.quantisation.codebooks import HISTOGRAM, MEANS, POOLED_AS, Codebooks
 from pipeline.store.recipe import Recipe
 from pipeline.store.views import CODES, FRAMES, LAYERS, TEXT_SOURCE
@@ -46,7 +47,8 @@ class LayersInput:
 
     view: str = LAYERS  # of layers, or of codes
     codes_as: str = MEANS  # of a view of codes: means of its centroids, or histogram
-    beside: str = ""  # another view of layers, whose vectors stand beside, as those of texts; or ""
+    # another view of layers, whose vectors stand beside, as those of texts; or ""
+    beside: str = later("", neutral="")
 
     def __post_init__(self) -> None:
         if self.codes_as not in POOLED_AS:

@@ -6,14 +6,15 @@ from typing import Any
 
 from pipeline.errors import HeadError
 from pipeline.files import fingerprint
-from pipeline.heads.catalogue import head_kind, head_kinds, head_needs, rebuilt
+from pipeline.heads.catalogue import head_kind, head_kinds, head_needs
 from pipeline.heads.needs import FeatureShape, Need
 from pipeline.manifests.labels import LabelMap
+from pipeline.parameters import rebuilt
 from pipeline.store.recipe import Recipe
 from pipeline.store.views import LAYERS
 
 FORMAT = "genser-head"
-FORMAT_VERSION = 2
+SOFTMAX_VERSION, FORMAT_VERSION = 2, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,8 @@ class HeadRecord:
         task: The label column that it was trained on.
         classes: In score order.
         label_map: How raw labels become classes; None where they are the labels.
-        temperature: Fitted on dev.
+        temperature: Of the softmax, fitted on dev; None where the scores have another link.
+        link: The kind and the numbers of that link, fitted on dev; None for a softmax.
         prior: The share of each class in what the loss saw; None in heads of older versions.
         corpora: The classes that each corpus's training rows had; empty where nobody kept them.
         train: The rest of the section `train`.
@@ -56,7 +58,7 @@ class HeadRecord:
     task: str
     classes: tuple[str, ...]
     label_map: LabelMap | None
-    temperature: float
+    temperature: float | None
     prior: tuple[float, ...] | None
     corpora: Mapping[str, Sequence[str]]
     train: Mapping[str, Any]
@@ -70,6 +72,7 @@ class HeadRecord:
     encoders: Mapping[str, str | None]
     facts: Mapping[str, Any] = field(default_factory=dict)
     text_sources: tuple[str, ...] = ()
+    link: Mapping[str, Any] | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -93,11 +96,16 @@ class HeadRecord:
         value = {f.name: getattr(self, f.name) for f in fields(self)}
         value["shapes"] = {need: asdict(shape) for need, shape in self.shapes.items()}
         value["label_map"] = _mapping_of(self.label_map)
-        return {"format": FORMAT, "format_version": FORMAT_VERSION, **value}
+        version = FORMAT_VERSION
+        if self.link is None:
+            # What a softmax was kept as before there was another link, and is read by.
+            del value["link"]
+            version = SOFTMAX_VERSION
+        return {"format": FORMAT, "format_version": version, **value}
 
 
 def read_record(where: object, value: Mapping[str, Any]) -> HeadRecord:
-    """Return the record in the content of `head.json`, of this version or the first.
+    """Return the record in the content of `head.json`, of this version or one before.
 
     Raises:
         HeadError: If it is of another format or version, or of a kind that is not installed.
@@ -105,7 +113,7 @@ def read_record(where: object, value: Mapping[str, Any]) -> HeadRecord:
     found = (value.get("format"), value.get("format_version"))
     if found == (FORMAT, 1):
         value = _of_first_version(value)
-    elif found != (FORMAT, FORMAT_VERSION):
+    elif found not in ((FORMAT, SOFTMAX_VERSION), (FORMAT, FORMAT_VERSION)):
         raise HeadError(
             f"{where}: found format {found}, wanted {(FORMAT, FORMAT_VERSION)}; load it with the "
             "version of genser that trained it, or train it again."

@@ -17,7 +17,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from pipeline.errors import HeadError
-from pipeline.evaluation.calibration import probabilities
+from pipeline.evaluation.links import Link, Power, Softmax
 from pipeline.files import (
     publish_bytes,
     read_bytes,
@@ -90,7 +90,16 @@ class TrainedHead:
 
     def probabilities(self, scores: Any) -> Any:
         """Return calibrated probabilities of scores (B, C)."""
-        return probabilities(scores, self.record.temperature)
+        return self.link.probabilities(scores)
+
+    @property
+    def link(self) -> Link:
+        """From scores to probabilities, as it was fitted on dev."""
+        if self.record.link is None:
+            assert self.record.temperature is not None
+            return Softmax(temperature=self.record.temperature)
+        numbers = {name: value for name, value in self.record.link.items() if name != "kind"}
+        return Power(**numbers)
 
     def require_recipes(self, where: object, recipes: Mapping[str, Recipe]) -> None:
         """Refuse features that were made otherwise than those it was trained on.

@@ -47,9 +47,17 @@ class Twin(LogitHead):
 
     def logits(self, batch: Batch) -> Tensor:
         """Return logits of clips, float32, shape (B, C)."""
+        logits: Tensor = self.classify(self._estimate(batch))
+        return logits.float()
+
+    def embedding(self, batch: Batch, options: None) -> Tensor:
+        """Return what the trunk makes of clips, shape (B, D)."""
+        del options
+        return self._estimate(batch)
+
+    def _estimate(self, batch: Batch) -> Tensor:
         layers = batch.layers
         x1 = layers[:, self.shape.last_layer]
         tokens = beside(x1, self.condition(layers, batch.beside))
-        estimate = self.trunk(tokens, tokens.new_ones(len(tokens)))
-        logits: Tensor = self.classify(estimate)
-        return logits.float()
+        estimate: Tensor = self.trunk(tokens, tokens.new_ones(len(tokens)))
+        return estimate

@@ -9,9 +9,11 @@ import pandas as pd
 from pipeline.errors import PredictionsError
 from pipeline.experiments.systems import SYSTEMS, read_systems
 from pipeline.experiments.tables import COMPARISONS, MATRIX, STANDINGS
+from pipeline.report.abstention import kept_abstention_sections
+from pipeline.report.conditions import condition_sections
 from pipeline.report.emoq_study import emoq_sections
 from pipeline.report.page import Page, Section, Table, write_page
-from pipeline.report.tables import few_note
+from pipeline.report.tables import ERROR_AT_80, few_note
 from pipeline.report.token_study import token_sections
 from pipeline.scoring.predictions import CONTAMINATED
 
@@ -35,7 +37,15 @@ def crossval_sections(out: Path, folders: Mapping[str, Path], *, cluster: str) -
         for sections_of in (token_sections, emoq_sections)
         for section in sections_of(out, name, folder, cluster=cluster)
     ]
-    return [*studies, shown]
+    left = [
+        section
+        for name, folder in folders.items()
+        for section in (
+            *condition_sections(name, folder),
+            *kept_abstention_sections(out, name, folder),
+        )
+    ]
+    return [*studies, shown, *left]
 
 
 def write_crossval_page(out: Path, folders: Mapping[str, Path], *, cluster: str) -> None:
@@ -129,7 +139,10 @@ def _readable(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
         for name, label in (("ece", "ECE"), ("brier", "Brier"), ("nll", "NLL")):
             if name in row:
                 cells[label] = f"{row[name]:.3f}"
+        if np.isfinite(row.get("error_at_80", np.nan)):
+            ends = f"[{row['error_at_80_low']:.3f}, {row['error_at_80_high']:.3f}]"
+            cells[ERROR_AT_80] = f"{row['error_at_80']:.3f} {ends}"
         cells["clips"] = str(row["clips"])
         cells["speakers"] = str(row["clusters"])
         rows.append(cells)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).fillna("")

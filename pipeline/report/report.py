@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import ParamsError
+from pipeline.evaluation.abstention import abstention_table
 from pipeline.evaluation.columns import CLUSTERS, class_indices, probabilities_of
 from pipeline.evaluation.metrics import confusion_matrix, summarise
 from pipeline.evaluation.standings import Standing, standings_of
@@ -18,6 +19,7 @@ from pipeline.files import publish_bytes
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import SPLITS, Manifest
 from pipeline.manifests.tables import write_csv
+from pipeline.report.abstention import abstention_sections
 from pipeline.report.besides import besides_sections
 from pipeline.report.emoq_study import emoq_standings_sections
 from pipeline.report.page import Page, Picture, Section, write_page
@@ -132,6 +134,7 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
             scores,
             by_class,
             *_reliability(folder, table, shown, found.classes),
+            *abstention_sections(folder, abstention_table(table, cluster=cluster)),
             *besides_sections(sources.predictions, config.split),
             *sources.sections,
             Section(
@@ -228,8 +231,7 @@ def _reliability(
         draw_reliability(path, *found, title=f"{name}: how far to believe it")
         pictures.append(
             Picture(
-                caption=f"{name}. Left: of the clips that got a probability, how many were right. "
-                "Right: how the error rate falls when the least sure clips are left to a person.",
+                caption=f"{name}: of the clips that got a probability, how many were right.",
                 path=path,
             )
         )

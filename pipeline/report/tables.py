@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipeline.errors import PredictionsError
 from pipeline.evaluation.bootstrap import FEW_CLUSTERS, SCORES, Comparison, Interval
-from pipeline.evaluation.columns import PROBABILITY, labelled_rows, probability_columns
+from pipeline.evaluation.columns import PROBABILITY, UNCERTAINTY, labelled_rows, probability_columns
 from pipeline.evaluation.standings import Standing
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import Manifest
@@ -19,6 +19,7 @@ from pipeline.training.targets import about_rows
 
 NAMES = {"wa": "WA", "ua": "UA", "wf1": "WF1", "macro_f1": "macro F1"}
 CALIBRATION = {"ece": "ECE", "brier": "Brier", "nll": "NLL", "js": "JS to votes"}
+ERROR_AT_80 = "error at 80 %"  # answered: a fifth is left to a person
 ABOUT = ("corpus", "speaker", "dialogue")
 NO_SPLIT = "unsplit"  # how rows without a split are called in a report
 
@@ -39,7 +40,10 @@ def prediction_table(
     parts = []
     for name, one in predictions.items():
         frame = one.frame
+        doubts = frame.get(UNCERTAINTY)
         frame = labelled_rows(frame[frame["split"].fillna(NO_SPLIT) == split])
+        if doubts is not None:
+            frame = frame.assign(**{UNCERTAINTY: doubts[frame.index]})
         if frame.empty:
             raise PredictionsError(
                 f"{name}: no row of split {split!r} has both a label and a prediction; "
@@ -148,7 +152,8 @@ def systems_table(standings: Sequence[Standing], *, cluster: str) -> Table:
             for name, (mean, deviation) in one.fold_scores.items()
         }
         seeds = {"UA sd over seeds": _short(one.seed_sd)} if one.num_seeds > 1 else {}
-        rows.append({"system": one.system, **scores, **folds, **seeds, **calibration})
+        left = {ERROR_AT_80: interval_text(one.abstained)} if one.abstained else {}
+        rows.append({"system": one.system, **scores, **folds, **seeds, **calibration, **left})
     first = standings[0]
     rows.append({"system": "always the commonest class", "WA": _short(first.majority_rate)})
     rows.append({"system": "chance", "UA": _short(1 / first.num_classes)})

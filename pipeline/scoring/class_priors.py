@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from pipeline.evaluation.links import Power
 from pipeline.heads.saved import TrainedHead
 
 
@@ -16,8 +17,13 @@ def with_prior(trained: TrainedHead, scores: np.ndarray, prior: str) -> np.ndarr
         return scores
     # A class that the loss never saw has no share to divide by.
     shares = np.where(trained.prior > 0, trained.prior, 1 / len(trained.classes))
-    factors = torch.from_numpy(1 / (len(trained.classes) * shares)).to(torch.float32)
-    changed = trained.head.reweighted(torch.from_numpy(scores), factors, trained.record.temperature)
+    factors = 1 / (len(trained.classes) * shares)
+    link = trained.link
+    if isinstance(link, Power):
+        return link.reweighted(scores, factors)
+    changed = trained.head.reweighted(
+        torch.from_numpy(scores), torch.from_numpy(factors).to(torch.float32), link.temperature
+    )
     return changed.numpy()
 
 

@@ -162,6 +162,8 @@ def predict_files(
         batch = lone_batch(
             features,
             dict.fromkeys(trained.head.columns, "") | ({} if text is None else {TEXT: text}),
+            # What importers name a clip by, so that it is scored as it was from a store.
+            path.stem,
             trained.record.needs,
             trained.standardisers,
             codebooks=trained.codebooks,

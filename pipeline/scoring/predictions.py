@@ -5,7 +5,7 @@ Columns, in this order (all but the first may be null):
     utterance_id          string   unique
     split, label          string   label is a class name; null where the manifest has none
     predicted             string   the class with the highest score
-    score.<class>         float32  per class, in class order: what the head gives (cosine or logit)
+    score.<class>         float32  per class, in order: as the head gives it (cosine, logit, ...)
     probability.<class>   float32  per class: calibrated, 0 to 1
     ...                            named columns of the head, if it has any
     error                 string   why the clip has no prediction

@@ -7,24 +7,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from pipeline.audio.outcomes import OK
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import ParamsError
-from pipeline.files import fingerprint
 from pipeline.heads.catalogue import head_kinds, scoring_options, stamp
 from pipeline.heads.saved import TrainedHead
 from pipeline.heads.standardiser import CORPUS
 from pipeline.manifests.labels import UNLABELLED, class_indices, class_names
-from pipeline.manifests.leaks import find_leaks
 from pipeline.manifests.manifest import Manifest
 from pipeline.scoring.class_priors import classes_lacking, masked, with_prior
-from pipeline.scoring.predictions import CONTAMINATED, Predictions, assemble_predictions
-from pipeline.sources.inference import Extras, score_source
+from pipeline.scoring.predictions import Predictions
+from pipeline.scoring.stored import Scored, stored_predictions
+from pipeline.sources.inference import score_source
 from pipeline.sources.opening import open_source, views_of, with_groups
 from pipeline.sources.source import Source
-from pipeline.store.recipe import trained_on
 
 PRIORS = ("train", "uniform")
 
@@ -54,24 +50,14 @@ class ScoreConfig:
         own = {"prior": self.prior, "mask_classes": self.mask_classes}
         return {**own, "options": stamp(self.options(kind))}
 
+    def stamps(self, kind: str) -> dict[str, Any]:
+        """Return what predictions of a kind of head say of how they were scored."""
+        own = {"prior": self.prior, "mask_classes": self.mask_classes}
+        return {**stamp(self.options(kind)), **own}
+
     def options(self, kind: str) -> Any:
         """Return the section of a kind of head; None where it has no options."""
         return scoring_options(kind, self.heads)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scored:
-    """What a head says of some clips.
-
-    Attributes:
-        scores: Shape (N, C), float32.
-        probabilities: Calibrated, shape (N, C), float64.
-        extras: What it says besides, by column.
-    """
-
-    scores: np.ndarray
-    probabilities: np.ndarray
-    extras: Extras
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,84 +169,21 @@ def score_stored(
         ManifestError: If a label is unknown to the head.
         FeatureStoreError: If a store is damaged.
     """
-    manifest = features.manifest
-    labels = label_indices(manifest, trained)
+    labels = label_indices(features.manifest, trained)
     wanted = np.arange(len(labels)) if rows is None else rows
-    scores = np.full((len(wanted), len(trained.classes)), np.nan, np.float32)
-    probabilities = scores.astype(np.float64)
     usable = features.has_features[wanted]
-    extras: dict[str, pa.Array] = {}
+    found = None
     if usable.any():
         clips = open_clips(features, wanted[usable], trained, device=device)
         found = score_clips(clips, trained, config, device=device)
-        scores[usable], probabilities[usable] = found.scores, found.probabilities
-        extras = {name: _column(values, usable) for name, values in found.extras.items()}
-    table = manifest.table.iloc[wanted]
-    outcomes, messages = features.outcomes.iloc[wanted], features.messages.iloc[wanted]
-    leaks = find_leaks(manifest.table, features.audio_digests)
-    return assemble_predictions(
-        utterance_ids=table["utterance_id"].tolist(),
-        splits=table["split"].where(table["split"] != "", None).tolist(),
-        labels=[trained.classes[i] if i != UNLABELLED else None for i in labels[wanted]],
-        scores=scores,
-        probabilities=probabilities,
-        errors=[
-            None if outcome == OK else f"{outcome}: {message}"
-            for outcome, message in zip(outcomes, messages, strict=True)
-        ],
+    return stored_predictions(
+        features,
+        wanted,
+        found,
+        trained,
+        config.stamps(trained.record.kind),
         classes=trained.classes,
-        metadata={
-            "task": trained.task,
-            "head": trained.digest,
-            "head_kind": trained.record.kind,
-            "recipes": {view: fingerprint(recipe) for view, recipe in features.recipes.items()},
-            **stamp(config.options(trained.record.kind)),
-            "prior": config.prior,
-            "mask_classes": config.mask_classes,
-            "transductive": is_transductive(features, trained),
-            "seed": trained.record.seed,
-            "head_leaks": dict(trained.record.leaks),
-            "leaks": leaks.counts(),
-            **_texts_read(features, trained, wanted),
-            **_contaminated(features, wanted),
-        },
-        extras=extras,
-    )
-
-
-def _texts_read(
-    features: StoredFeatures, trained: TrainedHead, rows: np.ndarray
-) -> dict[str, object]:
-    """Return who wrote the texts that are scored and those of training; nothing without texts."""
-    found = features.text_sources(trained.head.columns, rows)
-    if not found:
-        return {}
-    known = list(trained.record.text_sources)
-    return {"text_sources": list(found), "head_text_sources": known}
-
-
-def _contaminated(features: StoredFeatures, rows: np.ndarray) -> dict[str, object]:
-    """Return the scored corpora that the model behind the features was trained on, if any."""
-    known = frozenset[str]().union(*map(trained_on, features.recipes.values()))
-    found = sorted(known & set(features.manifest.table["corpus"].iloc[rows]))
-    return {CONTAMINATED: found} if found else {}
-
-
-def _column(values: list[str] | np.ndarray, usable: np.ndarray) -> pa.Array:
-    """Return an extra column of all rows, null where a row has no features."""
-    places = np.cumsum(usable) - 1
-    if isinstance(values, np.ndarray):
-        return pa.array(values[np.maximum(places, 0)], pa.float32(), mask=~usable)
-    texts = [values[place] if has else None for place, has in zip(places, usable, strict=True)]
-    return pa.array(texts, pa.string())
-
-
-def is_transductive(features: StoredFeatures, trained: TrainedHead) -> bool:
-    """Say whether rows of this manifest are standardised by what the manifest itself holds."""
-    return any(
-        not set(features.groups(one.over)) <= set(one.groups)
-        for one in trained.standardisers.values()
-        if one.is_grouped
+        labels=[trained.classes[i] if i != UNLABELLED else None for i in labels[wanted]],
     )
 
 

@@ -16,6 +16,7 @@ from pipeline.store.views import LAYERS
 def lone_batch(
     features: Mapping[str, np.ndarray],
     texts: Mapping[str, str],
+    name: str,
     needs: Sequence[Need],
     standardisers: Mapping[str, Standardiser],
     *,
@@ -27,6 +28,7 @@ def lone_batch(
     Args:
         features: By view, as they would be stored: (L, D), frames (T, R, D), or codes (T, R).
         texts: By manifest column.
+        name: Its utterance id.
         needs: What the head reads.
         standardisers: By need; not by group.
         codebooks: Of the views of codes.
@@ -43,4 +45,6 @@ def lone_batch(
         else:
             view = padded([of_layers(features[need.view], need)], device)
         views[need.name] = standardised(view, standardisers.get(need.name))
-    return Batch(views=views, texts={column: [text] for column, text in texts.items()})
+    return Batch(
+        views=views, texts={column: [text] for column, text in texts.items()}, names=[name]
+    )

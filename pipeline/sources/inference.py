@@ -91,8 +91,33 @@ def say(
     """Return a head's class scores of a batch, float32, shape (B, C), and what it says besides."""
     head.eval()
     with autocast(device, precision):
-        scores = head.scores(batch, options).float().cpu().numpy()
-        return scores, head.extras(batch, options) if with_extras else {}
+        extras: Mapping[str, Any] = {}
+        if with_extras:
+            scores, extras = head.answer(batch, options)
+        else:
+            scores = head.scores(batch, options)
+        return scores.float().cpu().numpy(), extras
+
+
+@torch.inference_mode()
+def embed_source(
+    head: Head, source: Source, options: Any, *, device: str, precision: str
+) -> np.ndarray:
+    """Return what each clip of a source is to a head before classes are told apart, (N, P).
+
+    Raises:
+        FeatureStoreError: If a store is damaged.
+    """
+    head.eval()
+    plan = _plan(source)
+    parts = []
+    for batch in source.batches(plan):
+        with autocast(device, precision):
+            parts.append(head.embedding(batch, options).float().cpu().numpy())
+    together = np.concatenate(parts)
+    found = np.empty_like(together)
+    found[_order(plan)] = together
+    return found
 
 
 @torch.inference_mode()

@@ -92,6 +92,7 @@ class StoredSource(Source):
             if need.kind == LAYERS
         }
         self._ragged = [need for need in needs if need.kind != LAYERS]
+        self._names = features.texts("utterance_id", rows)
         self._texts = {column: features.texts(column, rows) for column in columns}
         self.lengths = np.zeros(len(rows), np.int64)
         for need in self._ragged:
@@ -153,7 +154,7 @@ class StoredSource(Source):
             found = padded([frames[need.name][int(i)] for i in positions], self._device)
             views[need.name] = self._standardised(need.name, found, chosen)
         texts = {c: [values[int(i)] for i in positions] for c, values in self._texts.items()}
-        return Batch(views=views, texts=texts)
+        return Batch(views=views, texts=texts, names=[self._names[int(i)] for i in positions])
 
     def _standardised(self, need: str, view: Tensor | Ragged, chosen: Tensor) -> Tensor | Ragged:
         places = self._places.get(need)

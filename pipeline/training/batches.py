@@ -11,7 +11,7 @@ from pipeline.heads.batch import Batch
 from pipeline.heads.phase import Phase
 from pipeline.sources.source import Pool, Source
 from pipeline.training.config import LoopConfig
-from pipeline.training.draws import mixed_seed, mixup
+from pipeline.training.draws import mixed_seed, mixup, noised
 from pipeline.training.plans import Layout, plan_steps
 from pipeline.training.weighting import Weighting
 
@@ -51,12 +51,17 @@ class Batches:
         """Put targets and weights where the network is.
 
         Raises:
-            ParamsError: If frames would have to be mixed up.
+            ParamsError: If frames would have to be mixed up, or noise added to them.
         """
         if config.mixup and not train.source.is_mixable:
             raise ParamsError(
                 f"{config.section}.mixup: found {config.mixup:g}, but frames of different "
                 "lengths, and texts, cannot be mixed; set it to 0."
+            )
+        if config.noise and not train.source.is_mixable:
+            raise ParamsError(
+                f"{config.section}.noise: found {config.noise:g}, but noise is for layers, not for "
+                "frames or texts; set it to 0."
             )
         self.config = config
         self._train = train
@@ -96,6 +101,8 @@ class Batches:
                 views, targets = mixup(
                     views, targets, alpha=self.config.mixup, step=step, seed=seed
                 )
+            if self.config.noise:
+                views = noised(views, deviation=self.config.noise, step=step, seed=seed)
             yield replace(batch, views=views, targets=targets, weights=self._weights[rows])
 
 

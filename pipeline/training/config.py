@@ -1,14 +1,15 @@
 """The parameters of training, `train` in params.yaml."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 from pipeline.errors import ParamsError
 from pipeline.evaluation.metrics import SELECTORS
-from pipeline.heads.catalogue import config_json, head_kind, head_kinds
+from pipeline.heads.catalogue import head_kind, head_kinds
 from pipeline.heads.phase import LAST, OptimiserConfig, Phase
 from pipeline.heads.standardiser import KINDS, OVER
+from pipeline.parameters import as_kept, later
 from pipeline.sources.opening import FRAMES_IN
 from pipeline.training.optimisation import PRECISIONS
 from pipeline.training.targets import TARGETS
@@ -33,6 +34,10 @@ class LoopConfig(Protocol):
     @property
     def mixup(self) -> float:
         """Alpha of the Beta distribution; 0 mixes nothing."""
+
+    @property
+    def noise(self) -> float:
+        """Deviation of the noise on dense views; 0 adds none."""
 
     @property
     def pool_shards(self) -> int:
@@ -62,6 +67,7 @@ class TrainConfig:
     balance: str = "none"  # of the classes: none, sampler (drawn alike), loss (counted alike)
     corpus_temperature: float = 1.0  # of n clips, drawn as n^this: 1 as they are, 0 all alike
     mixup: float = 0.0  # alpha of Beta(alpha, alpha); 0 mixes nothing; not for logreg or frames
+    noise: float = later(0.0, neutral=0.0)  # deviation, on standardised layers; not for logreg
     eval_every: int = 25  # steps between looks at dev, each a checkpoint
     select_by: str = "last"  # what is kept: the best on dev by ua, wa, wf1 or macro_f1, or the last
     patience: int = 0  # looks at dev without a better one before stopping; 0, or last, never stops
@@ -92,6 +98,7 @@ class TrainConfig:
             ("patience", 0),
             ("corpus_temperature", 0),
             ("mixup", 0),
+            ("noise", 0),
             ("pool_shards", 1),
         ):
             if getattr(self, name) < low:
@@ -130,9 +137,9 @@ class TrainConfig:
 
     def as_json(self) -> dict[str, Any]:
         """Return what a training of this head depends on, without the sections of other heads."""
-        value = asdict(self)
+        value = as_kept(self)
         del value["heads"]
-        return {**value, "config": config_json(self.head_config)}
+        return {**value, "config": as_kept(self.head_config)}
 
 
 def _of_fold(value: Any, fold: str) -> Any:

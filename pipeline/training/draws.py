@@ -96,6 +96,18 @@ def mixup(
     return mixed, targets + left[:, None] * (targets[other] - targets)
 
 
+def noised(
+    views: Mapping[str, Tensor | Ragged], *, deviation: float, step: int, seed: int
+) -> dict[str, Tensor | Ragged]:
+    """Return dense views (B, L, D) with normal noise of a deviation; ragged ones as they are."""
+    generator = torch.Generator().manual_seed(mixed_seed(seed, 7, step))
+    result = dict(views)
+    for name, view in views.items():
+        if isinstance(view, Tensor):
+            result[name] = view + deviation * torch.randn(view.shape, generator=generator).to(view)
+    return result
+
+
 def _mixed(view: Tensor | Ragged, other: Tensor, left: Tensor) -> Tensor | Ragged:
     if isinstance(view, Tensor):
         return view + left[:, None, None] * (view[other] - view)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pipeline.evaluation.calibration import fit_temperature
+from pipeline.evaluation.links import Link, fit_link
 from pipeline.heads.base import Head
 from pipeline.progress import Reporter
 from pipeline.training.batches import Batches, LabelledClips, TrainingClips
@@ -22,7 +22,7 @@ class Selection:
 
     Attributes:
         head: With the averaged weights that the last phase selected.
-        temperature: Fitted on dev.
+        link: From scores to probabilities, fitted on dev.
         best_step: The step they are of, counted over all phases.
         dev: Every selector's value on dev, at that step.
         curves: One row per look at dev: step, train_loss, learning_rate, dev_ua, ...; the phase
@@ -30,7 +30,7 @@ class Selection:
     """
 
     head: Head
-    temperature: float
+    link: Link
     best_step: int
     dev: dict[str, float]
     curves: pd.DataFrame
@@ -127,14 +127,14 @@ def _selection(
     best_step: int,
     curves: list[dict[str, Any]],
 ) -> Selection:
-    """Fit the temperature on dev."""
+    """Fit the link from scores to probabilities on dev."""
     values, scores = dev_scores(head, dev, config, device)
     if not curves:
         named = {f"dev_{name}": value for name, value in values.items()}
         curves = [{"step": 0, "train_loss": np.nan, "learning_rate": np.nan, **named}]
     return Selection(
         head=head,
-        temperature=fit_temperature(scores, dev.labels),
+        link=fit_link(head.link, scores, dev.labels),
         best_step=best_step,
         dev=values,
         curves=pd.DataFrame(curves).astype({"step": "int64"}),

@@ -8,14 +8,16 @@ import torch
 
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import ParamsError
+from pipeline.evaluation.links import Softmax, link_json
 from pipeline.files import require_writable, sha256_bytes
-from pipeline.heads.catalogue import build_head, config_json, head_needs
+from pipeline.heads.catalogue import build_head, head_needs
 from pipeline.heads.needs import adopted
 from pipeline.heads.record import HeadRecord
 from pipeline.heads.saved import TrainedHead, save_head
 from pipeline.heads.standardiser import CORPUS, SPEAKER, Standardiser
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import Manifest
+from pipeline.parameters import as_kept
 from pipeline.progress import Reporter
 from pipeline.provenance import package_versions
 from pipeline.sources.opening import (
@@ -168,9 +170,10 @@ def train_rows(
     selection = train_head(
         head, train, dev, config, checkpoints=checkpoints, device=device, reporter=reporter
     )
+    link = selection.link
     record = HeadRecord(
         kind=config.head,
-        config=config_json(config.head_config),
+        config=as_kept(config.head_config),
         shapes=shapes,
         recipes={view: dict(recipe) for view, recipe in features.recipes.items()},
         standardisers={
@@ -181,7 +184,8 @@ def train_rows(
         task=task,
         classes=rows.classes,
         label_map=label_map,
-        temperature=selection.temperature,
+        temperature=link.temperature if isinstance(link, Softmax) else None,
+        link=link_json(link),
         prior=tuple(train.weighting.prior.tolist()),
         corpora=_classes_by_corpus(
             train.targets, features.groups(CORPUS)[rows.train], rows.classes
