@@ -196,6 +196,14 @@ class Head(nn.Module, ABC):
         del batch, options
         return {}
 
+    def representations(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return what it makes of each clip within, float32, shape (B, W) by name; none here.
+
+        A probe asks of each what it knows, whatever the head says.
+        """
+        del batch
+        return {}
+
     @abstractmethod
     def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:
         """Return the scores that a head gives when each class is so many times as frequent.
