@@ -6,11 +6,12 @@ what it was made with is unchanged, else made again.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+import pandas as pd
 
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import PredictionsError
@@ -21,6 +22,8 @@ from pipeline.experiments.costs import (
     read_cost,
     write_cost,
 )
+from pipeline.experiments.head_probes import has_representations, probe_head
+from pipeline.experiments.probe_files import forget_probes, read_probes, write_probes
 from pipeline.files import fingerprint
 from pipeline.heads.catalogue import head_kind, head_needs
 from pipeline.heads.needs import Need
@@ -51,6 +54,7 @@ class Run:
         seed: Training seed.
         predictions: Of the rows that the fold tests.
         cost: What it took; None where nobody measured it.
+        probes: What its head knew within, as `probe_head` tells it; empty where nobody asked.
     """
 
     system: str
@@ -58,6 +62,7 @@ class Run:
     seed: int
     predictions: Predictions
     cost: Cost | None = None
+    probes: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +90,7 @@ class Plan:
         allow_overlap: Accept folds that share speakers.
         device: A torch device.
         part: The split of each fold that is scored; a sweep never looks at test.
+        probes: Whether heads that show what they make of a clip within are probed.
     """
 
     systems: Mapping[str, System]
@@ -94,6 +100,7 @@ class Plan:
     allow_overlap: bool
     device: str
     part: str = "test"
+    probes: bool = False
 
 
 def cross_validate(
@@ -140,9 +147,18 @@ def cross_validate(
                 latest = ((fold, system.train), _trained(of_fold, plan, system.train))
             predictions, cost = _scored(of_fold, plan, latest[1], system.score, binding)
             write_cost(path, cost)
+            if plan.probes and has_representations(latest[1].head):
+                write_probes(path, _probed(of_fold, plan, latest[1]))
             write_predictions(path, predictions)
         runs.append(
-            Run(system=name, fold=fold, seed=seed, predictions=predictions, cost=read_cost(path))
+            Run(
+                system=name,
+                fold=fold,
+                seed=seed,
+                predictions=predictions,
+                cost=read_cost(path),
+                probes=read_probes(path),
+            )
         )
         reporter.advance(1)
     return runs
@@ -173,6 +189,7 @@ def forget_other_runs(out: Path, runs: Sequence[Run]) -> None:
         if path not in mine:
             path.unlink()
             forget_cost(path)
+            forget_probes(path)
 
 
 def _needs(system: System) -> tuple[Need, ...]:
@@ -228,6 +245,11 @@ def _scored(
         device=plan.device,
     )
     return replace(found, metadata={**found.metadata, **known}), cost
+
+
+def _probed(features: StoredFeatures, plan: Plan, trained: TrainedHead) -> pd.DataFrame:
+    read = features.only(views_of(trained.record.needs))
+    return probe_head(read, trained, plan.part, device=plan.device, reporter=Silence())
 
 
 def _binding(features: StoredFeatures, digest: str, plan: Plan, system: System) -> str:

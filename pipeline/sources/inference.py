@@ -1,6 +1,6 @@
 """Running a head over a source."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +76,37 @@ def score_source(
     found = np.empty((source.num_clips, scores[0].shape[1]), np.float32)
     found[order] = np.concatenate(scores)
     return Said(scores=found, extras=_in_order(extras, order))
+
+
+@torch.inference_mode()
+def gather_source(
+    head: Head,
+    source: Source,
+    make: Callable[[Batch], Mapping[str, Tensor]],
+    *,
+    device: str,
+    precision: str,
+) -> dict[str, np.ndarray]:
+    """Return what is made of every clip of a source, float32, in the source's order.
+
+    Args:
+        head: The network, put into evaluation mode.
+        source: Its clips, standardised.
+        make: Gives named tensors of a batch, (B, ...) each.
+        device: A torch device.
+        precision: Of the network.
+
+    Raises:
+        FeatureStoreError: If a store is damaged.
+    """
+    head.eval()
+    plan = _plan(source)
+    parts = []
+    for batch in source.batches(plan):
+        with autocast(device, precision):
+            parts.append(make(batch))
+    found: dict[str, np.ndarray] = _in_order(parts, _order(plan))
+    return found
 
 
 @torch.inference_mode()
