@@ -192,11 +192,10 @@ class EmoQ(LanguageHead):
             assert self.auxiliary is not None
             return self.auxiliary.losses(self.heard(batch), batch, self.shares)
         told = self.prompt
-        return {
-            "answer": self.answer_loss(
-                self.prompts(batch), batch, lambda _, c: (told.answers[c], told.weights[c])
-            )
-        }
+        wanted = self.answers_of_labels(
+            self.prompts(batch), batch, lambda _, c: (told.answers[c], told.weights[c])
+        )
+        return {"answer": self.answer_loss(wanted, batch)}
 
     def dev_scoring(self) -> EmoQScoring:
         """Return whole words."""

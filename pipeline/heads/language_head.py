@@ -1,7 +1,7 @@
 """What heads share that hold a frozen language model with adapters of their own."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,22 @@ from pipeline.language.loading import load_language_model, outline_language_mode
 ADAPTERS = "adapters."
 
 Answer = tuple[Sequence[int], Sequence[float]]  # token ids, and the weight of each in the loss
+
+
+class Wanted(NamedTuple):
+    """Answers that prompts are to get.
+
+    Attributes:
+        prompts: N of them.
+        answers: To each.
+        clips: Whose prompt each is, by its number in the batch.
+        share: Which part of its clip's label each is, shape (N,).
+    """
+
+    prompts: Prompts
+    answers: Sequence[Answer]
+    clips: Sequence[int]
+    share: Tensor
 
 
 class LanguageHead(Head):
@@ -95,12 +111,10 @@ class LanguageHead(Head):
         set_training(self.model, mode=mode)
         return self
 
-    def answer_loss(
+    def answers_of_labels(
         self, prompts: Prompts, batch: Batch, answer_of: Callable[[int, int], Answer]
-    ) -> Tensor:
-        """Return sum_t w_t CE_t / sum_t w_t over the tokens of all clips' answers.
-
-        A label of several classes has the answer of each, counted by its share.
+    ) -> Wanted:
+        """Return the answers of clips' labels; one of several classes has the answer of each.
 
         Args:
             prompts: Of the clips of the batch.
@@ -108,19 +122,47 @@ class LanguageHead(Head):
             answer_of: The answer of a clip that is of a class, by their numbers.
         """
         assert batch.targets is not None
-        clips, classes = batch.targets.nonzero(as_tuple=True)
-        chosen = clips.tolist()
-        answers = [answer_of(i, c) for i, c in zip(chosen, classes.tolist(), strict=True)]
-        losses, weights = answer_losses(
-            self.model,
-            prompts.chosen(chosen),
-            [ids for ids, _ in answers],
-            [weights for _, weights in answers],
+        clips, classes = (found.tolist() for found in batch.targets.nonzero(as_tuple=True))
+        return Wanted(
+            prompts=prompts.chosen(clips),
+            answers=[answer_of(i, c) for i, c in zip(clips, classes, strict=True)],
+            clips=clips,
+            share=batch.targets[clips, classes],
         )
+
+    def answer_loss(self, wanted: Wanted, batch: Batch) -> Tensor:
+        """Return sum_t w_t CE_t / sum_t w_t over the tokens of all answers, by their shares.
+
+        Args:
+            wanted: Of clips of the batch.
+            batch: Whose weights count.
+        """
+        losses, weights = self._answer_losses(wanted)
         # Over the weights of tokens alone, so that a clip may count more than another.
-        plain = batch.targets[clips, classes]
-        share = plain if batch.weights is None else plain * batch.weights[clips]
-        return (losses * share).sum() / (weights * plain).sum()
+        share = (
+            wanted.share
+            if batch.weights is None
+            else wanted.share * batch.weights[list(wanted.clips)]
+        )
+        return (losses * share).sum() / (weights * wanted.share).sum()
+
+    def answer_losses_by_clip(self, wanted: Wanted, num_clips: int) -> Tensor:
+        """Return sum_t w_t CE_t / sum_t w_t of each clip, (B,); 0 of one without an answer.
+
+        Args:
+            wanted: Of some of the clips.
+            num_clips: B.
+        """
+        if not wanted.clips:
+            return torch.zeros(num_clips, device=wanted.share.device)
+        losses, weights = self._answer_losses(wanted)
+        each = wanted.share * losses / weights
+        clips = torch.tensor(wanted.clips, device=each.device)
+        return torch.zeros(num_clips, device=each.device).index_add(0, clips, each)
+
+    def _answer_losses(self, wanted: Wanted) -> tuple[Tensor, Tensor]:
+        ids = [ids for ids, _ in wanted.answers]
+        return answer_losses(self.model, wanted.prompts, ids, [w for _, w in wanted.answers])
 
     def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:
         """Add the factors' logarithms to the log-probabilities, by Bayes' rule."""

@@ -36,6 +36,11 @@ class Prompts:
         soft = {name: [vectors[i] for i in clips] for name, vectors in self.soft.items()}
         return Prompts(shared=self.shared, own=[self.own[i] for i in clips], soft=soft)
 
+    def going_on(self, said: Sequence[Sequence[int]]) -> "Prompts":
+        """Return the prompts with the tokens of answers that have begun."""
+        own = [[*mine, *more] for mine, more in zip(self.own, said, strict=True)]
+        return Prompts(shared=self.shared, own=own, soft=self.soft)
+
 
 def answer_losses(
     model: LanguageModel,
@@ -53,8 +58,7 @@ def answer_losses(
         answers: Token ids of each clip's answer.
         weights: Of each of those tokens.
     """
-    own = [[*mine, *answer[:-1]] for mine, answer in zip(prompts.own, answers, strict=True)]
-    whole = Prompts(shared=prompts.shared, own=own, soft=prompts.soft)
+    whole = prompts.going_on([answer[:-1] for answer in answers])
     embedded = _embedded(model, whole)
     hidden, _ = _run(model, whole.shared, embedded, keep_cache=False)
     clips = [i for i, answer in enumerate(answers) for _ in answer]
