@@ -95,10 +95,10 @@ def command(
     """Cross-validate heads on MANIFEST; what is finished is kept when it is run again.
 
     FOLDER gets runs/, predictions.parquet with every tested row of every run, and as CSV what
-    each system reads and takes, its scores on dev, the standings, the comparisons, and for a
-    cross-corpus one a matrix. --label-noise, --train-speakers and --new-class train every system
-    again under each condition, and conditions.csv has how they cope. A view whose name has {fold}
-    is another one for each fold.
+    each system reads and takes, its scores on dev, what heads that show it know within, the
+    standings, the comparisons, and for a cross-corpus one a matrix. --label-noise, --train-speakers
+    and --new-class train every system again under each condition, and conditions.csv has how they
+    cope. A view whose name has {fold} is another one for each fold.
 
     \b
     Example:
@@ -113,8 +113,10 @@ def command(
     from pipeline.errors import ParamsError
     from pipeline.experiments.condition_tables import under_conditions
     from pipeline.experiments.costs import COSTS, costs_table
-    from pipeline.experiments.crossval import Plan, cross_validate, open_features
+    from pipeline.experiments.crossval import cross_validate, open_features
     from pipeline.experiments.late_fusion import fused_runs, read_fusions
+    from pipeline.experiments.plan import Plan
+    from pipeline.experiments.probe_files import PROBES, probes_table
     from pipeline.experiments.systems import SYSTEMS, fusions_table, systems_table
     from pipeline.experiments.tables import write_tables
     from pipeline.manifests.manifest import read_manifest
@@ -138,6 +140,7 @@ def command(
         label_map=read_label_map(find_label_map(manifest, task, label_map)),
         allow_overlap=allow_speaker_overlap,
         device=torch_device(device, train=[one.train for one in systems.values()]),
+        probes=True,
     )
     fusions = read_fusions(late_fusions, list(plan.systems))
     require_names("--late-fusion", [*plan.systems, *(fusion.name for fusion in fusions)])
@@ -152,6 +155,9 @@ def command(
     write_csv(out / SYSTEMS, told)
     runs += fused_runs(runs, fusions, out)
     write_csv(out / COSTS, costs_table([(run.system, run.cost) for run in runs]))
+    probes = probes_table([(run.system, run.fold, run.seed, run.probes) for run in runs])
+    if len(probes):
+        write_csv(out / PROBES, probes)
     for line in write_tables(
         out,
         runs,

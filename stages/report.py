@@ -107,7 +107,7 @@ def command(
     """
     from pipeline.errors import ParamsError
     from pipeline.experiments.baselines import train_baselines
-    from pipeline.experiments.crossval import Plan
+    from pipeline.experiments.plan import Plan
     from pipeline.manifests.manifest import read_manifest
     from pipeline.report.crossval import crossval_sections, write_crossval_page
     from pipeline.report.head import encoder_of, head_sections, language_of

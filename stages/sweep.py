@@ -24,7 +24,7 @@ from stages.progress import Progress
 from stages.systems import YAML_SUFFIXES, changed, read_trials
 
 if TYPE_CHECKING:
-    from pipeline.experiments.crossval import System
+    from pipeline.experiments.plan import System
     from stages.params import Params
 
 
@@ -77,7 +77,8 @@ def command(
       genser sweep folds.csv params/trials.yaml --fold 1 --fold 2 --store features/demo \\
         --out sweeps/demo
     """
-    from pipeline.experiments.crossval import Plan, cross_validate
+    from pipeline.experiments.crossval import cross_validate
+    from pipeline.experiments.plan import Plan
     from pipeline.experiments.sweeping import summarise_sweep, sweep_table
     from pipeline.figures.lines import draw_scores
     from pipeline.manifests.manifest import read_manifest

@@ -15,7 +15,7 @@ from pipeline.typed import typed
 from stages.params import Params, read_yaml
 
 if TYPE_CHECKING:
-    from pipeline.experiments.crossval import System
+    from pipeline.experiments.plan import System
 
 EACH = "each"  # of a trial: what its name and values are filled with
 YAML_SUFFIXES = (".yaml", ".yml")
@@ -51,7 +51,7 @@ def system_of(params: Params) -> "System":
     Raises:
         ParamsError: If a parameter is wrong.
     """
-    from pipeline.experiments.crossval import System
+    from pipeline.experiments.plan import System
     from pipeline.scoring.score import ScoreConfig
     from pipeline.training.config import TrainConfig
 

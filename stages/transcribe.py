@@ -95,7 +95,7 @@ def command(
 
 
 def _show(out: Path, source: str, summary: "Summary") -> None:
-    from pipeline.transcription.word_errors import NORMALISATION
+    from pipeline.evaluation.word_errors import NORMALISATION
 
     for line in first_ten(summary.failures):
         click.echo(line, err=True)

@@ -13,7 +13,8 @@ from pipeline.errors import ParamsError, PredictionsError
 from pipeline.experiments import crossval
 from pipeline.experiments.condition_tables import CONDITIONS, under_conditions
 from pipeline.experiments.conditions import Condition, conditions_of
-from pipeline.experiments.crossval import Plan, System, cross_validate
+from pipeline.experiments.crossval import cross_validate
+from pipeline.experiments.plan import Plan, System
 from pipeline.experiments.tables import write_tables
 from pipeline.heads.batch import of_layers
 from pipeline.heads.catalogue import build_head

@@ -9,8 +9,9 @@ from pipeline.errors import ManifestError
 from pipeline.evaluation.columns import class_order
 from pipeline.evaluation.standings import comparison, standing
 from pipeline.experiments import crossval
-from pipeline.experiments.crossval import Plan, System, cross_validate
+from pipeline.experiments.crossval import cross_validate
 from pipeline.experiments.parts import corpus_pairs
+from pipeline.experiments.plan import Plan, System
 from pipeline.experiments.tables import out_of_fold, write_tables
 from pipeline.extraction.feature_tables import read_feature_table
 from pipeline.extraction.ingest import IngestConfig, ingest

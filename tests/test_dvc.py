@@ -14,7 +14,10 @@ ROOT = Path(__file__).parent.parent
 ALL = ["prepare", "extract", "train", "score", "report"]
 TOKENS = ["tokenise", "train_tokens", "score_tokens"]
 EMOQ = ["train_emoq", "score_emoq"]
+DESCRIPTORS = ["train_descriptors", "score_descriptors"]
+ON_FRAMES = [*EMOQ, *DESCRIPTORS]  # those that read the frames of the stage tokenise
 EMOQ_PARAMS = "params/emoq_demo.yaml"
+DESCRIPTORS_PARAMS = "params/descriptors_demo.yaml"
 TOKENS_PARAMS = "params/tokens_demo.yaml"
 
 PARAMS: dict[str, Any] = {
@@ -62,7 +65,7 @@ def make_project(folder: Path, encoder: str = "demo/encoder") -> Path:
     shutil.copy(ROOT / ".dvcignore", folder)
     (folder / "stand_in.py").write_text(STAND_IN)
     graph = YAML().load(ROOT / "dvc.yaml")
-    for name in ("train", "score", "report", *TOKENS, *EMOQ):
+    for name in ("train", "score", "report", *TOKENS, *ON_FRAMES):
         graph["stages"][name]["cmd"] = f"{sys.executable} stand_in.py {name}"
     del graph["plots"]
     YAML().dump(graph, folder / "dvc.yaml")
@@ -86,8 +89,10 @@ def repro(folder: Path) -> tuple[list[str], str]:
     """Run what has changed; return the stages that ran, and all that they said."""
     said = dvc(folder, "repro")
     running = [line for line in said.splitlines() if line.startswith("Running stage")]
-    # The two systems' stages depend on one another nowhere, so DVC may take either first.
-    return sorted((line.split("'")[1] for line in running), key=[*ALL, *TOKENS, *EMOQ].index), said
+    # The systems' stages depend on one another nowhere, so DVC may take either first.
+    return sorted(
+        (line.split("'")[1] for line in running), key=[*ALL, *TOKENS, *ON_FRAMES].index
+    ), said
 
 
 def change(folder: Path, section: str, file: str = "params.yaml", **values: Any) -> None:
@@ -100,7 +105,7 @@ def change(folder: Path, section: str, file: str = "params.yaml", **values: Any)
 @needs_dvc
 def test_another_recipe_asks_for_nothing_and_changing_back_computes_nothing(tmp_path: Path) -> None:
     folder = make_project(tmp_path / "project")
-    assert repro(folder)[0] == [*ALL, *TOKENS, *EMOQ]
+    assert repro(folder)[0] == [*ALL, *TOKENS, *ON_FRAMES]
     assert repro(folder)[0] == []
 
     for values in ({"compute_dtype": "bfloat16"}, {"pooling": "mean_std"}):
@@ -124,33 +129,34 @@ def test_a_change_reruns_exactly_the_stages_that_read_it(tmp_path: Path) -> None
         ("train", {"seed": 1}, ["train", "score", "report"]),
         ("score", {"genser": {"num_steps": 3}}, ["score", "report"]),
         ("report", {"split": "dev"}, ["report"]),
-        ("prepare", {"seed": 1}, [*ALL, *TOKENS, *EMOQ]),
+        ("prepare", {"seed": 1}, [*ALL, *TOKENS, *ON_FRAMES]),
     ):
         change(folder, section, **values)
         assert repro(folder)[0] == wanted, section
 
     for file, section, values, wanted in (
         (TOKENS_PARAMS, "train", {"seed": 1}, ["report", *TOKENS[1:]]),
-        (TOKENS_PARAMS, "tokenise", {"seed": 1}, ["report", *TOKENS, *EMOQ]),
+        (TOKENS_PARAMS, "tokenise", {"seed": 1}, ["report", *TOKENS, *ON_FRAMES]),
         (EMOQ_PARAMS, "train", {"seed": 1}, ["report", *EMOQ]),
         (EMOQ_PARAMS, "score", {"emoq": {"scores": "first_token"}}, ["report", EMOQ[1]]),
+        (DESCRIPTORS_PARAMS, "train", {"seed": 1}, ["report", *DESCRIPTORS]),
     ):
         change(folder, section, file, **values)
         assert repro(folder)[0] == wanted, section
 
     with (folder / "data_manifests/label_maps/emotion.yaml").open("a") as file:
         file.write("# changed\n")
-    assert repro(folder)[0] == ["train", "score", "report", *TOKENS[1:], *EMOQ]
+    assert repro(folder)[0] == ["train", "score", "report", *TOKENS[1:], *ON_FRAMES]
     # What prepare has made it would make again: with it frozen, these are the user's own files.
     dvc(folder, "freeze", "prepare")
     manifest = folder / "data_manifests/demo.csv"
     header, _, *rest = manifest.read_text().splitlines()
     manifest.write_text("\n".join([header, *rest]) + "\n")
     ran, said = repro(folder)
-    assert ran == [*ALL[1:], *TOKENS, *EMOQ]
+    assert ran == [*ALL[1:], *TOKENS, *ON_FRAMES]
     assert "0 clips to extract" in said
     audio = sorted((folder / "demo/audio").rglob("*.wav"))[-1]
     shutil.copy(sorted((folder / "demo/audio").rglob("*.wav"))[0], audio)
     ran, said = repro(folder)
-    assert ran == [*ALL[1:], *TOKENS, *EMOQ]
+    assert ran == [*ALL[1:], *TOKENS, *ON_FRAMES]
     assert "1 clips to extract" in said

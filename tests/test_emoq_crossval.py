@@ -8,7 +8,8 @@ import pytest
 from helpers.commands import genser
 from helpers.emoq import make
 from pipeline.dataset import StoredFeatures
-from pipeline.experiments.crossval import RUNS, System
+from pipeline.experiments.crossval import RUNS
+from pipeline.experiments.plan import System
 from pipeline.experiments.systems import systems_table
 from pipeline.heads.needs import Need
 from pipeline.manifests.manifest import read_manifest

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ParamsError
-from pipeline.experiments.crossval import BINDING, Run
+from pipeline.experiments.crossval import BINDING
 from pipeline.experiments.late_fusion import Fusion, fuse, fused_runs, read_fusions
+from pipeline.experiments.plan import Run
 from pipeline.scoring.predictions import Predictions, assemble_predictions, read_predictions
 
 CLASSES = ("a", "b", "c")

@@ -11,7 +11,7 @@ from helpers.codes import CONFIG, Corpus, derive, write_corpus
 from helpers.commands import genser, refused
 from pipeline.dataset import StoredFeatures
 from pipeline.experiments import crossval
-from pipeline.experiments.crossval import System
+from pipeline.experiments.plan import System
 from pipeline.experiments.systems import systems_table
 from pipeline.heads.needs import LAYERS_OF_A_CLIP, Need
 from pipeline.manifests.manifest import read_manifest

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.transcription.word_errors import rates_by_corpus, word_error_rate
+from pipeline.evaluation.word_errors import word_error_rate
+from pipeline.transcription.rates import rates_by_corpus
 
 TEXTS = st.lists(st.sampled_from("a b c dd".split()), max_size=6).map(" ".join)  # noqa: SIM905
 

@@ -6,7 +6,7 @@ counts of what was drawn: percentile bootstrap (Efron & Tibshirani 1993, chapter
 (Davison & Hinkley 1997, section 3.8).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -211,16 +211,35 @@ def mean_intervals(
         clusters: One for each clip.
         seed: Of the draws.
     """
-    names, places = np.unique(np.asarray(clusters, dtype="U"), return_inverse=True)
-    sums = np.zeros((len(names), values.shape[1]))
-    np.add.at(sums, places, values)
-    counts = np.bincount(places)
-    draws = draws_of_clusters(len(names), seed)
-    drawn = np.concatenate([w @ sums / (w @ counts)[:, None] for w in draws])
+    counted = np.column_stack([values, np.ones(len(values))])
     return [
-        interval_of(float(values[:, i].mean()), drawn[:, i], len(names))
+        sum_interval(counted[:, [i, -1]], clusters, lambda sums: sums[:, 0] / sums[:, 1], seed=seed)
         for i in range(values.shape[1])
     ]
+
+
+def sum_interval(
+    values: np.ndarray,
+    clusters: Sequence[object],
+    score: Callable[[np.ndarray], np.ndarray],
+    *,
+    seed: int = 0,
+) -> Interval:
+    """Return a score of sums over clips, with its interval.
+
+    Args:
+        values: What is summed, one row a clip, shape (B, P).
+        clusters: One for each clip.
+        score: Gives scores (n,) of n sums (n, P).
+        seed: Of the draws.
+    """
+    names, places = np.unique(np.asarray(clusters, dtype="U"), return_inverse=True)
+    sums = np.zeros((len(names), values.shape[1]), values.dtype)
+    np.add.at(sums, places, values)
+    drawn = np.concatenate(
+        [score(weights @ sums) for weights in draws_of_clusters(len(names), seed)]
+    )
+    return interval_of(float(score(sums.sum(0)[None])[0]), drawn, len(names))
 
 
 def interval_of(value: float, drawn: np.ndarray, num_clusters: int) -> Interval:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.experiments.crossval import Plan, cross_validate, forget_other_runs
+from pipeline.experiments.crossval import cross_validate, forget_other_runs
+from pipeline.experiments.plan import Plan
 from pipeline.manifests.manifest import Manifest
 from pipeline.progress import Reporter
 from pipeline.scoring.predictions import Predictions

@@ -10,7 +10,7 @@ from pipeline.evaluation.bootstrap import ends
 from pipeline.evaluation.columns import class_order
 from pipeline.evaluation.standings import comparison, standing
 from pipeline.experiments.conditions import NEW_CLASS, Condition
-from pipeline.experiments.crossval import System
+from pipeline.experiments.plan import System
 
 CONDITIONS = "conditions.csv"
 

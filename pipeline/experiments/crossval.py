@@ -6,15 +6,16 @@ what it was made with is unchanged, else made again.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+import pandas as pd
 
 from pipeline.dataset import StoredFeatures
-from pipeline.errors import ParamsError, PredictionsError
-from pipeline.experiments.conditions import Condition, under
+from pipeline.errors import PredictionsError
+from pipeline.experiments.conditions import under
 from pipeline.experiments.costs import (
     Cost,
     count_parameters,
@@ -22,17 +23,19 @@ from pipeline.experiments.costs import (
     read_cost,
     write_cost,
 )
+from pipeline.experiments.head_probes import has_representations, probe_head
 from pipeline.experiments.new_class import Task, score_new_class
+from pipeline.experiments.plan import Plan, Run, System
+from pipeline.experiments.probe_files import forget_probes, read_probes, write_probes
 from pipeline.files import fingerprint
 from pipeline.heads.catalogue import head_kind, head_needs
 from pipeline.heads.needs import Need
 from pipeline.heads.saved import TrainedHead
-from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import VOTES, Manifest
-from pipeline.manifests.texts import TEXT, TEXT_SOURCE
+from pipeline.manifests.texts import DESCRIPTORS, TEXT, TEXT_SOURCE
 from pipeline.progress import Reporter, Silence
 from pipeline.scoring.predictions import Predictions, read_predictions, write_predictions
-from pipeline.scoring.score import ScoreConfig, score_stored
+from pipeline.scoring.score import score_stored
 from pipeline.sources.opening import views_of
 from pipeline.training.config import TrainConfig
 from pipeline.training.rows import choose_rows
@@ -42,70 +45,6 @@ RUNS = "runs"
 BINDING = "binding"
 CONDITION = "condition"  # in a run's metadata: what its training had to cope with
 DEV = "dev"  # in a run's metadata: the scores on dev of the head that was kept
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """One training of a cross-validation.
-
-    Attributes:
-        system: Its name.
-        fold: Name of the fold.
-        seed: Training seed.
-        predictions: Of the rows that the fold tests.
-        cost: What it took; None where nobody measured it.
-    """
-
-    system: str
-    fold: str
-    seed: int
-    predictions: Predictions
-    cost: Cost | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class System:
-    """What is compared.
-
-    Attributes:
-        train: Parameters of training; the seed is replaced.
-        score: Parameters of scoring.
-        condition: What its training has to cope with.
-    """
-
-    train: TrainConfig
-    score: ScoreConfig
-    condition: Condition = field(default_factory=Condition)
-
-    def __post_init__(self) -> None:
-        if self.condition.label_noise and self.train.targets != "label":
-            raise ParamsError(
-                f"label noise: train.targets is {self.train.targets!r}, and votes tell the labels "
-                "that noise would hide; set it to 'label'."
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What is run.
-
-    Attributes:
-        systems: By name.
-        seeds: Training seeds.
-        task: Label column.
-        label_map: Of the task.
-        allow_overlap: Accept folds that share speakers.
-        device: A torch device.
-        part: The split of each fold that is scored; a sweep never looks at test.
-    """
-
-    systems: Mapping[str, System]
-    seeds: Sequence[int]
-    task: str
-    label_map: LabelMap | None
-    allow_overlap: bool
-    device: str
-    part: str = "test"
 
 
 def cross_validate(
@@ -156,9 +95,18 @@ def cross_validate(
                 latest = (training, _trained(of_fold, plan, system.train))
             predictions, cost = _scored(features.of(folds[fold]), plan, latest[1], system, binding)
             write_cost(path, cost)
+            if plan.probes and has_representations(latest[1].head):
+                write_probes(path, _probed(of_fold, plan, latest[1]))
             write_predictions(path, predictions)
         runs.append(
-            Run(system=name, fold=fold, seed=seed, predictions=predictions, cost=read_cost(path))
+            Run(
+                system=name,
+                fold=fold,
+                seed=seed,
+                predictions=predictions,
+                cost=read_cost(path),
+                probes=read_probes(path),
+            )
         )
         reporter.advance(1)
     return runs
@@ -189,6 +137,7 @@ def forget_other_runs(out: Path, runs: Sequence[Run]) -> None:
         if path not in mine:
             path.unlink()
             forget_cost(path)
+            forget_probes(path)
 
 
 def _needs(system: System) -> tuple[Need, ...]:
@@ -263,11 +212,18 @@ def _scored(
     return replace(found, metadata={**found.metadata, **known}), cost
 
 
+def _probed(features: StoredFeatures, plan: Plan, trained: TrainedHead) -> pd.DataFrame:
+    read = features.only(views_of(trained.record.needs))
+    return probe_head(read, trained, plan.part, device=plan.device, reporter=Silence())
+
+
 def _binding(features: StoredFeatures, digest: str, plan: Plan, system: System) -> str:
     """Return the fingerprint of everything that a run's predictions depend on."""
     table = features.manifest.table
     # A head says what it reads once it is made; texts are what any of them may read.
-    read = dict.fromkeys((*head_kind(system.train.head).head.columns, TEXT, TEXT_SOURCE))
+    read = dict.fromkeys(
+        (*head_kind(system.train.head).head.columns, TEXT, TEXT_SOURCE, DESCRIPTORS)
+    )
     texts = [name for name in read if name in table.columns]
     voted = [name for name in table.columns if name.startswith(VOTES)]
     label_map = None if plan.label_map is None else asdict(plan.label_map)

@@ -17,7 +17,8 @@ from scipy.special import log_softmax
 from pipeline.errors import ParamsError
 from pipeline.evaluation.columns import PROBABILITY
 from pipeline.experiments.costs import Cost
-from pipeline.experiments.crossval import BINDING, Run, kept_run, run_path
+from pipeline.experiments.crossval import BINDING, kept_run, run_path
+from pipeline.experiments.plan import Run
 from pipeline.files import fingerprint
 from pipeline.scoring.predictions import Predictions, assemble_predictions, write_predictions
 

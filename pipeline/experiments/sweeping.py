@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.evaluation.metrics import SELECTORS
-from pipeline.experiments.crossval import Run
+from pipeline.experiments.plan import Run
 
 
 def sweep_table(runs: Sequence[Run]) -> pd.DataFrame:

@@ -52,6 +52,9 @@ class Head(nn.Module, ABC):
         fits_at_once: Whether `fit` takes the place of steps; such a head reads no frames.
         link: How its scores become probabilities, one of `pipeline.evaluation.links.LINKS`.
         columns: Manifest columns that it reads beside the labels.
+        learns: Manifest columns that it is taught to say: training and dev read them too, no clip
+            that is scored needs them.
+        watched: What `watch` may give and `train.select_by` name.
         bases: The frozen models that it holds.
         facts: What `head.json` says of it besides, JSON values by name.
     """
@@ -59,6 +62,8 @@ class Head(nn.Module, ABC):
     fits_at_once: ClassVar[bool] = False
     link: str = SOFTMAX
     columns: Sequence[str] = ()
+    learns: Sequence[str] = ()
+    watched: ClassVar[Sequence[str]] = ()
     bases: Sequence[Base] = ()
     facts: Mapping[str, Any] = MappingProxyType({})
 
@@ -176,7 +181,11 @@ class Head(nn.Module, ABC):
         """Return named numbers of each dev clip, shape (B,), the lower the better; none here.
 
         A phase may be selected by the mean of one of them (`Phase.select_by`), where class scores
-        mean nothing yet.
+        mean nothing yet, or cost much: they are not asked for then.
+
+        Args:
+            batch: Dev clips with their targets.
+            phase: The phase under way.
         """
         del batch, phase
         return {}
@@ -213,6 +222,14 @@ class Head(nn.Module, ABC):
         """
         scores = self.scores(batch, options)
         return scores - scores.mean(dim=1, keepdim=True)
+
+    def representations(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return what it makes of each clip within, float32, shape (B, W) by name; none here.
+
+        A probe asks of each what it knows, whatever the head says.
+        """
+        del batch
+        return {}
 
     @abstractmethod
     def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:

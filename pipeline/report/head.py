@@ -9,6 +9,7 @@ import pandas as pd
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import PredictionsError
 from pipeline.evaluation.columns import clusters_of
+from pipeline.experiments.head_probes import has_representations, is_split_of, probe_head
 from pipeline.experiments.path_study import STEPS, sampling_table, trace_clip
 from pipeline.experiments.probing import probe_layers
 from pipeline.figures.curves import draw_learning_curve
@@ -21,6 +22,7 @@ from pipeline.manifests.labels import UNLABELLED
 from pipeline.manifests.manifest import Manifest
 from pipeline.manifests.tables import write_csv
 from pipeline.progress import Reporter
+from pipeline.report.head_probe import head_probe_section
 from pipeline.report.page import Picture, Section
 from pipeline.report.probe import PICTURE as PROBE_PICTURE
 from pipeline.report.probe import write_probe
@@ -74,6 +76,11 @@ def head_sections(
     )
     if LAYERS in features.views:
         sections.append(layer_section(folder, features, chosen, reporter))
+    if has_representations(trained.head) and split != "train" and is_split_of(features, trained):
+        found = probe_head(features, trained, split, device=device, reporter=reporter)
+        if len(found):
+            name = trained.record.kind
+            sections.append(head_probe_section(folder, found, name=name, part=split))
     labels = label_indices(manifest, trained)
     sections += sampling_sections(
         folder,

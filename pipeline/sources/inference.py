@@ -1,7 +1,7 @@
 """Running a head over a source."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,37 @@ def score_source(
 
 
 @torch.inference_mode()
+def gather_source(
+    head: Head,
+    source: Source,
+    make: Callable[[Batch], Mapping[str, Tensor]],
+    *,
+    device: str,
+    precision: str,
+) -> dict[str, np.ndarray]:
+    """Return what is made of every clip of a source, float32, in the source's order.
+
+    Args:
+        head: The network, put into evaluation mode.
+        source: Its clips, standardised.
+        make: Gives named tensors of a batch, (B, ...) each.
+        device: A torch device.
+        precision: Of the network.
+
+    Raises:
+        FeatureStoreError: If a store is damaged.
+    """
+    head.eval()
+    plan = _plan(source)
+    parts = []
+    for batch in source.batches(plan):
+        with autocast(device, precision):
+            parts.append(make(batch))
+    found: dict[str, np.ndarray] = _in_order(parts, _order(plan))
+    return found
+
+
+@torch.inference_mode()
 def say(
     head: Head,
     batch: Batch,
@@ -122,14 +153,26 @@ def embed_source(
 
 @torch.inference_mode()
 def watch_source(
-    head: Head, source: Source, phase: Phase, *, device: str, precision: str
+    head: Head, source: Source, targets: Tensor, phase: Phase, *, device: str, precision: str
 ) -> dict[str, float]:
-    """Return the mean over a source's clips of each number that a head watches in a phase."""
+    """Return the mean over a source's clips of each number that a head watches in a phase.
+
+    Args:
+        head: The network.
+        source: Its clips, standardised.
+        targets: Of the clips, shape (N, C).
+        phase: The phase under way.
+        device: A torch device.
+        precision: Of the network.
+    """
     head.eval()
     total: dict[str, float] = {}
-    for batch in source.batches(_plan(source)):
+    plan = _plan(source)
+    parts = np.split(_order(plan), np.cumsum([len(part) for pool in plan for part in pool])[:-1])
+    for positions, batch in zip(parts, source.batches(plan), strict=True):
+        known = replace(batch, targets=targets[positions].to(device))
         with autocast(device, precision):
-            watched = head.watch(batch, phase=phase)
+            watched = head.watch(known, phase=phase)
         if not watched:
             return {}
         for name, values in watched.items():

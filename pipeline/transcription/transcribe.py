@@ -20,8 +20,8 @@ from pipeline.manifests.texts import given_texts, recognised
 from pipeline.progress import Reporter
 from pipeline.transcription.base import Recogniser
 from pipeline.transcription.kept import Clip, Heard, KeptTexts
+from pipeline.transcription.rates import rates_by_corpus
 from pipeline.transcription.recogniser import MAX_NEW_TOKENS
-from pipeline.transcription.word_errors import rates_by_corpus
 
 BATCHES_PER_PIECE = 4  # what a kill can cost
 

@@ -1,0 +1,1 @@
+"""Descriptors: how a clip sounds, in words made from numbers, and read back from words."""
