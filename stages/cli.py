@@ -41,6 +41,7 @@ COMMANDS = (
     "crossval",
     "report",
     "predict",
+    "publish",
     "inspect",
 )
 DEFAULT_PARAMS = Path("params.yaml")

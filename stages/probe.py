@@ -8,6 +8,7 @@ import click
 
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
+    HEAD,
     by_corpus,
     device_option,
     fold_option,
@@ -35,7 +36,7 @@ PART = "dev"  # where a head is probed, as layers are: what is chosen by it neve
 @overlap_option
 @click.option(
     "--head",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=HEAD,
     help="A trained head that shows what it makes of a clip within, such as descriptors: that is "
     "probed, beside what it reads.",
 )

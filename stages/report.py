@@ -9,6 +9,7 @@ import click
 from pipeline.names import require_names
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
+    HEAD,
     by_corpus,
     device_option,
     fold_option,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 @fold_option
 @click.option(
     "--head",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=HEAD,
     help="The head that scored the first predictions: its learning curves.",
 )
 @click.option(

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from stages.options import (
+    HEAD,
     by_corpus,
     device_option,
     fold_option,
@@ -19,8 +20,8 @@ head_option = click.option(
     "--head",
     "head_folder",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of a trained head.",
+    type=HEAD,
+    help="Folder of a trained head, or hf://OWNER/NAME@COMMIT.",
 )
 
 

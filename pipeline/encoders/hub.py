@@ -14,7 +14,7 @@ ENCODER = "extract.encoder"  # the parameter that names an encoder of speech
 SPELLINGS = (
     "a folder, or a model of the hub as 'owner/name@' and its whole commit or 'hf://owner/name'"
 )
-_PREFIX = "hf://"
+PREFIX = "hf://"
 _PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
 
 
@@ -35,9 +35,9 @@ def hub_model(spelling: str, where: str = ENCODER) -> tuple[str, str]:
     """
     if not spelling:
         raise EncoderError(f"{where}: names none, wanted {SPELLINGS}; set it.")
-    if not spelling.startswith(_PREFIX) and not _PINNED.fullmatch(spelling):
+    if not spelling.startswith(PREFIX) and not _PINNED.fullmatch(spelling):
         raise EncoderError(f"{where}: {spelling}: no such folder, wanted {SPELLINGS}; name one.")
-    name, _, revision = spelling.removeprefix(_PREFIX).partition("@")
+    name, _, revision = spelling.removeprefix(PREFIX).partition("@")
     return name, revision or "main"
 
 

@@ -1,0 +1,172 @@
+"""The model card of a head: what it is, was trained on and reached, and what it is not for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.encoders.hub import PREFIX
+from pipeline.evaluation.standings import Standing
+from pipeline.heads.record import HeadRecord
+
+METRICS = {"ua": "recall", "wa": "accuracy", "wf1": "f1", "macro_f1": "f1"}
+NAMES = {"ua": "UA", "wa": "WA", "wf1": "weighted F1", "macro_f1": "macro F1"}
+EACH = {"ua": "mean recall of the classes", "wa": "accuracy"}
+
+USES = (
+    "For research on speech emotion recognition, and for sorting recordings whose speakers agreed "
+    "to it. It tells how a voice sounds to people who labelled recordings like those above, not "
+    "what somebody feels.\n\n"
+    "Not for judging people: hiring, schools, police, borders, insurance, credit or medicine. The "
+    "European Union's Regulation 2024/1689, Article 5(1)(f), forbids inferring emotions at work "
+    "and in schools. Results are worse for languages, ages, dialects, rooms and microphones that "
+    "it was not trained on, by an amount that nobody measured here."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tested:
+    """What a head reached on some rows.
+
+    Attributes:
+        standing: Its scores with intervals.
+        split: Which rows.
+        corpora: Of those rows.
+        cluster: What the intervals resample.
+        notes: What is stamped on the predictions, in sentences.
+    """
+
+    standing: Standing
+    split: str
+    corpora: Sequence[str]
+    cluster: str
+    notes: Sequence[str] = ()
+
+
+def model_card(
+    record: HeadRecord,
+    repository: str,
+    *,
+    licence: str,
+    licences: Mapping[str, str],
+    tested: Tested | None,
+    version: str,
+) -> str:
+    """Return the card in Markdown, with the metadata that the hub reads before it.
+
+    Args:
+        record: What the head says of itself.
+        repository: `OWNER/NAME`.
+        licence: Of the head, as the hub spells licences; "other" where it is none of those.
+        licences: Of each corpus that is known, by name.
+        tested: What it reached on rows that it was not trained on, if that is known.
+        version: Of genser.
+    """
+    from huggingface_hub import EvalResult, ModelCardData
+
+    results: Any = [] if tested is None else _results(tested, EvalResult)
+    data = ModelCardData(
+        library_name="genser",
+        license=licence,
+        pipeline_tag="audio-classification",
+        tags=["genser", "speech-emotion-recognition", record.kind],
+        base_model=sorted({name for name in _models(record) if _is_of_the_hub(name)}) or None,
+        model_name=repository,
+        eval_results=results or None,
+    )
+    parts = [
+        f"---\n{data.to_yaml()}\n---",
+        f"# {repository}",
+        f"A `{record.kind}` head of genser {version} for the task `{record.task}`. It tells "
+        f"{len(record.classes)} classes apart: {', '.join(record.classes)}.",
+        f"    pip install genser\n    genser predict clip.wav --head hf://{repository}@<commit>",
+        "## What it hears with",
+        _hearing(record),
+        "## What it was trained on",
+        _training(record, licences),
+        "## What it reached",
+        _reached(record, tested),
+        "## What it is for, and what not",
+        USES,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _results(tested: Tested, kind: Any) -> list[Any]:
+    data = ", ".join(tested.corpora) or "unknown"
+    return [
+        kind(
+            task_type="audio-classification",
+            dataset_type=data,
+            dataset_name=f"{data}, {tested.split}",
+            metric_type=METRICS[name],
+            metric_name=f"{NAMES[name]}, 95 % interval {found.low:.3f} to {found.high:.3f}",
+            metric_value=round(found.value, 4),
+        )
+        for name in METRICS
+        for found in [tested.standing.scores[name]]
+    ]
+
+
+def _models(record: HeadRecord) -> list[str]:
+    spelled = [name for name in record.encoders.values() if name]
+    return [*spelled, *(base["spelling"] for base in record.bases)]
+
+
+def _is_of_the_hub(name: str) -> bool:
+    return name.startswith(PREFIX) or "@" in name
+
+
+def _hearing(record: HeadRecord) -> str:
+    lines = []
+    for view, recipe in record.recipes.items():
+        encoder = record.encoders.get(view) or recipe.get("name") or "no encoder of genser's"
+        weights = recipe.get("encoder", {})
+        digest = weights.get("weights", "") if isinstance(weights, Mapping) else ""
+        held = f", weights {digest[:12]}" if digest else ""
+        lines.append(f"- view `{view}`: `{encoder}`{held}")
+    lines += [f"- base model `{one['spelling']}`, {one['digest'][:12]}" for one in record.bases]
+    lines += [f"- the manifest's text, by {', '.join(record.text_sources)}"] * bool(
+        record.text_sources
+    )
+    return "\n".join([*lines, "", "These are named here and are not part of this repository."])
+
+
+def _training(record: HeadRecord, licences: Mapping[str, str]) -> str:
+    rows = [
+        f"| {corpus or 'without a name'} | {', '.join(classes)} | "
+        f"{licences.get(corpus, 'not known to genser')} |"
+        for corpus, classes in record.corpora.items()
+    ]
+    table = "\n".join(["| corpus | classes | licence |", "|---|---|---|", *rows])
+    shared = record.leaks.get("shared_speakers", 0)
+    leaks = (
+        f"{shared} speakers were in more than one split."
+        if shared
+        else "No speaker was in two splits."
+    )
+    return (
+        f"{record.num_train} clips, selected on {record.num_dev} of other speakers; step "
+        f"{record.best_step}, seed {record.seed}. {leaks}\n\n{table}"
+    )
+
+
+def _reached(record: HeadRecord, tested: Tested | None) -> str:
+    dev = ", ".join(f"{NAMES.get(name, name)} {value:.3f}" for name, value in record.dev.items())
+    said = f"On dev, by which it was selected: {dev}."
+    if tested is None:
+        return f"{said} Nobody gave predictions on other clips when this card was written."
+    rows = [
+        f"| {NAMES[name]}{f', {EACH[name]}' if name in EACH else ''} | {found.value:.3f} | "
+        f"{found.low:.3f} to {found.high:.3f} |"
+        for name in METRICS
+        for found in [tested.standing.scores[name]]
+    ]
+    one = tested.standing
+    table = "\n".join(["| | value | 95 % interval |", "|---|---|---|", *rows])
+    where = f"{', '.join(tested.corpora) or 'an unnamed corpus'}, {tested.split}"
+    return (
+        f"On {where}, {one.num_clips} clips (chance is {1 / one.num_classes:.3f} UA, always the "
+        f"commonest class {one.majority_rate:.3f} WA); the intervals resample "
+        f"{one.scores['ua'].num_clusters} {tested.cluster}s.\n\n{table}\n\n"
+        + " ".join([*tested.notes, said])
+    )
