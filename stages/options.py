@@ -10,23 +10,6 @@ import click
 from pipeline.errors import ParamsError
 from stages.params import Params
 
-
-class HeadPath(click.Path):
-    """The folder of a trained head; one on the hub is fetched into its cache."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return a folder of this machine."""
-        from pipeline.encoders.hub import PREFIX
-
-        if isinstance(value, str) and value.startswith(PREFIX):
-            from pipeline.publishing.hub_heads import fetch_head
-
-            return fetch_head(value)
-        return super().convert(value, param, ctx)
-
-
-HEAD = HeadPath(file_okay=False, path_type=Path)
-
 manifest_argument = click.argument(
     "manifest", type=click.Path(dir_okay=False, path_type=Path), metavar="MANIFEST"
 )

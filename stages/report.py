@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.names import require_names
+from stages.head_path import HEAD
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
-    HEAD,
     by_corpus,
     device_option,
     fold_option,

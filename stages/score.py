@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
+from stages.head_path import HEAD
 from stages.options import (
-    HEAD,
     by_corpus,
     device_option,
     fold_option,
