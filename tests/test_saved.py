@@ -33,7 +33,7 @@ def test_a_head_of_the_first_version_scores_as_it_did(array_source) -> None:
     assert trained.record.shapes == {
         "layers": FeatureShape(num_layers=3, dim=8, last_layer=2, input_layer=None)
     }
-    assert trained.record.standardisers["layers"]["over"] == "corpus"
+    assert trained.record.standardisers["layers"].over == "corpus"
     source = array_source(clips(), trained.standardisers["layers"])
     options = SamplerConfig(num_steps=2)
     found = score_source(trained.head, source, options, device="cpu", precision="float32").scores

@@ -5,7 +5,8 @@ old one or the new one, never half of each. A frozen base model is named with it
 tensors are not among the head's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
@@ -21,12 +23,13 @@ from pipeline.evaluation.calibration import probabilities
 from pipeline.files import publish_bytes, sealed_json, sha256_bytes, sha256_file, unseal_json
 from pipeline.heads.base import Head
 from pipeline.heads.catalogue import build_head
-from pipeline.heads.needs import adopted
-from pipeline.heads.record import HeadRecord, read_record, record_digest
+from pipeline.heads.needs import FeatureShape, adopted
+from pipeline.heads.record import CURE, HeadRecord, StandardiserRecord, read_record, record_digest
 from pipeline.heads.standardiser import Standardiser
 from pipeline.quantisation.codebooks import Codebooks
 from pipeline.store.recipe import Recipe, require_same_recipe
 from pipeline.store.views import LAYERS
+from pipeline.typed import typed
 
 DESCRIPTION = "head.json"
 
@@ -130,6 +133,22 @@ def save_head(folder: Path, trained: TrainedHead, *, beside: Sequence[str]) -> N
             old.unlink()
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Weights:
+    """The file of a head's tensors, and its digest."""
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Files:
+    """What `head.json` says beside the record: the tensors' file, and digests of those beside."""
+
+    weights: _Weights
+    files: dict[str, str]
+
+
 def read_description(folder: Path) -> dict[str, Any]:
     """Return the content of `head.json`.
 
@@ -164,18 +183,27 @@ def read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, torc
     Raises:
         HeadError: If the file is absent or damaged.
     """
-    path = folder / description["weights"]["file"]
+    told = _files(folder, description).weights
+    path = folder / told.file
     try:
         data = path.read_bytes()
     except OSError as error:
         raise HeadError(f"{path}: cannot be read ({error.strerror}); train again.") from error
-    found, wanted = sha256_bytes(data), description["weights"]["sha256"]
+    found, wanted = sha256_bytes(data), told.sha256
     if found != wanted:
         raise HeadError(
             f"{path}: damaged, found digest {found[:12]}, {DESCRIPTION} says {wanted[:12]}; "
             "train the head again."
         )
-    return load_tensors(data)
+    try:
+        return load_tensors(data)
+    except (SafetensorError, ValueError) as error:
+        raise HeadError(f"{path}: holds no tensors ({error}); {CURE}.") from error
+
+
+def _files(folder: Path, description: Mapping[str, Any]) -> _Files:
+    where = folder / DESCRIPTION
+    return typed(_Files, description, where, error=HeadError, cure=CURE, others=True)
 
 
 def verify_head(folder: Path) -> None:
@@ -187,7 +215,7 @@ def verify_head(folder: Path) -> None:
     description = read_description(folder)
     read_record(folder / DESCRIPTION, description)
     read_weights(folder, description)
-    for name, wanted in description["files"].items():
+    for name, wanted in _files(folder, description).files.items():
         path = folder / name
         if not path.is_file() or sha256_file(path) != wanted:
             raise HeadError(
@@ -204,23 +232,22 @@ def load_head(folder: Path, device: str = "cpu") -> TrainedHead:
     """
     description = read_description(folder)
     record = read_record(folder / DESCRIPTION, description)
-    head = build_head(record.kind, record.shapes, len(record.classes), record.config)
+    head = build_head(record.kind, record.shapes, len(record.classes), record.head_config)
     _require_bases(folder, head, record)
     head.name_classes(record.classes)
     tensors = read_weights(folder, description)
-    codebooks = {
-        view: Codebooks(**mine)
-        for view in record.recipes
-        if (mine := _named(tensors, f"codebooks.{view}."))
-    }
-    head.adopt(adopted(record.needs, codebooks))
-    head.restore(_named(tensors, "head."))
-    standardisers = {}
-    for need, told in record.standardisers.items():
-        shape = record.shapes[need]
-        standardisers[need] = Standardiser(shape.num_layers, shape.dim, **told)
-        mine = _named(tensors, _prefix(need))
-        standardisers[need].load_state_dict({k: v for k, v in mine.items() if "." not in k})
+    with _fitting(folder):
+        codebooks = {
+            view: Codebooks(**mine)
+            for view in record.recipes
+            if (mine := _named(tensors, f"codebooks.{view}."))
+        }
+        head.adopt(adopted(record.needs, codebooks))
+        head.restore(_named(tensors, "head."))
+        standardisers = {
+            need: _standardiser(told, record.shapes[need], _named(tensors, _prefix(need)))
+            for need, told in record.standardisers.items()
+        }
     for base in head.bases:
         base.to(device)
     return TrainedHead(
@@ -231,14 +258,43 @@ def load_head(folder: Path, device: str = "cpu") -> TrainedHead:
     )
 
 
+@contextmanager
+def _fitting(folder: Path) -> Iterator[None]:
+    """Turn tensors that are missing, or of other shapes than the record's, into one line."""
+    try:
+        yield
+    except HeadError:
+        raise
+    except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
+        told = " ".join(str(error).split())
+        raise HeadError(
+            f"{folder}: its tensors are not those of the head that {DESCRIPTION} describes "
+            f"({told[:200]}); {CURE}."
+        ) from error
+
+
+def _standardiser(
+    told: StandardiserRecord, shape: FeatureShape, tensors: Mapping[str, torch.Tensor]
+) -> Standardiser:
+    made = Standardiser(
+        shape.num_layers, shape.dim, kind=told.kind, over=told.over, groups=told.groups
+    )
+    made.load_state_dict({k: v for k, v in tensors.items() if "." not in k})
+    return made
+
+
 def _require_bases(folder: Path, head: Head, record: HeadRecord) -> None:
     """Refuse a head whose frozen models are not those that it was trained with."""
-    found = [{"spelling": base.spelling, "digest": base.digest} for base in head.bases]
-    for have, want in zip(found, record.bases, strict=True):
-        if have["digest"] != want["digest"]:
+    if len(head.bases) != len(record.bases):
+        raise HeadError(
+            f"{folder}: has {len(head.bases)} base models, {DESCRIPTION} names "
+            f"{len(record.bases)}; {CURE}."
+        )
+    for have, want in zip(head.bases, record.bases, strict=True):
+        if have.digest != want.digest:
             raise HeadError(
-                f"{folder}: the base model {have['spelling']} has digest {have['digest'][:12]}, "
-                f"wanted {want['digest'][:12]}, which it was trained with; put that one back, or "
+                f"{folder}: the base model {have.spelling} has digest {have.digest[:12]}, "
+                f"wanted {want.digest[:12]}, which it was trained with; put that one back, or "
                 "train the head again."
             )
 

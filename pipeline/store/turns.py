@@ -16,11 +16,11 @@ from pipeline.files import (
     fingerprint,
     publish_bytes,
     sealed_json,
-    unseal_json,
     writing,
 )
 from pipeline.store.commit import finish_commit
 from pipeline.store.locks import FileLock, hold, is_held
+from pipeline.typed import unsealed
 
 RUN_LOCK = ".run.lock"
 COMMIT_LOCK = ".commit.lock"
@@ -143,10 +143,10 @@ def _enter(lock: FileLock, plan: str, job: Job) -> bool:
 
 def _read_plan(path: Path) -> str | None:
     try:
-        value = unseal_json(path.read_bytes())
+        told = unsealed(dict[str, str], path.read_bytes())
     except FileNotFoundError:
         return None
-    return None if value is None else str(value["plan"])
+    return None if told is None else told.get("plan")
 
 
 def tidy(root: Path) -> None:
