@@ -60,7 +60,9 @@ def encode_rate(encoder: Encoder, waveforms: list[np.ndarray], *, batched: bool)
 
 
 @click.command()
-@click.option("--encoder", "spelling", required=True, help="Folder or hub id of the encoder.")
+@click.option(
+    "--encoder", "spelling", required=True, help="Folder or owner/name@commit of the encoder."
+)
 @click.option("--device", default="cpu", show_default=True)
 def main(spelling: str, device: str) -> None:
     """Print real-time factors and ratios."""

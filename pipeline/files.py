@@ -4,9 +4,11 @@ A file under its final name is always complete: it is written under a temporary 
 folder, flushed to the disk and renamed.
 """
 
+import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,10 +28,34 @@ def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes in hexadecimal.
 
     Raises:
-        OSError: If the file cannot be read.
+        OSError: If the file cannot be read, or is no regular one.
     """
+    require_regular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a regular file.
+
+    Raises:
+        OSError: If the file cannot be read, or is no regular one.
+    """
+    require_regular(path)
+    return path.read_bytes()
+
+
+def require_regular(path: Path) -> None:
+    """Refuse what is no file before it is opened: a pipe would be waited for, a device never ends.
+
+    Raises:
+        OSError: If it is something else, or not there.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "a pipe or a device, wanted a regular file", str(path))
 
 
 def canonical_json(value: object) -> str:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import PredictionsError
+from pipeline.files import read_bytes
 
 SEAL_KEY = "genser.content"
 
@@ -81,7 +82,7 @@ def sealed_bytes(path: Path) -> bytes:
         PredictionsError: If the file is missing, foreign or damaged.
     """
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         raise PredictionsError(
             f"{path}: cannot be read ({error.strerror or error}); give the path of a file that "

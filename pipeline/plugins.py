@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from pipeline.errors import PluginError
+from pipeline.names import require_names
 
 
 def plugins(group: str, *, kind: type = object, taken: Collection[str] = ()) -> dict[str, Any]:
@@ -20,8 +21,8 @@ def plugins(group: str, *, kind: type = object, taken: Collection[str] = ()) -> 
         taken: Names that genser has itself.
 
     Raises:
-        PluginError: If a name is taken, a package cannot be imported, or what it gives is of
-            another kind.
+        PluginError: If a name is taken or may not be part of a path, a package cannot be imported,
+            or what it gives is of another kind.
     """
     found: dict[str, Any] = {}
     whose: dict[str, str] = dict.fromkeys(taken, "genser itself")
@@ -31,6 +32,7 @@ def plugins(group: str, *, kind: type = object, taken: Collection[str] = ()) -> 
                 f"{_where(point)}: the name {point.name!r} is taken by {whose[point.name]}; "
                 "rename it there, or uninstall one of the two."
             )
+        require_names(_where(point), [point.name], error=PluginError)
         whose[point.name] = _package(point)
         found[point.name] = _load(point, kind)
     return found

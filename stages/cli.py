@@ -44,6 +44,7 @@ COMMANDS = (
     "inspect",
 )
 DEFAULT_PARAMS = Path("params.yaml")
+BY_CTRL_C, BY_SIGTERM = 130, 143  # exit codes
 
 
 class UserError(click.ClickException):
@@ -82,7 +83,7 @@ class Genser(click.Group):
             raise UserError("\n  ".join([str(error), *getattr(error, "__notes__", ())])) from error
         except (KeyboardInterrupt, Interrupted) as error:
             click.echo("Stopped; what was finished is kept. Run the same command again.", err=True)
-            ctx.exit(130 if isinstance(error, KeyboardInterrupt) else 143)
+            ctx.exit(BY_CTRL_C if isinstance(error, KeyboardInterrupt) else BY_SIGTERM)
 
 
 @contextmanager
@@ -133,5 +134,18 @@ def _on_sigterm(_: int, __: FrameType | None) -> None:
     raise Interrupted
 
 
+def run() -> None:
+    """Run `genser` as a program; a stopped one ends at once."""
+    try:
+        main()
+    except SystemExit as ended:
+        if ended.code not in (BY_CTRL_C, BY_SIGTERM):
+            raise
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Python would wait for threads that decode. They only read, and all locks are given back.
+        os._exit(ended.code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

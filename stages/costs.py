@@ -46,7 +46,7 @@ def reckoned(config: "TrainConfig", shapes: "Shapes", num_classes: int) -> "Cost
         verb = "is" if len(absent) == 1 else "are"
         return (
             f"unknown until {' and '.join(absent)} {verb} at hand (config.json is enough: a folder "
-            "that holds it, or 'hf download OWNER/NAME config.json --revision REVISION')"
+            "that holds it, or 'hf download OWNER/NAME config.json --revision COMMIT')"
         )
     return reckon(
         kind,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.names import require_names
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
     by_corpus,
@@ -20,7 +21,7 @@ from stages.options import (
     torch_device,
 )
 from stages.progress import Progress
-from stages.systems import chosen_heads, require_names, systems_of, variant_option
+from stages.systems import chosen_heads, systems_of, variant_option
 
 if TYPE_CHECKING:
     from pipeline.manifests.labels import LabelMap
@@ -161,7 +162,7 @@ def _parts(
 
     from pipeline.corpora.preparation import PrepareConfig
     from pipeline.errors import ManifestError, ParamsError
-    from pipeline.experiments.parts import corpus_pairs, own_split
+    from pipeline.experiments.parts import corpus_pairs, own_split, pair_name
     from pipeline.manifests.labels import class_names
     from pipeline.manifests.splits import make_folds, with_splits
 
@@ -172,7 +173,7 @@ def _parts(
     names = class_names(read, task, label_map)
     if protocol == "cross-corpus":
         pairs = corpus_pairs(read, names, read.table["split"], task=task)
-        return {f"{source}-{target}": manifest for source, target, manifest in pairs}
+        return {pair_name(source, target): manifest for source, target, manifest in pairs}
     if folds is not None:
         config = params.section("prepare", PrepareConfig)
         labelled = (names != "").to_numpy()

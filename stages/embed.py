@@ -56,8 +56,8 @@ def command(
     config = params_of(context).section("embed", EmbedConfig)
     if not config.encoder:
         raise ParamsError(
-            "embed.encoder: names none, wanted a folder or a hub id as 'owner/name@revision' of "
-            "BERT or one of its kin; give -S embed.encoder=FOLDER."
+            "embed.encoder: names none, wanted a folder or a model of the hub of BERT or one "
+            "of its kin; give -S embed.encoder=FOLDER."
         )
     read = read_manifest(manifest)
     texts_of(read, config.column)  # a missing column is told before weights are read

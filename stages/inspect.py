@@ -98,7 +98,7 @@ def _provenance(view: Any) -> dict[str, Any]:
 
 
 def _head(path: Path) -> dict[str, Any]:
-    from pipeline.heads.saved import read_head_record
+    from pipeline.heads.folder import read_head_record
     from pipeline.training.config import TrainConfig
 
     record = read_head_record(path)
@@ -247,7 +247,7 @@ def _size(view: Any) -> tuple[int, int, int | None] | None:
 
 def _size_of_texts(embed: Any) -> tuple[int, int, None] | None:
     """Return layers and width of a view of texts, as its encoder's configuration tells."""
-    from pipeline.encoders.loading import is_local
+    from pipeline.encoders.hub import is_local
     from pipeline.encoders.text import read_text_config
 
     if not embed.encoder or not is_local(embed.encoder):

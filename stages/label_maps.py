@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.names import is_name
 from pipeline.typed import typed
 from stages.params import read_yaml
 
@@ -13,9 +14,14 @@ if TYPE_CHECKING:
 
 
 def find_label_map(manifest: Path, task: str, given: Path | None) -> Path | None:
-    """Return the label map of a task: the one given, or the one beside the manifest if any."""
+    """Return the label map of a task: the one given, or the one beside the manifest if any.
+
+    A column whose name cannot name a file has none beside.
+    """
+    if given or not is_name(task):
+        return given
     beside = manifest.parent / "label_maps" / f"{task}.yaml"
-    return given or (beside if beside.exists() else None)
+    return beside if beside.exists() else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,11 +22,13 @@ BAR_CELLS = 30
     "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE ..."
 )
 @head_option
-@click.option("--encoder", help="Folder or hub id of the encoder  [default: the head's own]")
+@click.option(
+    "--encoder", help="Folder or owner/name@commit of the encoder  [default: the head's own]"
+)
 @click.option(
     "--recogniser",
-    help="Of a head that reads text: folder or hub id of who hears it  [default: the one that "
-    "wrote the head's training texts]",
+    help="Of a head that reads text: folder or owner/name@commit of who hears it  [default: the "
+    "one that wrote the head's training texts]",
 )
 @click.option("--text", help="Of a head that reads text: what is said in the one recording.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

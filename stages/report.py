@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.names import require_names
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
     by_corpus,
@@ -16,7 +17,7 @@ from stages.options import (
     torch_device,
 )
 from stages.progress import Progress
-from stages.systems import chosen_heads, require_names, systems_of, variant_option
+from stages.systems import chosen_heads, systems_of, variant_option
 
 if TYPE_CHECKING:
     from pipeline.report.page import Section
@@ -121,7 +122,6 @@ def command(
     params = params_of(context)
     config = params.section("report", ReportConfig)
     folders = _named(crossvals, "--crossval")
-    require_names("--crossval", folders or ["none"])
     if not predictions:
         needing = (manifest, fold, head, stores, others, against, variants, label_map)
         if any(needing) or not folders:
@@ -135,6 +135,7 @@ def command(
     names = [path.stem for path in predictions]
     if len(set(names)) < len(names):
         raise ParamsError(f"PREDICTIONS: {names} are not all different; rename a file.")
+    require_names("PREDICTIONS", names)
     if stores and (head is None or manifest is None):
         raise ParamsError("--store: needs --head and --manifest too.")
     read = {path.stem: read_predictions(path) for path in predictions}
@@ -216,5 +217,6 @@ def _named(values: Sequence[str], option: str) -> dict[str, Path]:
         name, equals, path = value.partition("=")
         if not equals or not name or not path or name in found:
             raise ParamsError(f"{option} {value}: wanted NAME=PATH, each name once.")
+        require_names(option, [name])
         found[name] = Path(path)
     return found

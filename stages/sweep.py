@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.names import require_names
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
     by_corpus,
@@ -20,7 +21,7 @@ from stages.options import (
     torch_device,
 )
 from stages.progress import Progress
-from stages.systems import YAML_SUFFIXES, changed, read_trials, require_names
+from stages.systems import YAML_SUFFIXES, changed, read_trials
 
 if TYPE_CHECKING:
     from pipeline.experiments.crossval import System
@@ -124,6 +125,7 @@ def _trials(settings: str) -> tuple[str, Mapping[str, Sequence[str]]]:
     from pipeline.errors import ParamsError
 
     if settings.endswith(YAML_SUFFIXES):
+        require_names(settings, [Path(settings).stem])
         return Path(settings).stem, read_trials(Path(settings))
     key, equals, values = settings.partition("=")
     if not equals or key.split(".")[0] not in ("train", "score") or "." not in key:
@@ -132,5 +134,6 @@ def _trials(settings: str) -> tuple[str, Mapping[str, Sequence[str]]]:
             "a file of trials ending in .yaml."
         )
     trials = {value: [f"{key}={value}"] for value in values.split(",")}
-    require_names(settings, trials)
-    return key.replace(".", "_"), trials
+    name = key.replace(".", "_")
+    require_names(settings, [name, *trials])
+    return name, trials

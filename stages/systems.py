@@ -2,8 +2,7 @@
 
 import itertools
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.errors import ParamsError
+from pipeline.names import require_names
 from pipeline.typed import typed
 from stages.params import Params, read_yaml
 
@@ -157,18 +157,3 @@ def _filled(value: Any, known: Mapping[str, Any]) -> Any:
             return meant
         value = value.replace(f"{{{key}}}", str(meant))
     return value
-
-
-def require_names(where: str, names: Iterable[str]) -> None:
-    """Refuse what cannot be the folder of a system's runs.
-
-    Raises:
-        ParamsError: Naming the first.
-    """
-    found = list(names)
-    strange = [name for name in found if not re.fullmatch(r"[\w+-][\w.+-]*", name)]
-    if strange or not found:
-        raise ParamsError(
-            f"{where}: {strange[:1] or 'nothing'} cannot name a run; use letters, digits, '.', "
-            "'+', '-' and '_'."
-        )

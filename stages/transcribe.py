@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 @manifest_argument
 @audio_root_option
 @out_manifest_option
-@click.option("--model", help="Folder or hub id of the recogniser  [default: transcribe.model]")
+@click.option(
+    "--model", help="Folder or owner/name@commit of the recogniser  [default: transcribe.model]"
+)
 @device_option
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Decoders.")
 @click.pass_context
@@ -63,7 +65,8 @@ def command(
         config = replace(config, model=model)
     if not config.model:
         raise ParamsError(
-            "transcribe.model: names no recogniser, wanted a folder or a hub id; give --model."
+            "transcribe.model: names no recogniser, wanted a folder or a model of the hub; "
+            "give --model."
         )
     if out.resolve() == manifest.resolve():
         raise ParamsError(f"--out {out}: is the manifest itself, wanted another file; name one.")

@@ -137,8 +137,8 @@ def test_a_folder_without_one_of_its_files_is_refused_in_one_line(folder: Path, 
     assert str(folder) in str(caught.value)
 
 
-@pytest.mark.parametrize("spelling", ["no/such-folder", "/no/such/folder", "owner/name@v1"])
-def test_an_encoder_that_is_nowhere_is_refused_in_one_line(spelling: str) -> None:
+@pytest.mark.parametrize("spelling", ["hf://owner/name", "hf://owner/name@v1", f"o/n@{40 * 'a'}"])
+def test_a_model_of_the_hub_that_is_not_cached_is_refused_in_one_line(spelling: str) -> None:
     with pytest.raises(EncoderError, match=f"extract.encoder: {spelling} cannot be") as caught:
         open_encoder(spelling, compute_dtype="float32", device="cpu")
     assert "\n" not in str(caught.value)

@@ -1,4 +1,7 @@
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -43,7 +46,7 @@ def test_dry_runs_do_nothing(here, tmp_path):
         (["report", "no.parquet", "--out", "r"], "no.parquet"),
         (
             ["-S", "extract.encoder=no/encoder", *EXTRACT],
-            "no/encoder cannot be loaded",
+            "no/encoder: no such folder",
         ),
         (
             ["-S", "extract.dim=1024", *EXTRACT],
@@ -110,3 +113,31 @@ def test_the_version_is_told():
 def test_help_lists_every_command():
     text = genser("--help").stdout
     assert all(name in text for name in COMMANDS)
+
+
+# A command whose decoder never ends, stopped by the signal that is its argument.
+ENDLESS = """
+import os, threading
+import click
+from pipeline.audio.decoders import decoders
+from stages import cli
+
+@click.command()
+@click.argument("number", type=int)
+def command(number):
+    with decoders(1) as pool:
+        pool.submit(threading.Event().wait)
+        os.kill(os.getpid(), number)
+        threading.Event().wait()
+
+cli.Genser.get_command = lambda *_: command
+cli.run()
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_program_ends_while_a_decoder_is_at_work(number, code):
+    words = [sys.executable, "-c", ENDLESS, "inspect", str(int(number))]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ended.returncode == code
+    assert ended.stderr == "Stopped; what was finished is kept. Run the same command again.\n"

@@ -147,15 +147,15 @@ def test_a_checkpoint_that_lacks_a_weight_is_refused(folder: Path, kind: str) ->
         opened(folder, kind)
 
 
-def test_a_hub_id_without_revision_is_refused(kind: str) -> None:
-    for spelling in (f"{kind}:owner/name", f"{kind}:owner/name@"):
-        with pytest.raises(EncoderError, match=rf"write {kind}:owner/name@ and the commit\.$"):
-            outline_of(spelling)
+def test_a_codec_that_is_no_folder_and_not_of_the_hub_is_refused(kind: str) -> None:
+    for name in ("owner/name", "owner/name@", "owner/name@abc"):
+        with pytest.raises(EncoderError, match=rf"^extract.encoder: {name}: no such folder, want"):
+            outline_of(f"{kind}:{name}")
 
 
-def test_a_hub_id_that_is_not_cached_is_refused_in_one_line(kind: str) -> None:
-    with pytest.raises(EncoderError, match="owner/name@abc cannot be loaded") as caught:
-        outline_of(f"{kind}:owner/name@abc")
+def test_a_codec_of_the_hub_that_is_not_cached_is_refused_in_one_line(kind: str) -> None:
+    with pytest.raises(EncoderError, match="hf://owner/name@abc cannot be loaded") as caught:
+        outline_of(f"{kind}:hf://owner/name@abc")
     assert "\n" not in str(caught.value)
 
 

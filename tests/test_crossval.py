@@ -208,6 +208,18 @@ def test_corpora_that_cannot_be_crossed_are_refused(made) -> None:
     alone = Manifest(manifest.path, table.assign(corpus="a"), 2)
     with pytest.raises(ManifestError, match=r"has the corpora \['a'\], wanted at least two"):
         list(corpus_pairs(alone, table["emotion"], table["split"], task="emotion"))
+    outside = Manifest(manifest.path, table.assign(corpus=table["corpus"].replace("b", "../b")), 2)
+    with pytest.raises(ManifestError, match=r"column corpus: '\.\./b' cannot name a file; use"):
+        list(corpus_pairs(outside, table["emotion"], table["split"], task="emotion"))
     apart = table["corpus"] + table["emotion"]
     with pytest.raises(ManifestError, match=r"a and b share the classes \[\], wanted at least"):
         list(corpus_pairs(manifest, apart, table["split"], task="emotion"))
+
+
+def test_two_pairs_of_corpora_that_would_share_a_folder_are_refused(made) -> None:
+    manifest, _ = made
+    corpora = np.resize(["a", "a-b", "b-c", "c"], len(manifest.table))
+    mixed = Manifest(manifest.path, manifest.table.assign(corpus=corpora), 2)
+    table = mixed.table
+    with pytest.raises(ManifestError, match=r"2 pairs of corpora are called 'a-b-c'; rename"):
+        list(corpus_pairs(mixed, table["emotion"], table["split"], task="emotion"))

@@ -92,8 +92,8 @@ def test_a_dry_run_tells_the_memory_of_the_model() -> None:
     done = genser(*emoq(*TRAIN, "--dry-run", "--out", "dry"))
     assert "the model takes about" in done.stdout
     assert "MB (reckoned); nothing was done." in done.stdout
-    away = emoq(*TRAIN, "--dry-run", "--out", "dry", train__emoq__language="owner/name@main")
-    assert "the model is unknown until owner/name@main is at hand" in genser(*away).stdout
+    away = emoq(*TRAIN, "--dry-run", "--out", "dry", train__emoq__language="hf://owner/name")
+    assert "the model is unknown until hf://owner/name is at hand" in genser(*away).stdout
     assert not Path("dry").exists()
 
 

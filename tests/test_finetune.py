@@ -14,12 +14,10 @@ from safetensors.torch import load_file
 from helpers.encoders import edit_json, hubert_at, whisper_at
 from helpers.tuning import RATE, save_small, save_tones, settings, tune
 from pipeline.audio.segments import Segment
-from pipeline.encoders import catalogue
 from pipeline.encoders.catalogue import open_encoder
 from pipeline.encoders.finetuned import read_finetuned
 from pipeline.errors import AudioError, EncoderError, ManifestError
 from pipeline.extraction.encoding import decode
-from pipeline.finetuning import folder
 from pipeline.finetuning.waveforms import HELD_S, waveform_of
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
@@ -142,19 +140,17 @@ def test_an_encoder_of_the_hub_brings_its_files_and_a_tuned_one_must_be_a_folder
 ):
     # transformers reads a folder that is called a hub id all the same.
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **_: name)
-    for module in (catalogue, folder):
-        monkeypatch.setattr(module, "is_local", lambda spelling: "out" in spelling)
-    tune(tones, settings(hubert), tmp_path / "out")
+    tune(tones, settings(f"hf://{hubert}"), tmp_path / "out")
     assert (tmp_path / "out/vocab.json").read_bytes() == (hubert / "vocab.json").read_bytes()
     with pytest.raises(EncoderError, match=r"was fine-tuned; download it whole, with finetune"):
-        open_encoder(str(tuned), compute_dtype="float32", device="cpu")
+        open_encoder(f"hf://{tuned}", compute_dtype="float32", device="cpu")
 
     def unreachable(name, **_):
         raise OSError("no network")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
     with pytest.raises(EncoderError, match=r"the files beside the weights of .* cannot be had"):
-        tune(tones, settings(hubert), tmp_path / "out2")
+        tune(tones, settings(f"hf://{hubert}"), tmp_path / "out2")
 
 
 def test_an_encoder_that_was_tuned_before_remembers_all_it_has_seen(tones, tuned, tmp_path):

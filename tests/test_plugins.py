@@ -27,6 +27,7 @@ def test_nothing_is_imported_before_its_group_is_asked_for(install: Install) -> 
     ("module", "points", "message"),
     [
         ("CAT = 3\n", "own = zoo_bad:CAT", "the name 'own' is taken by genser itself; rename"),
+        ("CAT = 3\n", "../cat = zoo_bad:CAT", "'../cat' cannot name a file; use letters"),
         ("CAT = 'x'\n", "cat = zoo_bad:CAT", "zoo_bad:CAT is of the kind str, wanted builtins.int"),
         ("import zoo_gone\n", "cat = zoo_bad:CAT", "(ModuleNotFoundError: No module named"),
         ("1 / 0\n", "cat = zoo_bad:CAT", "(ZeroDivisionError: division by zero); mend or uninst"),

@@ -23,10 +23,9 @@ def refused(spelling: object, **options: Any) -> str:
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     none = tmp_path / "none"
-    assert f"transcribe.model: {none}: no such folder, wanted one with" in refused(none)
-    assert "transcribe.model: some/none@main cannot be loaded (We couldn" in refused(
-        "some/none@main"
-    )
+    assert f"transcribe.model: {none}: no such folder, wanted a folder, or" in refused(none)
+    told = refused("hf://some/none")
+    assert "transcribe.model: hf://some/none cannot be loaded (We couldn" in told
 
 
 def test_a_model_that_transcribes_nothing(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import torch
 from pipeline.diffusion.sampler import SamplerConfig
 from pipeline.errors import HeadError
 from pipeline.files import sealed_json, unseal_json
+from pipeline.heads.folder import read_description
 from pipeline.heads.needs import FeatureShape
-from pipeline.heads.saved import load_head, read_description, save_head
+from pipeline.heads.saved import load_head, save_head
 from pipeline.sources.inference import score_source
 
 # Written by genser at commit c13db0c: four steps on 24 clips of two corpora, width 8, seed 0.

@@ -130,8 +130,14 @@ def test_a_config_that_is_absent_broken_or_silent_is_refused(tmp_path: Path) -> 
 
 
 def test_a_folder_on_the_hub_stands_between_repository_and_revision() -> None:
-    found = _place("speechtokenizer:owner/name/some/folder@abc")
-    assert found == ("owner/name@abc", False, "some/folder")
-    assert _place("speechtokenizer:owner/name@abc") == ("owner/name@abc", False, "")
-    with pytest.raises(EncoderError, match="names neither a folder nor a hub id with its revision"):
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    found = _place(f"speechtokenizer:owner/name/some/folder@{commit}")
+    assert found == (f"hf://owner/name@{commit}", False, "some/folder")
+    assert _place("speechtokenizer:hf://owner/name/folder@v1") == (
+        "hf://owner/name@v1",
+        False,
+        "folder",
+    )
+    assert _place("speechtokenizer:hf://owner/name") == ("hf://owner/name@main", False, "")
+    with pytest.raises(EncoderError, match="owner/name/folder: no such folder, wanted a folder"):
         _place("speechtokenizer:owner/name/folder")

@@ -134,7 +134,7 @@ def test_trials_are_compared_over_folds_on_dev_alone(here, tmp_path):
         ),
         (
             "sweep demo.csv train.head=a/b --store store --out x",
-            "['a/b'] cannot name a run",
+            "'a/b' cannot name a file",
         ),
         ("sweep demo.csv none.yaml --store store --out x", "none.yaml: cannot be read"),
         (

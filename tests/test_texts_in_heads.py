@@ -202,5 +202,5 @@ def test_late_fusion_and_beside_stand_in_one_cross_validation(here: Path, tmp_pa
 def test_embed_without_an_encoder_is_refused(here: Path, tmp_path: Path):
     (tmp_path / "none.yaml").write_text("")
     told = refused("--params", tmp_path / "none.yaml", "embed", "m.csv", "--store", tmp_path / "s")
-    assert told.startswith("Error: embed.encoder: names none, wanted a folder or a hub id")
+    assert told.startswith("Error: embed.encoder: names none, wanted a folder or a model")
     assert not (tmp_path / "s").exists()

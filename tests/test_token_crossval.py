@@ -118,7 +118,7 @@ def test_a_page_is_made_of_the_study_alone(studied: Path, tmp_path: Path) -> Non
     [
         ("report --out x", "PREDICTIONS: none is given, wanted some, or --crossval with no other"),
         ("report --crossval a=cv --manifest m.csv --out x", "PREDICTIONS: none is given"),
-        ("report --crossval a/b=cv --out x", "--crossval: ['a/b'] cannot name a run"),
+        ("report --crossval a/b=cv --out x", "--crossval: 'a/b' cannot name a file"),
         ("crossval m.csv --store s --heads= --out x", "--heads: names none, and there is no"),
     ],
 )

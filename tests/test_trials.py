@@ -57,7 +57,7 @@ def test_a_value_that_is_a_placeholder_keeps_its_type(tmp_path: Path) -> None:
         ("a: {each: [1, 2], train.seed: 1}", "t.yaml: a.each: found [1, 2], wanted names and"),
         ("a: {each: {k: []}}", "t.yaml: a.each.k: names no value"),
         ("a: {each: {k: [1, 2]}, train.seed: '{k}'}", "t.yaml: 'a' gives 'a' twice; name each"),
-        ("'{k}': {each: {k: [a/b]}}", "['a/b'] cannot name a run"),
+        ("'{k}': {each: {k: [a/b]}}", "'a/b' cannot name a file"),
     ],
 )
 def test_what_each_cannot_make_trials_of_is_refused(tmp_path, text: str, message: str) -> None:

@@ -98,7 +98,10 @@ def test_an_override_reaches_into_a_view(tmp_path: Path) -> None:
     [
         ("{}", "extract.views: names no view"),
         ("[layers]", "extract.views: found ['layers'], wanted names and what each is"),
-        ("{a b: {}}", "extract.views: 'a b' is no name of a view; use letters, digits, - and _."),
+        (
+            "{a b: {}}",
+            "extract.views: 'a b' is no name of a view; use letters, digits, - and _, at most 80.",
+        ),
         ("{../up: {}}", "'../up' is no name of a view"),
         ("{é: {}}", "'é' is no name of a view"),
         ("{f: {kind: words}}", "f.kind: 'words' is not one of ['layers', 'frames', 'codes']."),
@@ -137,7 +140,7 @@ def test_negative_layers_count_from_the_end() -> None:
 def test_layers_that_an_encoder_has_not_or_has_once_are_refused(layers: tuple[int, ...]) -> None:
     message = r"frames\.layers: found \[.*\], the encoder demo/encoder has layers 0 to 4 \(-5 to -1"
     with pytest.raises(EncoderError, match=message):
-        check_settings(OUTLINE, view(layers=layers))
+        check_settings(OUTLINE, view(encoder="demo/encoder", layers=layers))
 
 
 def test_frames_of_an_encoder_without_frames_are_refused() -> None:

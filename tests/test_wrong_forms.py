@@ -14,7 +14,8 @@ from safetensors.torch import load, save
 from helpers.faults import fill, read_everything
 from pipeline.errors import FeatureStoreError, HeadError, PredictionsError
 from pipeline.files import sealed_json, sha256_bytes, unseal_json
-from pipeline.heads.saved import load_head, verify_head
+from pipeline.heads.folder import verify_head
+from pipeline.heads.saved import load_head
 from pipeline.parquet import sealed_table_bytes, table_bytes
 from pipeline.scoring.predictions import read_predictions
 from pipeline.scoring.stamps import task_of

@@ -18,6 +18,7 @@ from pipeline.audio import containers, outcomes
 from pipeline.audio.segments import Segment
 from pipeline.audio.truncation import require_whole
 from pipeline.errors import AudioError
+from pipeline.files import require_regular
 
 CONTRACT = 1
 BLOCK_S = 10.0
@@ -134,8 +135,9 @@ class _NativeStatistics:
 
 def _opened(segment: Segment) -> soundfile.SoundFile | containers.ContainerTrack:
     try:
-        if not segment.path.is_file():
+        if not segment.path.exists() or segment.path.is_dir():
             raise AudioError(outcomes.MISSING, "no such file under the audio root; restore it.")
+        require_regular(segment.path)
         if segment.path.suffix.lower() == ".raw":
             raise AudioError(
                 outcomes.DECODE_ERROR,
@@ -152,7 +154,7 @@ def _opened(segment: Segment) -> soundfile.SoundFile | containers.ContainerTrack
     except OSError as error:
         raise AudioError(
             outcomes.DECODE_ERROR,
-            f"cannot be read ({error.strerror}); mend its name or permissions.",
+            f"cannot be read ({error.strerror}); mend its name or permissions, or replace it.",
         ) from error
 
 

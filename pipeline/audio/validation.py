@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
 
+from pipeline.audio.decoders import decoders
 from pipeline.audio.decoding import read_clip
 from pipeline.audio.outcomes import OK
 from pipeline.audio.segments import segments
@@ -41,7 +41,7 @@ def decode_all(
             return error.outcome, str(error), "", math.nan
         return OK, "", clip.audio_digest, clip.duration
 
-    with ThreadPoolExecutor(workers) as pool:
+    with decoders(workers) as pool:
         for start in range(0, len(every), AT_ONCE):
             part = range(start, min(start + AT_ONCE, len(every)))
             found.extend(pool.map(decode, part))

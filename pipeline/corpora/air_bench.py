@@ -12,6 +12,7 @@ import pandas as pd
 from pipeline.corpora.folders import find_file
 from pipeline.corpora.importer import Corpus, Importer, Row, read_names, with_labels
 from pipeline.errors import ManifestError
+from pipeline.files import read_bytes
 from pipeline.typed import typed_json
 
 TASK = "Speaker_Gender_Recognition"
@@ -43,7 +44,7 @@ def read_air_bench(folder: Path) -> Corpus:
     path = find_file(folder, "Foundation_meta.json", "the list of questions")
     questions = typed_json(
         list[_Question],
-        path.read_bytes(),
+        read_bytes(path),
         path,
         error=ManifestError,
         cure="fetch AIR-Bench again",

@@ -15,6 +15,7 @@ from pipeline.corpora.catalogue import all_importers
 from pipeline.corpora.folders import natural_order, some
 from pipeline.corpora.importer import Corpus, Row
 from pipeline.errors import ManifestError
+from pipeline.files import read_bytes
 from pipeline.manifests.manifest import FOLD, read_manifest
 from pipeline.typed import typed_json
 
@@ -111,7 +112,7 @@ def _labels(folder: Path, raw: pd.Series) -> tuple[pd.Series, list[str]]:
 
 def _read_labels(path: Path) -> dict[str, str]:
     cure = "fetch EmoBox again"
-    return typed_json(dict[str, str], path.read_bytes(), path, error=ManifestError, cure=cure)
+    return typed_json(dict[str, str], read_bytes(path), path, error=ManifestError, cure=cure)
 
 
 def _listed(labels: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ import re
 from pathlib import Path, PurePath
 
 from pipeline.corpora.importer import Corpus, Importer, Row, read_names
+from pipeline.files import read_bytes
 
 NAME = re.compile(r"(00(?:0[1-9]|1\d|20))_(\d{6})")
 EMOTIONS = ("neutral", "angry", "happy", "sad", "surprised")  # by number: 350 sentences each
@@ -39,7 +40,7 @@ def read_esd(folder: Path) -> Corpus:
     corpus = read_names(folder, describe)
     texts: dict[str, str] = {}
     for path in sorted(folder.rglob("00??.txt")):
-        lines = (line.split("\t") for line in _decoded(path.read_bytes()).splitlines())
+        lines = (line.split("\t") for line in _decoded(read_bytes(path)).splitlines())
         texts |= {parts[0].strip(): parts[1].strip() for parts in lines if len(parts) > 1}
     text = [texts.get(name, "") for name in corpus.table["utterance_id"]]
     return Corpus(table=corpus.table.assign(text=text), notes=corpus.notes)

@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
 import soundfile
 
 from pipeline.audio import containers
+from pipeline.audio.decoders import decoders
 from pipeline.errors import AudioError, ManifestError
+from pipeline.files import read_bytes
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 SHOWN = 3
@@ -44,7 +45,7 @@ def find_file(folder: Path, name: str, what: str) -> Path:
         ManifestError: If there is none, or several below that differ.
     """
     found = sorted(path for path in folder.rglob(name) if path.is_file())
-    contents = {path.read_bytes() for path in found}
+    contents = {read_bytes(path) for path in found}
     if len(contents) == 1:
         return found[0]
     if not found:
@@ -94,7 +95,7 @@ def read_headers(paths: Sequence[Path]) -> pd.DataFrame:
             return -1, -1, -1
         return info.frames, info.samplerate, info.channels
 
-    with ThreadPoolExecutor() as pool:
+    with decoders(None) as pool:
         found = list(pool.map(header, paths))
     return pd.DataFrame(found, columns=["num_samples", "sample_rate", "channels"], dtype="int64")
 

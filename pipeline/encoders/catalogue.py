@@ -2,9 +2,9 @@
 
 fbank                  log-mel filterbank statistics
 opensmile:eGeMAPSv02   88 functionals; opensmile:ComParE_2016 has 6373
-encodec:, dac:, speechtokenizer:   and a folder or hub id: a codec, for views of codes
+encodec:, dac:, speechtokenizer:   and a folder or owner/name@commit: a codec, for views of codes
 name, or name:rest     an encoder that another package adds by the entry point `genser.encoders`
-anything else          a folder, or a hub id as owner/name@revision, of a pretrained model
+anything else          a pretrained model, spelled as `pipeline.encoders.hub` says
 """
 
 from collections.abc import Callable
@@ -30,7 +30,8 @@ from pipeline.encoders.base import (
 )
 from pipeline.encoders.codecs import CodecEncoder
 from pipeline.encoders.finetuned import MARK, RECORD, Finetuned, read_finetuned
-from pipeline.encoders.loading import WHISPER, is_local, load_checkpoint, read_encoder_config
+from pipeline.encoders.hub import is_local
+from pipeline.encoders.loading import WHISPER, load_checkpoint, read_encoder_config
 from pipeline.errors import EncoderError
 from pipeline.plugins import plugins
 

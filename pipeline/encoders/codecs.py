@@ -19,8 +19,10 @@ import torch
 from torch import Tensor
 
 from pipeline.encoders.base import Encoded, Encoder, Outline
-from pipeline.encoders.loading import fetched, is_local
+from pipeline.encoders.hub import is_local
+from pipeline.encoders.loading import fetched
 from pipeline.errors import EncoderError
+from pipeline.files import read_bytes
 from pipeline.typed import typed_json
 
 CONFIG = "config.json"
@@ -93,19 +95,9 @@ def codec_outline(
 
 
 def whereabouts(spelling: str) -> tuple[str, bool]:
-    """Return what follows the codec's name in a spelling, and whether it is a folder.
-
-    Raises:
-        EncoderError: If it is a hub id without a revision: what it means may change any day.
-    """
+    """Return what follows the codec's name in a spelling, and whether it is a folder."""
     name = spelling.partition(":")[2]
-    is_folder = is_local(name)
-    if not is_folder and not name.partition("@")[2]:
-        raise EncoderError(
-            f"extract.encoder: {spelling} names neither a folder nor a hub id with its revision; "
-            f"write {spelling.removesuffix('@')}@ and the commit."
-        )
-    return name, is_folder
+    return name, is_local(name)
 
 
 def read_codec_config(spelling: str, *, kind: str, stated: Sequence[str]) -> Any:
@@ -156,7 +148,7 @@ def read_json(name: str, *, is_folder: bool, subfolder: str = "") -> dict[str, A
     found = fetched(_File, name, is_folder=is_folder, filename=CONFIG, subfolder=subfolder)
     where = f"extract.encoder: {found}"
     cure = "use the file of the checkpoint itself"
-    return typed_json(dict[str, Any], found.read_bytes(), where, error=EncoderError, cure=cure)
+    return typed_json(dict[str, Any], read_bytes(found), where, error=EncoderError, cure=cure)
 
 
 def tensors_of(

@@ -1,4 +1,4 @@
-"""Descript Audio Codec through transformers (`extract.encoder: dac:<folder or hub id@revision>`).
+"""Descript Audio Codec through transformers (`extract.encoder: dac:<folder or owner/name@commit>`).
 
 Kumar et al. 2023, High-Fidelity Audio Compression with Improved RVQGAN. Codes are looked up in a
 space of 8 dimensions; the vector of a code here is what it adds to the latent, out_proj of it.

@@ -1,4 +1,4 @@
-"""EnCodec through transformers (`extract.encoder: encodec:<folder or hub id@revision>`).
+"""EnCodec through transformers (`extract.encoder: encodec:<folder or owner/name@commit>`).
 
 Défossez et al. 2022, High Fidelity Neural Audio Compression. The number of books follows from the
 largest of the checkpoint's `target_bandwidths`: 32 of facebook/encodec_24khz, 75 frames a second.

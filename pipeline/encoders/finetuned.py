@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import EncoderError
-from pipeline.files import fingerprint, unseal_json
+from pipeline.files import fingerprint, read_bytes, unseal_json
 from pipeline.typed import typed, typed_json
 
 RECORD = "finetune.json"
@@ -69,7 +69,7 @@ def read_finetuned(folder: Path) -> Finetuned | None:
     """
     mark = _mark_of(folder)
     try:
-        record = unseal_json((folder / RECORD).read_bytes())
+        record = unseal_json(read_bytes(folder / RECORD))
     except FileNotFoundError:
         if mark is None:
             return None
@@ -92,6 +92,6 @@ def read_finetuned(folder: Path) -> Finetuned | None:
 def _mark_of(folder: Path) -> Any:
     path = folder / "config.json"
     try:
-        return typed_json(dict[str, Any], path.read_bytes(), path, error=EncoderError).get(MARK)
+        return typed_json(dict[str, Any], read_bytes(path), path, error=EncoderError).get(MARK)
     except (OSError, EncoderError):
         return None  # whoever loads the encoder says what is wrong with it

@@ -8,17 +8,16 @@ import hashlib
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.encoders.hub import ENCODER, hub_model
 from pipeline.errors import EncoderError
 from pipeline.files import fingerprint
 
-ENCODER = "extract.encoder"  # the parameter that names an encoder of speech
 _FILES = {ENCODER: "config.json, preprocessor_config.json"}
 
 WHISPER = "whisper"
@@ -96,7 +95,7 @@ def load_checkpoint(spelling: str, config: Any, *, is_folder: bool) -> Checkpoin
     """Load weights and preprocessor of an encoder of raw waveforms.
 
     Args:
-        spelling: A folder, or `hub/id@revision`.
+        spelling: As `pipeline.encoders.hub` reads it.
         config: What `read_encoder_config` read of it.
         is_folder: Whether it is a folder.
 
@@ -132,7 +131,7 @@ def load_model(
     """Load a transformers model, whole or not at all.
 
     Args:
-        spelling: A folder, or `hub/id@revision`.
+        spelling: As `pipeline.encoders.hub` reads it.
         config: Its transformers configuration.
         is_folder: Whether it is a folder.
         part: Beginning of the names of the weights that must be there; "" for all.
@@ -200,11 +199,11 @@ def _as_numpy(tensor: Tensor) -> np.ndarray:
 def fetched(
     kind: Any, spelling: str, *, is_folder: bool, where: str = ENCODER, **options: Any
 ) -> Any:
-    """Call `kind.from_pretrained` on a folder or on `id@revision`, with errors a user can mend.
+    """Call `kind.from_pretrained` on a folder or a model of the hub, with errors a user can mend.
 
     Args:
         kind: A class of transformers.
-        spelling: A folder, or `hub/id@revision`.
+        spelling: As `pipeline.encoders.hub` reads it.
         is_folder: Whether it is a folder.
         where: The parameter that names it, for messages.
         options: Of `from_pretrained`.
@@ -215,11 +214,11 @@ def fetched(
     from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
-    name, _, revision = spelling.partition("@")
+    name, revision = (spelling, None) if is_folder else hub_model(spelling, where)
     try:
         if is_folder:
-            return kind.from_pretrained(spelling, **{**options, "local_files_only": True})
-        return kind.from_pretrained(name, revision=revision or "main", **options)
+            return kind.from_pretrained(name, **{**options, "local_files_only": True})
+        return kind.from_pretrained(name, revision=revision, **options)
     except (
         OSError,
         ValueError,
@@ -231,8 +230,8 @@ def fetched(
     ) as error:
         raise EncoderError(
             f"{where}: {spelling} cannot be loaded ({_reason(error)}); name a folder with "
-            f"{_FILES.get(where, 'config.json, its tokenizer')} and weights, or a hub id as "
-            "'owner/name@revision' that is reachable or cached."
+            f"{_FILES.get(where, 'config.json, its tokenizer')} and weights, or a model of the "
+            "hub that is reachable or cached."
         ) from error
 
 
@@ -242,22 +241,3 @@ def _reason(error: Exception) -> str:
         return "its pickled weights are damaged or hold more than tensors"
     lines = str(error).strip().splitlines() or [repr(error)]
     return " ".join(line.strip() for line in lines[: 2 if lines[0].endswith(":") else 1])
-
-
-def has_file(spelling: str, file: str = "config.json") -> bool:
-    """Say whether a file of a checkpoint is in its folder or in the hub's cache."""
-    from transformers.utils import cached_file
-
-    if is_local(spelling):
-        return (Path(spelling) / file).is_file()
-    name, _, revision = spelling.partition("@")
-    try:
-        cached_file(name, file, revision=revision or "main", local_files_only=True)
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def is_local(spelling: str) -> bool:
-    """Say whether an encoder's spelling names a folder on this machine."""
-    return Path(spelling).is_dir()

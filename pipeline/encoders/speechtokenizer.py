@@ -1,4 +1,4 @@
-"""SpeechTokenizer through its own package (`extract.encoder: speechtokenizer:<folder or hub id>`).
+"""SpeechTokenizer through its own package (`extract.encoder: speechtokenizer:<folder>`).
 
 Zhang et al. 2024, SpeechTokenizer: Unified Speech Tokenizer for Speech Language Models. Book 1 is
 taught by HuBERT and says what is said, the others how. A folder has config.json and
@@ -31,6 +31,7 @@ from pipeline.encoders.codecs import (
     tensors_of,
     whereabouts,
 )
+from pipeline.encoders.hub import hub_model
 from pipeline.encoders.layer_moments import placed
 from pipeline.encoders.loading import tensors_digest
 from pipeline.errors import EncoderError
@@ -124,14 +125,14 @@ def open_codec(spelling: str, *, device: str) -> SpeechTokenizerEncoder:
 
 
 def _place(spelling: str) -> tuple[str, bool, str]:
-    """Return folder or hub id with revision, which of the two, and the folder on the hub."""
+    """Return folder or model of the hub, which of the two, and the folder within that model."""
     name, is_folder = whereabouts(spelling)
     if is_folder:
         return name, True, ""
-    path, _, revision = name.partition("@")
+    path, revision = hub_model(name)
     owner, _, rest = path.partition("/")
     repository, _, subfolder = rest.partition("/")
-    return f"{owner}/{repository}@{revision}", False, subfolder
+    return f"hf://{owner}/{repository}@{revision}", False, subfolder
 
 
 def _read_config(spelling: str) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.encoders.loading import fetched, is_local, load_model, tensors_digest
+from pipeline.encoders.hub import is_local
+from pipeline.encoders.loading import fetched, load_model, tensors_digest
 from pipeline.errors import EncoderError
 from pipeline.files import sha256_bytes
 
@@ -136,7 +137,7 @@ def open_text_encoder(
     """Load an encoder of text, whole or not at all.
 
     Args:
-        spelling: A folder, or `hub/id@revision`.
+        spelling: As `pipeline.encoders.hub` reads it.
         pooling: One of `TEXT_POOLINGS`.
         max_tokens: What a text is cut to.
         compute_dtype: One of `pipeline.encoders.base.COMPUTE_DTYPES`.

@@ -132,7 +132,7 @@ def load_whisper(
     """Load the encoder of a Whisper checkpoint.
 
     Args:
-        spelling: A folder, or `hub/id@revision`.
+        spelling: As `pipeline.encoders.hub` reads it.
         config: Its WhisperConfig.
         is_folder: Whether it is a folder.
         compute_dtype: One of `COMPUTE_DTYPES`.

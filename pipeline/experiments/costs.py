@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor, nn
 
-from pipeline.files import publish_bytes, sealed_json
+from pipeline.files import publish_bytes, read_bytes, sealed_json
 from pipeline.heads.base import Head
 from pipeline.typed import unsealed
 
@@ -69,7 +69,7 @@ def write_cost(path: Path, cost: Cost) -> None:
 def read_cost(path: Path) -> Cost | None:
     """Return what the run of a predictions file took; None where nobody measured it."""
     try:
-        return unsealed(Cost, _beside(path).read_bytes())
+        return unsealed(Cost, read_bytes(_beside(path)))
     except OSError:
         return None
 

@@ -1,5 +1,6 @@
 """What a cross-validation trains on and tests, beside folds: a split as it is, pairs of corpora."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pandas as pd
 
 from pipeline.errors import ManifestError
 from pipeline.manifests.manifest import SPLITS, Manifest
+from pipeline.names import require_names
 
 OWN_SPLIT = "split"  # the name, as a fold, of the manifest's own split
 
@@ -24,6 +26,11 @@ def own_split(manifest: Manifest) -> dict[str, Manifest]:
     return {OWN_SPLIT: manifest}
 
 
+def pair_name(source: str, target: str) -> str:
+    """Return what stands for a pair of corpora as the name of a fold."""
+    return f"{source}-{target}"
+
+
 def corpus_pairs(
     manifest: Manifest, names: pd.Series, splits: pd.Series, *, task: str
 ) -> Iterator[tuple[str, str, Manifest]]:
@@ -39,11 +46,20 @@ def corpus_pairs(
         task: Label column; it is emptied where a row plays no part.
 
     Raises:
-        ManifestError: If there is one corpus only, or two share fewer than two classes.
+        ManifestError: If there is one corpus only, a corpus cannot name a file, two pairs would
+            be called alike, or two share fewer than two classes.
     """
     corpora = sorted(set(manifest.table["corpus"]))
     if len(corpora) < 2:
         raise ManifestError(f"{manifest.path}: has the corpora {corpora}, wanted at least two.")
+    require_names(f"{manifest.path}: column corpus", corpora, error=ManifestError)
+    spelled = Counter(pair_name(a, b) for a in corpora for b in corpora if a != b)
+    name, times = spelled.most_common(1)[0]
+    if times > 1:
+        raise ManifestError(
+            f"{manifest.path}: {times} pairs of corpora are called {name!r}; rename one of them "
+            "in the column corpus."
+        )
     of_corpus = {c: set(names[manifest.table["corpus"] == c]) - {""} for c in corpora}
     for source in corpora:
         for target in corpora:

@@ -11,7 +11,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from pipeline.errors import ParamsError
-from pipeline.files import fingerprint, publish_bytes, sha256_bytes
+from pipeline.files import fingerprint, publish_bytes, read_bytes, sha256_bytes
 from pipeline.heads.standardiser import moments
 from pipeline.quantisation.codebooks import LARGEST, Codebooks
 from pipeline.quantisation.kmeans import COMPUTE_DTYPES, fit_kmeans
@@ -193,7 +193,7 @@ def _state_of(state: Path, layer: int) -> Path:
 def _read(state: Path, layer: int) -> dict[str, Tensor] | None:
     """Return what a killed fit had finished of a layer; a damaged one is made again."""
     try:
-        kept = _state_of(state, layer).read_bytes()
+        kept = read_bytes(_state_of(state, layer))
     except OSError:
         return None
     digest, data = kept[:64], kept[64:]

@@ -19,13 +19,14 @@ from pipeline.errors import ParamsError
 from pipeline.files import fingerprint
 from pipeline.manifests.embedded import sources_read, text_digests, texts_of
 from pipeline.manifests.manifest import Manifest
+from pipeline.names import require_view_name
 from pipeline.progress import Reporter
 from pipeline.provenance import package_versions
 from pipeline.store.format import Shard
 from pipeline.store.planning import REQUEST_COLUMNS, plan_groups
 from pipeline.store.recipe import Recipe
 from pipeline.store.turns import Job, enter_turn
-from pipeline.store.views import CLIP_COLUMNS, LAYERS, TEXT_SOURCE, require_view_name
+from pipeline.store.views import CLIP_COLUMNS, LAYERS, TEXT_SOURCE
 from pipeline.store.writer import ViewWriter
 
 STORED = "float32"
@@ -35,7 +36,7 @@ STORED = "float32"
 class EmbedConfig:
     """Everything about vectors of texts that changes a number."""
 
-    encoder: str = ""  # a folder or hub-id@revision of BERT or one of its kin
+    encoder: str = ""  # a folder or owner/name@commit of BERT or one of its kin
     column: str = "text"  # of the manifest
     pooling: str = MEAN  # mean over a text's own tokens, or cls, its first one
     max_tokens: int = 256  # what a text is cut to, its marks of beginning and end among them

@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from pipeline.audio.decoders import decoders
 from pipeline.audio.outcomes import OK
 from pipeline.audio.segments import segments
 from pipeline.errors import ManifestError
@@ -95,7 +95,7 @@ def extract(
     job = job or Job()
     clips = requests.drop(columns="source").to_json(orient="values")
     plan_key = [clips, {view.name: dict(view.recipe) for view in views}]
-    with enter_turn(root, job=job, plan_key=plan_key) as turn, _pool(workers) as executor:
+    with enter_turn(root, job=job, plan_key=plan_key) as turn, decoders(workers) as executor:
         with turn.settled():
             plans = [ViewPlan(root, view, replace=replace) for view in views]
         digests_of = remembered(lambda sources: list(executor.map(file_digest, map(Path, sources))))
@@ -130,16 +130,6 @@ def extract(
         )
         for plan in plans
     }
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
-    executor = ThreadPoolExecutor(max(workers, 1), thread_name_prefix="decode")
-    try:
-        yield executor
-    finally:
-        # On Ctrl-C nobody waits for what has not begun.
-        executor.shutdown(wait=True, cancel_futures=True)
 
 
 def _num_todo(plan: ViewPlan, pieces: Sequence[Piece]) -> int:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import FeatureStoreError
+from pipeline.files import require_regular
 from pipeline.store.views import FRAMES, LAYERS
 
 
@@ -123,6 +124,7 @@ def _check_offsets(path: Path, ids: Sequence[str], offsets: np.ndarray, num_fram
 
 
 def _read_npz(path: Path, kind: str | None) -> FeatureTable:
+    require_regular(path)
     with np.load(path, allow_pickle=False) as file:
         ids = [str(name) for name in file["utterance_id"]]
         found = [name for name in ("lengths", "offsets") if name in file]
@@ -148,12 +150,15 @@ def _read_folder(path: Path, kind: str | None) -> FeatureTable:
     files = sorted(path.rglob("*.npy"))
     if not files:
         raise FeatureStoreError(f"{path}: holds no .npy files; name the folder that has them.")
+    for file in files:
+        require_regular(file)
     arrays = [np.load(file, allow_pickle=False) for file in files]
     ids = [file.relative_to(path).with_suffix("").as_posix() for file in files]
     return _joined(ids, arrays, [str(file) for file in files], kind)
 
 
 def _read_parquet(path: Path, kind: str | None) -> FeatureTable:
+    require_regular(path)
     table = pq.read_table(path, columns=["utterance_id", "features"])
     ids = table["utterance_id"].to_pylist()
     arrays = [np.array(value, np.float32) for value in table["features"].to_pylist()]

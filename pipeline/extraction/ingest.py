@@ -13,13 +13,14 @@ from pipeline.errors import ParamsError
 from pipeline.extraction.feature_tables import FeatureTable
 from pipeline.extraction.settings import CLIPS_PER_SHARD, STORED_DTYPES
 from pipeline.files import fingerprint, sha256_bytes
+from pipeline.names import require_view_name
 from pipeline.progress import Reporter
 from pipeline.provenance import package_versions
 from pipeline.store.format import Shard
 from pipeline.store.planning import REQUEST_COLUMNS, plan_groups
 from pipeline.store.recipe import Recipe
 from pipeline.store.turns import Job, enter_turn
-from pipeline.store.views import CLIP_COLUMNS, FRAMES, LAYERS, require_view_name
+from pipeline.store.views import CLIP_COLUMNS, FRAMES, LAYERS
 from pipeline.store.writer import ViewWriter
 
 KINDS = (LAYERS, FRAMES)  # of features that may be brought along

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pipeline.encoders.base import COMPUTE_DTYPES
 from pipeline.encoders.pooling import MEAN, POOLINGS
 from pipeline.errors import ParamsError
+from pipeline.names import require_view_name
 from pipeline.store.recipe import Recipe
-from pipeline.store.views import CODES, FRAMES, LAYERS, require_view_name
+from pipeline.store.views import CODES, FRAMES, LAYERS
 
 STORED_DTYPES = ("float16", "float32")
 CODES_DTYPE = "uint16"  # of every view of codes
@@ -39,7 +40,7 @@ class ViewConfig:
 class ExtractConfig:
     """Everything about extraction that changes a number."""
 
-    encoder: str = "demo/encoder"  # folder, hub-id@revision, fbank, or opensmile:<feature set>
+    encoder: str = ""  # none yet: folder, owner/name@commit, fbank, or opensmile:<feature set>
     num_layers: int | None = None  # layers it must have (blocks + 1); None takes what it has
     dim: int | None = None  # width it must have; None takes what it has
     compute_dtype: str = "float32"  # of the encoder: float32, bfloat16, or float16 on a GPU

@@ -24,6 +24,7 @@ from pipeline.extraction.codebook_fit import (
 )
 from pipeline.files import fingerprint, sha256_bytes
 from pipeline.manifests.manifest import Manifest
+from pipeline.names import require_view_name
 from pipeline.progress import Reporter
 from pipeline.provenance import package_versions
 from pipeline.quantisation.codebooks import Codebooks
@@ -32,7 +33,7 @@ from pipeline.store.planning import REQUEST_COLUMNS, plan_groups
 from pipeline.store.reader import FeatureStore, View
 from pipeline.store.recipe import Recipe, derived_recipe
 from pipeline.store.turns import Job, enter_turn
-from pipeline.store.views import CLIP_COLUMNS, CODES, FRAMES, require_view_name
+from pipeline.store.views import CLIP_COLUMNS, CODES, FRAMES
 from pipeline.store.writer import ViewWriter
 
 STATE = ".tokenise"  # in the store's folder, while codebooks are fitted

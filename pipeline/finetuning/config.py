@@ -28,7 +28,7 @@ class FinetuneConfig:
     """Everything about fine-tuning that changes a number."""
 
     section: ClassVar[str] = "finetune"
-    encoder: str = "demo/encoder"  # folder or hub-id@revision of HuBERT, WavLM, ..., Whisper
+    encoder: str = ""  # none yet: folder or owner/name@commit of HuBERT, WavLM, ..., Whisper
     method: str = BLOCKS  # blocks: their weights are trained; lora: adapters beside them, merged
     num_blocks: int = 0  # how many of the last blocks; 0 takes all
     freeze_front: bool = True  # the convolutions and all before the blocks; False wants all blocks

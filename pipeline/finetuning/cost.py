@@ -6,7 +6,8 @@ from typing import Any
 import torch
 
 from pipeline.encoders.catalogue import outline_of
-from pipeline.encoders.loading import WHISPER, is_local, read_encoder_config
+from pipeline.encoders.hub import is_local
+from pipeline.encoders.loading import WHISPER, read_encoder_config
 from pipeline.errors import EncoderError
 from pipeline.finetuning.config import LORA, FinetuneConfig
 from pipeline.finetuning.network import ATTENTION_WIDTH, classifier

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from pipeline.encoders.catalogue import open_encoder
 from pipeline.encoders.finetuned import MARK, RECORD, compared_digest
-from pipeline.encoders.loading import WHISPER, is_local, load_model, read_encoder_config
+from pipeline.encoders.hub import hub_model, is_local
+from pipeline.encoders.loading import WHISPER, load_model, read_encoder_config
 from pipeline.errors import EncoderError
 from pipeline.files import publish, publish_bytes, sealed_json, writing
 
@@ -117,10 +118,10 @@ def _texts_of(spelling: str) -> dict[str, bytes]:
 def _cached(spelling: str) -> Path:
     from huggingface_hub import snapshot_download
 
-    name, _, revision = spelling.partition("@")
+    name, revision = hub_model(spelling, "finetune.encoder")
     patterns = [f"*{suffix}" for suffix in TEXTS if suffix]
     try:
-        return Path(snapshot_download(name, revision=revision or "main", allow_patterns=patterns))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except (OSError, ValueError) as error:
         raise EncoderError(
             f"finetune.encoder: the files beside the weights of {spelling} cannot be had "

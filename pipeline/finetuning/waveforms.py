@@ -5,7 +5,7 @@ cannot be used. Training decodes again, so memory is two batches, however large 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipeline.audio.decoders import decoders
 from pipeline.audio.decoding import read_clip, read_windows
 from pipeline.audio.outcomes import OK
 from pipeline.audio.segments import Segment, segments
@@ -80,7 +81,7 @@ def look_at(
     num_samples = np.zeros(len(places), np.int64)
     reporter.say(f"looking at {len(rows)} recordings")
     reporter.begin(len(rows))
-    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as executor:
+    with decoders(workers) as executor:
         # Nothing is held of a clip that is longer than nothing.
         look = partial(decode, listener=encoder, max_duration_s=0.0)
         for row, found in zip(rows, executor.map(look, [places[i] for i in rows]), strict=True):
@@ -130,7 +131,7 @@ class Waveforms(Source):
         Raises:
             AudioError: If a recording is no longer what it was.
         """
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="decode") as executor:
+        with decoders(self._workers) as executor:
 
             def submit(positions: np.ndarray) -> list[Future[np.ndarray]]:
                 return [executor.submit(self._read, self._segments[int(i)]) for i in positions]

@@ -28,7 +28,7 @@ class Base:
     It is no `nn.Module`, so whatever walks over a head's parameters passes it by.
 
     Attributes:
-        spelling: A folder, or a hub id with its revision.
+        spelling: As `pipeline.encoders.hub` reads it.
         digest: SHA-256 of its tensors, held to when the head is loaded.
         model: The model, in evaluation mode and without gradients; None where a head only began
             from it, and holds what became of its weights.
@@ -66,7 +66,7 @@ class Head(nn.Module, ABC):
 
     @classmethod
     def checkpoints(cls, config: Any) -> Sequence[str]:
-        """Return what it begins from or holds of others: folders or hub ids; nothing here."""
+        """Return what it begins from or holds of others, as it is spelled; nothing here."""
         del config
         return ()
 

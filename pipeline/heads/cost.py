@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.encoders.loading import has_file
+from pipeline.encoders.hub import has_file
 
 if TYPE_CHECKING:
     from pipeline.heads.base import Head

@@ -97,8 +97,8 @@ class EmoQ(Head):
         super().__init__()
         if not config.language:
             raise ParamsError(
-                "train.emoq.language: names no language model, wanted a folder or 'owner/name@"
-                "revision' of a causal model that follows instructions."
+                "train.emoq.language: names no language model, wanted a folder or a model "
+                "of the hub of a causal model that follows instructions."
             )
         self.config = config
         load = outline_language_model if is_outline else load_language_model

@@ -69,7 +69,7 @@ class Former(nn.Module):
 
         Args:
             shape: Of the frames, R layers of D.
-            checkpoint: A folder or hub id of a BERT-like model; "" starts at random.
+            checkpoint: A BERT-like model, as `pipeline.encoders.hub` reads it; "" starts at random.
             tokeniser: Of transformers, where there is no checkpoint; a checkpoint brings its own.
             num_queries: N.
             cross_every: Cross-attention is in the first block and every so many after it.

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.encoders.loading import fetched, is_local, load_model, tensors_digest
+from pipeline.encoders.hub import is_local
+from pipeline.encoders.loading import fetched, load_model, tensors_digest
 from pipeline.errors import EncoderError
 
 BERT = "bert"
@@ -56,7 +57,7 @@ def read_start(spelling: str, *, where: str) -> Start:
     """Load a BERT-like checkpoint.
 
     Args:
-        spelling: A folder, or `hub/id@revision`.
+        spelling: As `pipeline.encoders.hub` reads it.
         where: The parameter that names it, for messages.
 
     Raises:
@@ -108,7 +109,7 @@ def read_start_config(spelling: str, *, where: str, **options: Any) -> Any:
     """Return the transformers configuration of a BERT-like checkpoint, without its weights.
 
     Args:
-        spelling: A folder, or `hub/id@revision`.
+        spelling: As `pipeline.encoders.hub` reads it.
         where: The parameter that names it, for messages.
         options: More of `from_pretrained`.
 

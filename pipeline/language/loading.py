@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.encoders.loading import fetched, has_file, is_local, load_model, tensors_digest
+from pipeline.encoders.hub import has_file, is_local
+from pipeline.encoders.loading import fetched, load_model, tensors_digest
 from pipeline.errors import EncoderError
 
 BFLOAT16, FLOAT32, NF4 = "bfloat16", "float32", "nf4"
@@ -19,7 +20,7 @@ class LanguageModel:
     """A causal language model whose own weights never move.
 
     Attributes:
-        spelling: A folder, or a hub id with its revision.
+        spelling: As `pipeline.encoders.hub` reads it.
         digest: SHA-256 of its tensors, as they were loaded.
         network: The transformers model, without gradients.
         tokeniser: Its tokeniser.
@@ -66,7 +67,7 @@ def load_language_model(
     """Load a language model, whole or not at all, its weights frozen.
 
     Args:
-        spelling: A folder, or `hub/id@revision`.
+        spelling: As `pipeline.encoders.hub` reads it.
         base_dtype: One of `BASE_DTYPES`; nf4 takes a GPU and bitsandbytes.
         gradient_checkpointing: Whether activations are computed twice rather than kept.
         where: The parameter that names it, for messages.
@@ -118,7 +119,7 @@ def outline_language_model(
     """Return a language model without weights, on torch's meta device, to be counted.
 
     Args:
-        spelling: A folder that holds at least config.json, or a hub id in the cache.
+        spelling: A folder that holds at least config.json, or a model of the hub in the cache.
         base_dtype: One of `BASE_DTYPES`.
         gradient_checkpointing: Whether activations are computed twice rather than kept.
         where: The parameter that names it, for messages.

@@ -14,6 +14,7 @@ import pandas as pd
 from pipeline.errors import ManifestError
 from pipeline.manifests.faults import Problems
 from pipeline.manifests.tables import read_table, require_distinct_columns, write_table
+from pipeline.names import require_names
 
 SPLITS = ("train", "dev", "test")
 REQUIRED = ("utterance_id", "path")
@@ -130,6 +131,8 @@ def check_table(raw: pd.DataFrame, path: Path, first_row: int) -> Manifest:
             f"{path}: has no column {absent[0]!r}, only {list(raw.columns)}; "
             "see data_manifests/README.md for the columns."
         )
+    if folds := [c.removeprefix(FOLD) for c in raw.columns if c.startswith(FOLD)]:
+        require_names(f"{path}: columns {FOLD}FOLD", folds, error=ManifestError)
     problems = Problems(path, first_row)
     table = _typed(raw, problems)
     _check_values(table, problems)

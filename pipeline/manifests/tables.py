@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import ManifestError
-from pipeline.files import publish, publish_bytes
+from pipeline.files import publish, publish_bytes, require_regular
 from pipeline.parquet import table_bytes
 
 ROWS_AT_A_TIME = 50_000  # of a JSONL file: what is held as Python objects
@@ -26,6 +26,7 @@ def read_table(path: Path) -> tuple[pd.DataFrame, int]:
     """
     require_known_suffix(path)
     try:
+        require_regular(path)
         readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
         table = readers[path.suffix](path)
     except FileNotFoundError as error:

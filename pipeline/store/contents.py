@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import FeatureStoreError
-from pipeline.files import sealed_json, sha256_bytes, unseal_json
+from pipeline.files import read_bytes, sealed_json, sha256_bytes, unseal_json
 from pipeline.store.views import LAYERS
 from pipeline.typed import typed
 
@@ -187,7 +187,7 @@ def read_contents(root: Path, name: str = CONTENTS) -> Contents | None:
     """
     path = root / name
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -245,7 +245,7 @@ def checked_bytes(root: Path, name: str, contents: Contents) -> bytes:
     if wanted is None:
         raise FeatureStoreError(f"{path}: not part of this store ({CONTENTS} does not name it).")
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except FileNotFoundError:
         found = "nothing"
     except OSError as error:

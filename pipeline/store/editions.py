@@ -7,7 +7,7 @@ tables yet. One that has tables and is not named was dropped by a commit, and go
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline.files import fingerprint, sha256_bytes, writing
+from pipeline.files import fingerprint, read_bytes, sha256_bytes, writing
 from pipeline.store.contents import (
     Contents,
     fitted_name,
@@ -44,8 +44,8 @@ def published_bytes(root: Path, folder: str, number: int) -> bytes | None:
     """Return a shard on the disk that its seal beside it says is whole; None without one."""
     path = root / shard_name(folder, number)
     try:
-        wanted = path.with_suffix(".sha256").read_text()
-        data = path.read_bytes()
+        wanted = read_bytes(path.with_suffix(".sha256")).decode()
+        data = read_bytes(path)
     except (FileNotFoundError, UnicodeDecodeError):
         return None
     return data if sha256_bytes(data) == wanted else None

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.errors import FeatureStoreError
-from pipeline.files import sha256_bytes, writing
+from pipeline.files import read_bytes, sha256_bytes, writing
 from pipeline.store.commit import commit, finish_commit
 from pipeline.store.contents import (
     CONTENTS,
@@ -145,7 +145,7 @@ def _recipe(survey: Survey, folder: str) -> bytes | None:
     """Return an edition's recipe, from a shard if its own file is not whole."""
     name = recipe_name(folder)
     if name in survey.intact:
-        return (survey.root / name).read_bytes()
+        return read_bytes(survey.root / name)
     for _, shard in survey.shards(folder, [*survey.intact, *survey.waiting]):
         return recipe_bytes(shard.recipe, shard.provenance)
     return None

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.errors import FeatureStoreError
-from pipeline.files import sha256_file
+from pipeline.files import read_bytes, sha256_file
 from pipeline.store.contents import (
     CONTENTS,
     FILE_NAME,
@@ -114,7 +114,7 @@ class Survey:
         if name not in self.intact:
             return None
         path = _where(self.root, name, is_committing=self.is_committing)
-        return read_records(path.read_bytes(), path)
+        return read_records(read_bytes(path), path)
 
     @cached_property
     def index(self) -> pd.DataFrame | None:
@@ -125,7 +125,7 @@ class Survey:
         """Read those of an edition's shards that `names` has, one after another."""
         for number, name in sorted(shards_in(names, folder).items()):
             path = self.root / name
-            yield number, read_shard_bytes(path.read_bytes(), path)
+            yield number, read_shard_bytes(read_bytes(path), path)
 
     def places(self, folder: str) -> pd.DataFrame | None:
         """Return utterance_id and shard of an edition's clips, None if no whole table has them."""
@@ -198,7 +198,7 @@ def _claims(root: Path) -> dict[str, set[str]]:
     claims: defaultdict[str, set[str]] = defaultdict(set)
     for source in (CONTENTS, NEXT, INDEX):
         path = root / source
-        for name, digest in CLAIM.findall(path.read_bytes() if path.is_file() else b""):
+        for name, digest in CLAIM.findall(read_bytes(path) if path.is_file() else b""):
             if FILE_NAME.fullmatch(name.decode()):
                 claims[name.decode()].add(digest.decode())
     if (root / INDEX).is_file():
@@ -214,7 +214,7 @@ def _waiting(root: Path, claims: Container[str]) -> dict[str, str]:
         name = path.relative_to(root).as_posix()
         if FILE_NAME.fullmatch(name) and name not in claims and path.is_file():
             digest = sha256_file(path)
-            if seal.read_bytes() == digest.encode():
+            if read_bytes(seal) == digest.encode():
                 waiting[name] = digest
     return waiting
 

@@ -15,6 +15,7 @@ from pipeline.files import (
     TEMPORARY_SUFFIX,
     fingerprint,
     publish_bytes,
+    read_bytes,
     sealed_json,
     writing,
 )
@@ -143,7 +144,7 @@ def _enter(lock: FileLock, plan: str, job: Job) -> bool:
 
 def _read_plan(path: Path) -> str | None:
     try:
-        told = unsealed(dict[str, str], path.read_bytes())
+        told = unsealed(dict[str, str], read_bytes(path))
     except FileNotFoundError:
         return None
     return None if told is None else told.get("plan")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pipeline.errors import FeatureStoreError
+from pipeline.files import read_bytes
 from pipeline.store.contents import CONTENTS, INDEX, NEXT, outcomes_name, recipe_name, shards_in
 from pipeline.store.format import read_shard_bytes
 from pipeline.store.locks import is_held
@@ -27,7 +28,7 @@ def verify_store(root: Path) -> list[str]:
     if survey.is_committing:
         messages.append(f"{root / NEXT}: a run was stopped while it was committing; {again}.")
     for name in survey.waiting:
-        num_clips = len(read_shard_bytes((root / name).read_bytes(), root / name).clips)
+        num_clips = len(read_shard_bytes(read_bytes(root / name), root / name).clips)
         messages.append(
             f"{root / name}: a finished shard, its {num_clips} clips wait for a commit; {again}."
         )

@@ -6,10 +6,6 @@ is ragged, (T, R, D) for each clip: the frames themselves, of chosen layers. A v
 ragged too, (T, R): the number of the centroid that is nearest to each frame, layer by layer.
 """
 
-import re
-
-from pipeline.errors import ParamsError
-
 LAYERS = "layers"
 FRAMES = "frames"
 CODES = "codes"
@@ -40,13 +36,3 @@ CLIP_COLUMNS: dict[str, str] = {
 
 # Of ragged views, beside those.
 NUM_FRAMES = {"num_frames": "int64"}  # 0 without features
-
-
-def require_view_name(where: object, name: str) -> None:
-    """Refuse a name that cannot be a view's folder.
-
-    Raises:
-        ParamsError: If it is not of letters, digits, - and _.
-    """
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        raise ParamsError(f"{where}: {name!r} is no name of a view; use letters, digits, - and _.")

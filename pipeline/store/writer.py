@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import FeatureStoreError
-from pipeline.files import fingerprint, publish_bytes, sha256_bytes, sha256_file
+from pipeline.files import fingerprint, publish_bytes, read_bytes, sha256_bytes, sha256_file
+from pipeline.names import require_view_name
 from pipeline.store.commit import commit
 from pipeline.store.contents import (
     INDEX,
@@ -41,7 +42,6 @@ from pipeline.store.format import Shard, read_shard_bytes, shard_bytes
 from pipeline.store.index import index_bytes, merged, outcomes_bytes
 from pipeline.store.reader import FeatureStore, View
 from pipeline.store.recipe import Recipe, recipe_bytes, require_same_recipe
-from pipeline.store.views import require_view_name
 
 
 class ViewWriter:
@@ -208,7 +208,7 @@ class ViewWriter:
                     f"{self._path(number)}: gone or changed since it was written; run again."
                 )
             frames.append(shard.clips.assign(shard=number))
-            digest = self._path(number).with_suffix(".sha256").read_text()
+            digest = read_bytes(self._path(number).with_suffix(".sha256")).decode()
             digests[shard_name(self.folder, number)] = digest
         records = merged(frames)
         if keep is not None:

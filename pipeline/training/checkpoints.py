@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from pipeline.files import fingerprint, publish_bytes, sealed_json, sha256_bytes
+from pipeline.files import fingerprint, publish_bytes, read_bytes, sealed_json, sha256_bytes
 from pipeline.typed import unsealed
 
 POINTER = "checkpoint.json"
@@ -56,10 +56,10 @@ class Checkpoints:
         start from nothing gives the right result, only later.
         """
         try:
-            pointer = unsealed(_Pointer, (self.folder / POINTER).read_bytes())
+            pointer = unsealed(_Pointer, read_bytes(self.folder / POINTER))
             if pointer is None or pointer.binding != self.binding:
                 return None
-            data = (self.folder / pointer.file).read_bytes()
+            data = read_bytes(self.folder / pointer.file)
         except FileNotFoundError:
             return None
         if sha256_bytes(data) != pointer.digest:

@@ -18,7 +18,7 @@ class Recogniser(ABC):
     """A frozen recogniser that turns waveforms into texts.
 
     Attributes:
-        spelling: A folder, or `hub/id@revision`.
+        spelling: As `pipeline.encoders.hub` reads it.
         identity: What tells it from another recogniser, plain JSON values.
         sample_rate: Hertz of the waveforms that it wants.
         min_samples: Fewer make no frame.

@@ -84,7 +84,7 @@ def load_ctc(
     """Load a recogniser of letters.
 
     Args:
-        spelling: A folder, or `hub/id@revision`.
+        spelling: As `pipeline.encoders.hub` reads it.
         config: Its transformers configuration, of one of `FAMILIES`.
         tokeniser: Its tokeniser.
         is_folder: Whether it is a folder.

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.audio.segments import Segment
 from pipeline.errors import OutputError
-from pipeline.files import fingerprint, publish_bytes, sealed_json
+from pipeline.files import fingerprint, publish_bytes, read_bytes, sealed_json
 from pipeline.typed import unsealed
 
 
@@ -85,7 +85,7 @@ class KeptTexts:
         self._recipe = fingerprint(recipe)
         self.known: dict[str, Heard] = {}
         for path in sorted(folder.glob(f"{self._recipe[:12]}-*.json")):
-            piece = unsealed(_Piece, path.read_bytes())
+            piece = unsealed(_Piece, read_bytes(path))
             if piece is not None and piece.recipe == self._recipe:
                 self.known |= piece.clips
 

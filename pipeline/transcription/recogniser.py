@@ -3,7 +3,8 @@
 from typing import Any
 
 from pipeline.encoders.base import COMPUTE_DTYPES
-from pipeline.encoders.loading import fetched, is_local
+from pipeline.encoders.hub import is_local
+from pipeline.encoders.loading import fetched
 from pipeline.errors import EncoderError
 from pipeline.transcription import ctc, seq2seq
 from pipeline.transcription.base import MODEL, Recogniser
@@ -17,7 +18,7 @@ def load_recogniser(
     """Load a recogniser: one that writes word by word, or one of letters under CTC.
 
     Args:
-        spelling: A folder, or `hub/id@revision`.
+        spelling: As `pipeline.encoders.hub` reads it.
         compute_dtype: One of `COMPUTE_DTYPES`.
         device: A torch device.
         max_new_tokens: Of a text that is written word by word.
@@ -38,11 +39,6 @@ def load_recogniser(
             "'bfloat16' or 'float32'."
         )
     is_folder = is_local(spelling)
-    if not is_folder and spelling.partition("@")[0].count("/") != 1:
-        raise EncoderError(
-            f"{MODEL}: {spelling}: no such folder, wanted one with a recogniser, or a hub id as "
-            "'owner/name@revision'; name one."
-        )
     config = _fetched(AutoConfig, spelling, is_folder=is_folder)
     family = config.model_type
     if family not in (*seq2seq.FAMILIES, *ctc.FAMILIES):

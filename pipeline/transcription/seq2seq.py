@@ -110,7 +110,7 @@ def load_seq2seq(
     """Load a recogniser that writes word by word.
 
     Args:
-        spelling: A folder, or `hub/id@revision`.
+        spelling: As `pipeline.encoders.hub` reads it.
         config: Its transformers configuration, of one of `FAMILIES`.
         tokeniser: Its tokeniser.
         is_folder: Whether it is a folder.

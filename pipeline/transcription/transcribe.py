@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from pipeline.audio.decoders import decoders
 from pipeline.audio.decoding import CONTRACT
 from pipeline.audio.outcomes import OK, TOO_LONG
 from pipeline.audio.segments import Segment, segments
@@ -29,7 +30,7 @@ BATCHES_PER_PIECE = 4  # what a kill can cost
 class TranscribeConfig:
     """Everything about transcription that changes a text, and how many clips share a batch."""
 
-    model: str = ""  # folder or hub-id@revision of a recogniser: Whisper, or CTC
+    model: str = ""  # folder or owner/name@commit of a recogniser: Whisper, or CTC
     batch_size: int = 8  # clips of like length; changes the last bits of scores only
     compute_dtype: str = "float32"  # float32, bfloat16, or float16 on a GPU
     max_new_tokens: int = MAX_NEW_TOKENS  # a text ends there; CTC knows no such end
@@ -110,8 +111,7 @@ def transcribe(
         "audio_contract": CONTRACT,
     }
     kept = KeptTexts(kept_in, recipe)
-    pool = ThreadPoolExecutor(max(workers, 1), thread_name_prefix="decode")
-    try:
+    with decoders(workers) as pool:
         digests = dict(_digests(places, pool))
         clips = [Clip(place, digests[place.path]) for place in places]
         different = {clip.key: clip for clip in clips}
@@ -126,9 +126,6 @@ def transcribe(
             kept.add({clip.key: told for clip, told, is_final in piece if is_final})
             heard |= {clip.key: told for clip, told, _ in piece}
             reporter.advance(len(piece), sum(told.duration for _, told, _ in piece))
-    finally:
-        # On Ctrl-C nobody waits for what has not begun.
-        pool.shutdown(wait=True, cancel_futures=True)
     return _concluded(manifest, [heard[clip.key] for clip in clips], recogniser.source, len(todo))
 
 
