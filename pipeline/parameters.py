@@ -32,16 +32,17 @@ def as_kept(config: Any) -> dict[str, Any]:
     return values
 
 
-def rebuilt(kind: Any, values: Mapping[str, Any]) -> Any:
-    """Return the dataclass that `as_kept` made plain values of; unknown names are passed over."""
+def filled(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `as_kept` left of a dataclass, with the neutral value of what it left out."""
     hints = get_type_hints(kind)
-    made = {}
+    whole = dict(values)
     for one in fields(kind):
-        if one.name in values:
-            made[one.name] = _restored(hints[one.name], values[one.name])
-        elif _NEUTRAL in one.metadata:
-            made[one.name] = one.metadata[_NEUTRAL]
-    return kind(**made)
+        inner = whole.get(one.name)
+        if is_dataclass(hints[one.name]) and isinstance(inner, Mapping):
+            whole[one.name] = filled(hints[one.name], inner)
+        elif one.name not in whole and _NEUTRAL in one.metadata:
+            whole[one.name] = one.metadata[_NEUTRAL]
+    return whole
 
 
 def _plain(value: Any) -> Any:
@@ -52,10 +53,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return type(value)(_plain(one) for one in value)
     return value
-
-
-def _restored(hint: Any, value: Any) -> Any:
-    if is_dataclass(hint):
-        return rebuilt(hint, value)
-    # JSON knows lists only, frozen dataclasses hold tuples.
-    return tuple(value) if isinstance(value, list) else value

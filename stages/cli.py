@@ -113,9 +113,19 @@ def _usage_errors_exit_with_1() -> Iterator[None]:
     metavar="SECTION.KEY=VALUE",
     help="Set one parameter over the file; may be repeated.",
 )
+@click.option(
+    "--max-rows",
+    type=click.IntRange(1),
+    help="Rows that a manifest may have  [default: 2,000,000]",
+)
 @click.version_option(version("genser"), prog_name="genser")
 @click.pass_context
-def main(context: click.Context, params_path: Path | None, overrides: Sequence[str]) -> None:
+def main(
+    context: click.Context,
+    params_path: Path | None,
+    overrides: Sequence[str],
+    max_rows: int | None,
+) -> None:
     """Speech emotion recognition from a feature store: extract once, train and score from it.
 
     \b
@@ -128,6 +138,10 @@ def main(context: click.Context, params_path: Path | None, overrides: Sequence[s
         context.obj = Params(params_path, overrides)
     except GenserError as error:
         raise UserError(str(error)) from error
+    if max_rows is not None:
+        from pipeline.manifests.limits import rows_allowed
+
+        context.with_resource(rows_allowed(max_rows))
     signal.signal(signal.SIGTERM, _on_sigterm)
 
 

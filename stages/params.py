@@ -4,8 +4,9 @@ Read with ruamel (YAML 1.2, as DVC does): PyYAML would read `1e-4` as a text and
 """
 
 import dataclasses
+import math
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,10 @@ SECTIONS = (
 # The field that holds what a section says of each head, under the head's name.
 HEADS = "heads"
 
+# A few hundred bytes of nested aliases can stand for gigabytes.
+LONGEST_YAML = 500_000  # characters
+MOST_VALUES = 100_000
+
 Config = TypeVar("Config")
 
 
@@ -38,7 +43,8 @@ def read_yaml(path: Path) -> Any:
         ParamsError: If it is absent or not YAML.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LONGEST_YAML + 1)
     except OSError as error:
         raise ParamsError(f"{path}: cannot be read ({error.strerror}); name another.") from error
     except UnicodeDecodeError as error:
@@ -55,14 +61,47 @@ def parse_yaml(text: str, where: object) -> Any:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    if len(text) > LONGEST_YAML:
+        raise ParamsError(f"{where}: is longer than {LONGEST_YAML} characters; make it shorter.")
+    reader = YAML(typ="safe", pure=True)
     try:
-        value = YAML(typ="safe", pure=True).load(text)
+        if _num_values(reader.parse(text)) > MOST_VALUES:
+            raise ParamsError(
+                f"{where}: its aliases make more than {MOST_VALUES} values of it; write out what "
+                "is meant."
+            )
+        value = reader.load(text)
+    except ParamsError:
+        raise
     except (YAMLError, ValueError, KeyError, RecursionError) as error:
         # All but the first: what has the tag or the look of a number or a date, and is none.
         line = " ".join(str(error).split())
         raise ParamsError(f"{where}: is not YAML ({line}); mend it.") from error
     require_plain(value, where)
     return value
+
+
+def _num_values(events: Iterable[Any]) -> float:
+    """Return how many values a text of YAML is with its aliases written out."""
+    anchored: dict[str, float] = {}
+    above: list[tuple[str | None, float]] = []
+    anchor, size = None, 0.0  # of what is being read, and how many values are in it so far
+    for event in events:
+        kind = type(event).__name__
+        if kind == "AliasEvent":
+            # An alias of what it stands in has no end.
+            size += anchored.get(event.anchor, math.inf)
+        elif kind == "ScalarEvent":
+            size += 1
+            anchored[event.anchor or ""] = 1
+        elif kind in ("MappingStartEvent", "SequenceStartEvent"):
+            above.append((anchor, size))
+            anchor, size = event.anchor, 1.0
+        elif kind in ("MappingEndEvent", "SequenceEndEvent"):
+            anchored[anchor or ""] = size
+            anchor, around = above.pop()
+            size += around
+    return size
 
 
 class Params:

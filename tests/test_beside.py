@@ -10,8 +10,9 @@ from pipeline.heads.batch import Batch
 from pipeline.heads.catalogue import build_head, head_kind, head_needs
 from pipeline.heads.condition import KINDS, Condition, ConditionConfig
 from pipeline.heads.needs import FeatureShape
-from pipeline.parameters import as_kept, rebuilt
+from pipeline.parameters import as_kept, filled
 from pipeline.training.config import TrainConfig
+from pipeline.typed import typed
 
 HEADS = ("genser", "twin", "mlp", "linear", "logreg")
 LAYERS = FeatureShape(num_layers=3, dim=16, last_layer=2, input_layer=0)
@@ -52,7 +53,7 @@ def test_without_one_nothing_is_kept_of_it(name: str):
     kept = as_kept(config())
     assert config().beside == ""
     assert "beside" not in kept
-    assert rebuilt(config, kept) == config()
+    assert typed(config, filled(config, kept), "head.json") == config()
     assert as_kept(config(beside="text"))["beside"] == "text"
     assert "beside" not in TrainConfig(head=name).as_json()["config"]
 

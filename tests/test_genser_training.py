@@ -10,15 +10,20 @@ from pipeline.heads.batch import of_layers
 from pipeline.heads.genser import GenSER, GenSERConfig
 from pipeline.heads.needs import FeatureShape
 from pipeline.heads.trunk import TrunkConfig
-from pipeline.parameters import as_kept, rebuilt
+from pipeline.parameters import as_kept, filled
 from pipeline.training.batches import Batches, TrainingClips
 from pipeline.training.config import TrainConfig
 from pipeline.training.targets import one_hot
 from pipeline.training.weighting import weigh_rows
+from pipeline.typed import typed
 
 SHAPES = {"layers": FeatureShape(num_layers=3, dim=16, last_layer=2, input_layer=0)}
 SIZE = 2000
 LATER = ("label_smoothing", "x1_noise", "time_weight", "link", "dev_draws", "dev_draw_noise")
+
+
+def read(kind, values):
+    return typed(kind, filled(kind, values), "head.json", others=True)
 
 
 def made(**config) -> GenSER:
@@ -82,7 +87,7 @@ def test_all_of_it_is_neutral_by_itself_and_leaves_no_trace():
     assert not set(LATER) & set(as_kept(neutral))
     assert "noise" not in TrainConfig().as_json()
     changed = GenSERConfig(label_smoothing=0.1, x1_noise=1.0, time_weight=1.0, link="power")
-    assert rebuilt(GenSERConfig, as_kept(changed)) == changed
+    assert read(GenSERConfig, as_kept(changed)) == changed
     loss = seen_by(made())["loss"]
     weighted = seen_by(made(time_weight=0.0, x1_noise=0.0, label_smoothing=0.0))["loss"]
     assert torch.equal(loss, weighted)

@@ -18,7 +18,7 @@ from pipeline.heads.logreg import LogReg, LogRegConfig
 from pipeline.heads.needs import Need, Shapes
 from pipeline.heads.tokens import Tokens, TokensConfig
 from pipeline.heads.twin import Twin, TwinConfig
-from pipeline.parameters import as_kept, rebuilt
+from pipeline.parameters import as_kept
 from pipeline.plugins import plugins
 
 GROUP = "genser.heads"
@@ -82,23 +82,19 @@ def head_needs(name: str, config: object) -> tuple[Need, ...]:
     return tuple(head_kind(name).head.needs(config))
 
 
-def build_head(
-    name: str, shapes: Shapes, num_classes: int, config: object | Mapping[str, Any]
-) -> Head:
+def build_head(name: str, shapes: Shapes, num_classes: int, config: object) -> Head:
     """Return an untrained head, its weights drawn from torch's generator.
 
     Args:
         name: Of the kind.
         shapes: Of the features, by the name of the need.
         num_classes: C.
-        config: The head's configuration, or the mapping it was saved as.
+        config: The head's configuration.
 
     Raises:
         ParamsError: If the kind is unknown, or the classes are too many for the width.
     """
     kind = head_kind(name)
-    if isinstance(config, Mapping):
-        config = rebuilt(kind.config, config)
     return kind.head(shapes, num_classes, config)
 
 

@@ -9,13 +9,16 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import ManifestError
 from pipeline.files import publish, publish_bytes, require_regular
+from pipeline.manifests.limits import require_size
 from pipeline.parquet import table_bytes
 
 ROWS_AT_A_TIME = 50_000  # of a JSONL file: what is held as Python objects
+BYTES_AT_A_TIME = 1 << 20
 
 
 def read_table(path: Path) -> tuple[pd.DataFrame, int]:
@@ -27,6 +30,8 @@ def read_table(path: Path) -> tuple[pd.DataFrame, int]:
     require_known_suffix(path)
     try:
         require_regular(path)
+        if path.suffix != ".parquet":
+            require_size(path, num_bytes=path.stat().st_size)
         readers = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
         table = readers[path.suffix](path)
     except FileNotFoundError as error:
@@ -59,6 +64,8 @@ def require_distinct_columns(path: Path, table: pd.DataFrame) -> None:
 def _read_csv(path: Path) -> pd.DataFrame:
     # The header is read as a row: pandas would rename a column that is there twice.
     # Blank lines count, else the row numbers after one are wrong.
+    first = pd.read_csv(path, header=None, dtype="str", nrows=1, encoding="utf-8")
+    require_size(path, rows=_num_lines(path), columns=len(first.columns))
     frame = pd.read_csv(
         path,
         header=None,
@@ -72,13 +79,23 @@ def _read_csv(path: Path) -> pd.DataFrame:
     return rows.reset_index(drop=True).set_axis(frame.iloc[0].tolist(), axis=1)
 
 
+def _num_lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(part.count(b"\n") for part in iter(lambda: file.read(BYTES_AT_A_TIME), b""))
+
+
 def _read_jsonl(path: Path) -> pd.DataFrame:
     # Not by pyarrow or pandas: they turn an id that looks like a date into another text.
     parts = []
+    every: set[str] = set()
+    num_rows = 0
     with path.open(encoding="utf-8", newline="\n") as file:
         numbered = enumerate(file, start=1)
         while records := [_record(path, i, line) for i, line in islice(numbered, ROWS_AT_A_TIME)]:
             names = {name: None for record in records for name in record}
+            every.update(names)
+            num_rows += len(records)
+            require_size(path, rows=num_rows, columns=len(every))
             columns = {name: [record.get(name, "") for record in records] for name in names}
             parts.append(pd.DataFrame(columns, dtype="str"))
     return pd.concat(parts, ignore_index=True).fillna("") if parts else pd.DataFrame(dtype="str")
@@ -87,7 +104,7 @@ def _read_jsonl(path: Path) -> pd.DataFrame:
 def _record(path: Path, number: int, line: str) -> dict[str, str]:
     try:
         record = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ManifestError(f"{path}:{number}: is no JSON ({error}); mend the line.") from error
     if not isinstance(record, dict):
         raise ManifestError(f"{path}:{number}: is no JSON object; write one per line.")
@@ -100,7 +117,17 @@ def _record(path: Path, number: int, line: str) -> dict[str, str]:
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    table = pq.read_table(path)
+    schema = pq.read_schema(path)
+    for field in schema:
+        if not (_is_text(field.type) or _is_plain(field.type)):
+            raise ManifestError(
+                f"{path}: column {field.name!r} is of type {field.type}, wanted texts or numbers; "
+                "drop it."
+            )
+    require_size(path, rows=pq.read_metadata(path).num_rows, columns=len(schema))
+    # As numbers of texts that are each there once, until it is known how long all are together.
+    table = pq.read_table(path, read_dictionary=[f.name for f in schema if _is_text(f.type)])
+    require_size(path, num_bytes=sum(_num_bytes(column) for column in table.columns))
     # Durations would be cast to counts of their unit, which nothing tells then.
     texts = {
         name: table[name].to_pandas().astype("str")
@@ -109,6 +136,26 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         for name in table.column_names
     }
     return pd.DataFrame({name: column.astype("str").fillna("") for name, column in texts.items()})
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    known = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
+    return kind in known or (pa.types.is_dictionary(kind) and kind.value_type in known)
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_primitive(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind))
+
+
+def _num_bytes(column: pa.ChunkedArray) -> int:
+    """Return the bytes of a column of texts, were each written out."""
+    if not pa.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    total = 0
+    for part in column.chunks:
+        lengths = pc.binary_length(part.dictionary).cast(pa.int64())
+        total += pc.sum(lengths.take(part.indices)).as_py() or 0
+    return total
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

@@ -109,7 +109,7 @@ def _results(tested: Tested, kind: Any) -> list[Any]:
 
 def _models(record: HeadRecord) -> list[str]:
     spelled = [name for name in record.encoders.values() if name]
-    return [*spelled, *(base["spelling"] for base in record.bases)]
+    return [*spelled, *(base.spelling for base in record.bases)]
 
 
 def _is_of_the_hub(name: str) -> bool:
@@ -124,7 +124,7 @@ def _hearing(record: HeadRecord) -> str:
         digest = weights.get("weights", "") if isinstance(weights, Mapping) else ""
         held = f", weights {digest[:12]}" if digest else ""
         lines.append(f"- view `{view}`: `{encoder}`{held}")
-    lines += [f"- base model `{one['spelling']}`, {one['digest'][:12]}" for one in record.bases]
+    lines += [f"- base model `{one.spelling}`, {one.digest[:12]}" for one in record.bases]
     lines += [f"- the manifest's text, by {', '.join(record.text_sources)}"] * bool(
         record.text_sources
     )

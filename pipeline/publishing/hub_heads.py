@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.encoders.hub import hub_model
 from pipeline.errors import HeadError
-from pipeline.heads.saved import DESCRIPTION, read_description, verify_head
+from pipeline.heads.folder import DESCRIPTION, read_description, verify_head
 
 CARD = "README.md"
 

@@ -17,11 +17,11 @@ from pipeline.files import (
     publish_bytes,
     read_bytes,
     sealed_json,
-    unseal_json,
     writing,
 )
 from pipeline.store.commit import finish_commit
 from pipeline.store.locks import FileLock, hold, is_held
+from pipeline.typed import unsealed
 
 RUN_LOCK = ".run.lock"
 COMMIT_LOCK = ".commit.lock"
@@ -144,10 +144,10 @@ def _enter(lock: FileLock, plan: str, job: Job) -> bool:
 
 def _read_plan(path: Path) -> str | None:
     try:
-        value = unseal_json(read_bytes(path))
+        told = unsealed(dict[str, str], read_bytes(path))
     except FileNotFoundError:
         return None
-    return None if value is None else str(value["plan"])
+    return None if told is None else told.get("plan")
 
 
 def tidy(root: Path) -> None:
