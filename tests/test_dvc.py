@@ -14,11 +14,14 @@ ROOT = Path(__file__).parent.parent
 ALL = ["prepare", "extract", "train", "score", "report"]
 TOKENS = ["tokenise", "train_tokens", "score_tokens"]
 EMOQ = ["train_emoq", "score_emoq"]
+DESCRIBED = ["describe"]
+EVERY = [*ALL, *TOKENS, *EMOQ, *DESCRIBED]
 EMOQ_PARAMS = "params/emoq_demo.yaml"
 TOKENS_PARAMS = "params/tokens_demo.yaml"
 
 PARAMS: dict[str, Any] = {
     "prepare": {"demo": {"num_speakers": 6, "clips_per_emotion": 1}},
+    "describe": {"least_clips": 8},
     "extract": {"encoder": "demo/encoder", "compute_dtype": "float32"},
     "train": {"seed": 0},
     "score": {"genser": {"num_steps": 2}},
@@ -62,7 +65,7 @@ def make_project(folder: Path, encoder: str = "demo/encoder") -> Path:
     shutil.copy(ROOT / ".dvcignore", folder)
     (folder / "stand_in.py").write_text(STAND_IN)
     graph = YAML().load(ROOT / "dvc.yaml")
-    for name in ("train", "score", "report", *TOKENS, *EMOQ):
+    for name in ("train", "score", "report", *TOKENS, *EMOQ, *DESCRIBED):
         graph["stages"][name]["cmd"] = f"{sys.executable} stand_in.py {name}"
     del graph["plots"]
     YAML().dump(graph, folder / "dvc.yaml")
@@ -86,8 +89,8 @@ def repro(folder: Path) -> tuple[list[str], str]:
     """Run what has changed; return the stages that ran, and all that they said."""
     said = dvc(folder, "repro")
     running = [line for line in said.splitlines() if line.startswith("Running stage")]
-    # The two systems' stages depend on one another nowhere, so DVC may take either first.
-    return sorted((line.split("'")[1] for line in running), key=[*ALL, *TOKENS, *EMOQ].index), said
+    # The systems' stages depend on one another nowhere, so DVC may take either first.
+    return sorted((line.split("'")[1] for line in running), key=EVERY.index), said
 
 
 def change(folder: Path, section: str, file: str = "params.yaml", **values: Any) -> None:
@@ -100,7 +103,7 @@ def change(folder: Path, section: str, file: str = "params.yaml", **values: Any)
 @needs_dvc
 def test_another_recipe_asks_for_nothing_and_changing_back_computes_nothing(tmp_path: Path) -> None:
     folder = make_project(tmp_path / "project")
-    assert repro(folder)[0] == [*ALL, *TOKENS, *EMOQ]
+    assert repro(folder)[0] == EVERY
     assert repro(folder)[0] == []
 
     for values in ({"compute_dtype": "bfloat16"}, {"pooling": "mean_std"}):
@@ -124,7 +127,8 @@ def test_a_change_reruns_exactly_the_stages_that_read_it(tmp_path: Path) -> None
         ("train", {"seed": 1}, ["train", "score", "report"]),
         ("score", {"genser": {"num_steps": 3}}, ["score", "report"]),
         ("report", {"split": "dev"}, ["report"]),
-        ("prepare", {"seed": 1}, [*ALL, *TOKENS, *EMOQ]),
+        ("prepare", {"seed": 1}, EVERY),
+        ("describe", {"least_clips": 9}, DESCRIBED),
     ):
         change(folder, section, **values)
         assert repro(folder)[0] == wanted, section
@@ -147,10 +151,10 @@ def test_a_change_reruns_exactly_the_stages_that_read_it(tmp_path: Path) -> None
     header, _, *rest = manifest.read_text().splitlines()
     manifest.write_text("\n".join([header, *rest]) + "\n")
     ran, said = repro(folder)
-    assert ran == [*ALL[1:], *TOKENS, *EMOQ]
+    assert ran == EVERY[1:]
     assert "0 clips to extract" in said
     audio = sorted((folder / "demo/audio").rglob("*.wav"))[-1]
     shutil.copy(sorted((folder / "demo/audio").rglob("*.wav"))[0], audio)
     ran, said = repro(folder)
-    assert ran == [*ALL[1:], *TOKENS, *EMOQ]
+    assert ran == EVERY[1:]
     assert "1 clips to extract" in said
