@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from helpers.training import train_into
 from pipeline.errors import HeadError, ManifestError
 from pipeline.files import sha256_file
+from pipeline.heads.batch import Batch
 from pipeline.heads.catalogue import head_needs
 from pipeline.heads.phase import OptimiserConfig
 from pipeline.heads.saved import load_head
@@ -139,6 +140,11 @@ def test_it_learns_the_known_answer_and_says_what_it_heard(made: Made, tmp_path:
     clips = np.arange(NUM_CLIPS)
     assert found["heard"].tolist() == ["high" if clip % 2 else "low" for clip in clips]
     assert ((found["loudness"] > 0) == (clips % 2 == 1)).all()
+
+
+def test_a_head_shows_nothing_of_what_is_within_unless_it_says_so(made, tmp_path: Path) -> None:
+    head = train(made, tmp_path / "head", config_of(made)).head
+    assert head.representations(Batch(views={})) == {}
 
 
 def test_only_what_is_its_own_is_kept_and_the_base_is_named(made: Made, tmp_path: Path) -> None:

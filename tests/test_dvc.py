@@ -14,9 +14,12 @@ ROOT = Path(__file__).parent.parent
 ALL = ["prepare", "extract", "train", "score", "report"]
 TOKENS = ["tokenise", "train_tokens", "score_tokens"]
 EMOQ = ["train_emoq", "score_emoq"]
+DESCRIPTORS = ["train_descriptors", "score_descriptors"]
+ON_FRAMES = [*EMOQ, *DESCRIPTORS]  # those that read the frames of the stage tokenise
 DESCRIBED = ["describe"]
-EVERY = [*ALL, *TOKENS, *EMOQ, *DESCRIBED]
+EVERY = [*ALL, *TOKENS, *ON_FRAMES, *DESCRIBED]
 EMOQ_PARAMS = "params/emoq_demo.yaml"
+DESCRIPTORS_PARAMS = "params/descriptors_demo.yaml"
 TOKENS_PARAMS = "params/tokens_demo.yaml"
 
 PARAMS: dict[str, Any] = {
@@ -65,7 +68,7 @@ def make_project(folder: Path, encoder: str = "demo/encoder") -> Path:
     shutil.copy(ROOT / ".dvcignore", folder)
     (folder / "stand_in.py").write_text(STAND_IN)
     graph = YAML().load(ROOT / "dvc.yaml")
-    for name in ("train", "score", "report", *TOKENS, *EMOQ, *DESCRIBED):
+    for name in ("train", "score", "report", *TOKENS, *ON_FRAMES, *DESCRIBED):
         graph["stages"][name]["cmd"] = f"{sys.executable} stand_in.py {name}"
     del graph["plots"]
     YAML().dump(graph, folder / "dvc.yaml")
@@ -135,16 +138,17 @@ def test_a_change_reruns_exactly_the_stages_that_read_it(tmp_path: Path) -> None
 
     for file, section, values, wanted in (
         (TOKENS_PARAMS, "train", {"seed": 1}, ["report", *TOKENS[1:]]),
-        (TOKENS_PARAMS, "tokenise", {"seed": 1}, ["report", *TOKENS, *EMOQ]),
+        (TOKENS_PARAMS, "tokenise", {"seed": 1}, ["report", *TOKENS, *ON_FRAMES]),
         (EMOQ_PARAMS, "train", {"seed": 1}, ["report", *EMOQ]),
         (EMOQ_PARAMS, "score", {"emoq": {"scores": "first_token"}}, ["report", EMOQ[1]]),
+        (DESCRIPTORS_PARAMS, "train", {"seed": 1}, ["report", *DESCRIPTORS]),
     ):
         change(folder, section, file, **values)
         assert repro(folder)[0] == wanted, section
 
     with (folder / "data_manifests/label_maps/emotion.yaml").open("a") as file:
         file.write("# changed\n")
-    assert repro(folder)[0] == ["train", "score", "report", *TOKENS[1:], *EMOQ]
+    assert repro(folder)[0] == ["train", "score", "report", *TOKENS[1:], *ON_FRAMES]
     # What prepare has made it would make again: with it frozen, these are the user's own files.
     dvc(folder, "freeze", "prepare")
     manifest = folder / "data_manifests/demo.csv"

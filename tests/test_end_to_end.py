@@ -11,7 +11,9 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
 OUTPUTS = ("features", "models", "predictions", "reports/demo", "data_manifests/demo.csv")
-BESIDE = ("tokenise", "train_tokens", "score_tokens", "train_emoq", "score_emoq")
+BESIDE = {"tokenise", "train_tokens", "score_tokens"} | {
+    f"{command}_{head}" for command in ("train", "score") for head in ("emoq", "descriptors")
+}
 
 SMALL = {
     "prepare": {"demo": {"num_speakers": 6, "clips_per_emotion": 1}},

@@ -116,6 +116,41 @@ def test_a_clip_alone_gets_what_it_gets_beside_longer_ones(model: LanguageModel)
     torch.testing.assert_close(together, torch.cat(alone), atol=2e-6, rtol=0)
 
 
+def test_several_soft_places_are_of_each_clip_s_own_length(model: LanguageModel) -> None:
+    chat = chat_prompt(model, system=SYSTEM, answer="", where="here")
+    places = [Soft(name="content"), Soft(name="voice")]
+    parts = [("Speech: ", places[0]), ("\nVoice: ", places[1]), ("\nAnswer.", "")]
+    made = torch.Generator().manual_seed(1)
+    soft = {
+        place.name: [torch.randn(length, 32, generator=made) for length in lengths]
+        for place, lengths in zip(places, [(3, 1, 2), (1, 4, 2)], strict=True)
+    }
+    own = [chat.own_ids(model, parts)] * 3
+    prompts = Prompts(shared=chat.shared_ids(model), own=own, soft=soft)
+    answers = answers_of(model)
+    together = answer_log_probabilities(model, prompts, answers)[1]
+    for clip in range(3):
+        pieces = [
+            soft[piece.name][clip]
+            if isinstance(piece, Soft)
+            else model.embeddings(torch.tensor([piece]))
+            for piece in [*prompts.shared, *own[clip]]
+        ]
+        for one, answer in zip(together[clip], answers, strict=True):
+            whole = torch.cat([*pieces, model.embeddings(torch.tensor(answer))])
+            logits = model.network(inputs_embeds=whole[None]).logits[0, -1 - len(answer) : -1]
+            wanted = logits.log_softmax(-1).gather(1, torch.tensor(answer)[:, None]).sum()
+            torch.testing.assert_close(one, wanted, atol=2e-4, rtol=0)
+
+
+def test_an_answer_ends_at_any_token_that_ends_it(model: LanguageModel) -> None:
+    prompts = prompts_of(model)
+    for clip, whole in enumerate(generated(model, prompts, most=6)):
+        for place, token in enumerate(whole):
+            cut = generated(model, prompts.chosen([clip]), most=6, ends=[token])[0]
+            assert cut == whole[: whole.index(token)], place
+
+
 def test_what_is_generated_is_the_likeliest_token_at_each_step(model: LanguageModel) -> None:
     prompts = prompts_of(model)
     for clip, said in enumerate(generated(model, prompts, most=4)):

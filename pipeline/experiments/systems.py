@@ -190,11 +190,14 @@ def _row(name: str, system: System, features: StoredFeatures, fold: str) -> dict
 def _of_language(config: Any) -> dict[str, object]:
     """Return what is said of a head with a language model, as far as its input has a use for it."""
     language = str(getattr(config, "language", ""))
+    told = {"language": language, "former": "", "mal": "", "stage1_steps": math.nan}
     if not language:
-        return {**dict.fromkeys(("language", "former", "mal"), ""), "stage1_steps": math.nan}
+        return told
+    if not hasattr(config, "has_former"):
+        return {**told, "stage1_steps": config.stage1_steps if config.has_stage1 else 0}
     return {
+        **told,
         "input": config.input,
-        "language": language,
         "former": (config.former or RANDOM) if config.has_former else "",
         "mal": config.mal if config.has_stage1 else "",
         "stage1_steps": config.stage1_steps if config.has_stage1 else 0,

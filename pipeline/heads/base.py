@@ -50,12 +50,17 @@ class Head(nn.Module, ABC):
     Attributes:
         fits_at_once: Whether `fit` takes the place of steps; such a head reads no frames.
         columns: Manifest columns that it reads beside the labels.
+        learns: Manifest columns that it is taught to say: training and dev read them too, no clip
+            that is scored needs them.
+        watched: What `watch` may give and `train.select_by` name.
         bases: The frozen models that it holds.
         facts: What `head.json` says of it besides, JSON values by name.
     """
 
     fits_at_once: ClassVar[bool] = False
     columns: Sequence[str] = ()
+    learns: Sequence[str] = ()
+    watched: ClassVar[Sequence[str]] = ()
     bases: Sequence[Base] = ()
     facts: Mapping[str, Any] = MappingProxyType({})
 
@@ -173,7 +178,11 @@ class Head(nn.Module, ABC):
         """Return named numbers of each dev clip, shape (B,), the lower the better; none here.
 
         A phase may be selected by the mean of one of them (`Phase.select_by`), where class scores
-        mean nothing yet.
+        mean nothing yet, or cost much: they are not asked for then.
+
+        Args:
+            batch: Dev clips with their targets.
+            phase: The phase under way.
         """
         del batch, phase
         return {}
@@ -194,6 +203,14 @@ class Head(nn.Module, ABC):
     def extras(self, batch: Batch, options: Any) -> Mapping[str, Sequence[str] | Tensor]:
         """Return what it says of each clip besides, texts or numbers (B,) by column; none here."""
         del batch, options
+        return {}
+
+    def representations(self, batch: Batch) -> Mapping[str, Tensor]:
+        """Return what it makes of each clip within, float32, shape (B, W) by name; none here.
+
+        A probe asks of each what it knows, whatever the head says.
+        """
+        del batch
         return {}
 
     @abstractmethod

@@ -71,6 +71,17 @@ class Batch:
         assert isinstance(view, Ragged)
         return view
 
+    @property
+    def num_clips(self) -> int:
+        """B."""
+        view = next(iter(self.views.values()))
+        return len(view.lengths if isinstance(view, Ragged) else view)
+
+    def words(self, column: str) -> list[str | None]:
+        """Return a column of texts, None where a clip has none."""
+        texts = self.texts.get(column, [""] * self.num_clips)
+        return [text if text.strip() else None for text in texts]
+
     def weighted_mean(self, losses: Tensor) -> Tensor:
         """Return the mean of losses (B,), each counted as much as its clip."""
         return losses.mean() if self.weights is None else (losses * self.weights).mean()

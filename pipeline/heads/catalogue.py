@@ -9,6 +9,8 @@ from pipeline.diffusion.sampler import SamplerConfig
 from pipeline.errors import ParamsError
 from pipeline.heads.base import Head
 from pipeline.heads.classifier import Classifier, LinearConfig, MLPConfig
+from pipeline.heads.descriptors import Descriptors
+from pipeline.heads.descriptors_config import DescriptorsConfig, DescriptorsScoring
 from pipeline.heads.emoq import EmoQ
 from pipeline.heads.emoq_config import EmoQConfig, EmoQScoring
 from pipeline.heads.genser import GenSER, GenSERConfig
@@ -44,6 +46,7 @@ _BUILT_IN = {
     "logreg": HeadKind(LogReg, LogRegConfig),
     "tokens": HeadKind(Tokens, TokensConfig),
     "emoq": HeadKind(EmoQ, EmoQConfig, EmoQScoring),
+    "descriptors": HeadKind(Descriptors, DescriptorsConfig, DescriptorsScoring),
 }
 
 

@@ -10,15 +10,12 @@ Table 5 is read as cross-entropy of the same MLP.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import HeadError, ParamsError
-from pipeline.heads.base import Base, Head
+from pipeline.errors import HeadError
 from pipeline.heads.batch import Batch
-from pipeline.heads.classifier import reweighted_logits
 from pipeline.heads.cost import Part
 from pipeline.heads.emoq_config import (
     FIRST_TOKEN,
@@ -28,31 +25,27 @@ from pipeline.heads.emoq_config import (
 )
 from pipeline.heads.emoq_cost import activation_bytes, parts_of
 from pipeline.heads.emotion_prompt import EmotionPrompt
+from pipeline.heads.language_head import LanguageHead
 from pipeline.heads.listening import make_listener
 from pipeline.heads.needs import Need, Shapes
 from pipeline.heads.phase import LAST, Phase
 from pipeline.heads.projector import Projector
 from pipeline.heads.stage1 import Stage1
-from pipeline.language.adapters import add_adapters, set_training
-from pipeline.language.answers import (
-    Prompts,
-    answer_log_probabilities,
-    answer_losses,
-    generated,
-)
-from pipeline.language.loading import load_language_model, outline_language_model
+from pipeline.language.adapters import set_training
+from pipeline.language.answers import Prompts, answer_log_probabilities, generated
 from pipeline.manifests.texts import TEXT
 from pipeline.store.views import FRAMES
 
 STAGE1, STAGE2 = "mal", "answers"
 SPEAKER_COLUMN = "speaker"
-ADAPTERS, AUXILIARY = "adapters.", "auxiliary."
+AUXILIARY = "auxiliary."
 MOST_GENERATED = 8  # tokens of the column `generated`
 
 
-class EmoQ(Head):
+class EmoQ(LanguageHead):
     """A language model that hears one soft token and answers with an emotion word."""
 
+    config: EmoQConfig
     prompt: EmotionPrompt
     shares: Tensor
 
@@ -67,12 +60,6 @@ class EmoQ(Head):
     def checkpoints(cls, config: EmoQConfig) -> Sequence[str]:
         """Return the language model, and the one that the former begins from."""
         return [config.language] + [config.former] * bool(config.former and config.has_former)
-
-    @classmethod
-    def outline(cls, shapes: Shapes, num_classes: int, config: EmoQConfig) -> Self:
-        """Return it without weights, of its checkpoints' configurations."""
-        with torch.device("meta"):
-            return cls(shapes, num_classes, config, is_outline=True)
 
     def __init__(
         self,
@@ -94,40 +81,17 @@ class EmoQ(Head):
             ParamsError: If no language model is named.
             EncoderError: If a checkpoint cannot be loaded.
         """
-        super().__init__()
-        if not config.language:
-            raise ParamsError(
-                "train.emoq.language: names no language model, wanted a folder or 'owner/name@"
-                "revision' of a causal model that follows instructions."
-            )
-        self.config = config
-        load = outline_language_model if is_outline else load_language_model
-        self.model = load(
-            config.language,
-            base_dtype=config.base_dtype,
-            gradient_checkpointing=config.gradient_checkpointing,
-            where="train.emoq.language",
-        )
-        self.adapters = add_adapters(
-            self.model,
-            rank=config.lora_rank,
-            alpha=config.lora_alpha,
-            dropout=config.lora_dropout,
-            targets=config.lora_targets,
-            where="train.emoq",
-        )
-        bases = [Base(self.model.spelling, self.model.digest, self.model.network)]
+        super().__init__(config, is_outline=is_outline)
         self.auxiliary: Stage1 | None = None
         if config.hears:
             self.listen = make_listener(
                 config, shapes[FRAMES], self.model.tokeniser, is_outline=is_outline
             )
             self.project = Projector(self.listen.width, self.model.embeddings)
-            began_from = self.listen.base
-            bases += [began_from] if began_from is not None else []
+            if self.listen.base is not None:
+                self.bases = (*self.bases, self.listen.base)
         if config.has_stage1:
             self.auxiliary = Stage1(self.listen.width, num_classes, config)
-        self.bases = tuple(bases)
         self.columns = [TEXT] * config.reads + [SPEAKER_COLUMN] * config.use_speaker
         self.register_buffer("shares", torch.full((num_classes,), 1 / num_classes))
 
@@ -194,19 +158,13 @@ class EmoQ(Head):
         if is_second:
             self.auxiliary = None
         trained = self.train_only(lambda name: is_second or name.startswith(("listen.", AUXILIARY)))
-        for name, adapter in self.adapters.items():
-            adapter.requires_grad_(is_second)
-            trained |= {f"{ADAPTERS}{name}": adapter} if is_second else {}
-        return trained
-
-    def rate_factor(self, name: str) -> float:
-        """Return `lora_rate_factor` for the adapters."""
-        return self.config.lora_rate_factor if name.startswith(ADAPTERS) else 1.0
+        return trained | self.enter_adapters(is_trained=is_second)
 
     def train(self, mode: bool = True) -> "EmoQ":  # noqa: FBT001, FBT002 - torch's own signature
-        """Turn dropout on or off, that of the adapters too."""
+        """Turn dropout on or off, that of the adapters in stage 2 alone."""
         super().train(mode)
-        set_training(self.model, mode=mode and self.auxiliary is None)
+        if self.auxiliary is not None:
+            set_training(self.model, mode=False)
         return self
 
     def heard(self, batch: Batch) -> Tensor:
@@ -233,22 +191,11 @@ class EmoQ(Head):
         if phase.name == STAGE1:
             assert self.auxiliary is not None
             return self.auxiliary.losses(self.heard(batch), batch, self.shares)
-        # A label of several classes has each of their answers, counted by its share.
-        clips, classes = batch.targets.nonzero(as_tuple=True)
-        prompts = self.prompts(batch).chosen(clips.tolist())
-        chosen = classes.tolist()
-        losses, weights = answer_losses(
-            self.model,
-            prompts,
-            [self.prompt.answers[c] for c in chosen],
-            [self.prompt.weights[c] for c in chosen],
+        told = self.prompt
+        wanted = self.answers_of_labels(
+            self.prompts(batch), batch, lambda _, c: (told.answers[c], told.weights[c])
         )
-        share = batch.targets[clips, classes]
-        if batch.weights is not None:
-            share = share * batch.weights[clips]
-        # Over the weights of tokens alone, so that a clip may count more than another.
-        plain = batch.targets[clips, classes]
-        return {"answer": (losses * share).sum() / (weights * plain).sum()}
+        return {"answer": self.answer_loss(wanted, batch)}
 
     def dev_scoring(self) -> EmoQScoring:
         """Return whole words."""
@@ -281,20 +228,8 @@ class EmoQ(Head):
         said = generated(self.model, self.prompts(batch), most=MOST_GENERATED)
         return {"generated": [self.model.tokeniser.decode(tokens).strip() for tokens in said]}
 
-    def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:
-        """Add the factors' logarithms to the log-probabilities, by Bayes' rule."""
-        return reweighted_logits(scores, factors, temperature)
-
-    def kept(self) -> dict[str, Tensor]:
-        """Return all that is its own: what hears, the projector and the adapters."""
-        adapters = {f"{ADAPTERS}{name}": value.data for name, value in self.adapters.items()}
-        return {**self.state_dict(), **adapters}
-
     def restore(self, kept: Mapping[str, Tensor]) -> None:
         """Take up what `kept` returned; what is of stage 2 has no MLP."""
         if not any(name.startswith(AUXILIARY) for name in kept):
             self.auxiliary = None
-        for name, adapter in self.adapters.items():
-            adapter.data.copy_(kept[f"{ADAPTERS}{name}"])
-        own = {name: value for name, value in kept.items() if not name.startswith(ADAPTERS)}
-        self.load_state_dict(own)
+        super().restore(kept)

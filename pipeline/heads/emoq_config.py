@@ -1,12 +1,12 @@
 """What the EmoQ paper gives and leaves open, as parameters."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
+from typing import ClassVar
 
 from pipeline.errors import ParamsError
 from pipeline.evaluation.metrics import SELECTORS
+from pipeline.heads.language_config import LanguageConfig
 from pipeline.heads.phase import LAST, SAMPLERS
-from pipeline.language.loading import BASE_DTYPES, BFLOAT16
 from pipeline.store.views import FRAMES
 
 EMOQ, BOTH, AUDIO, TEXT = "emoq", "both", "audio", "text"
@@ -20,9 +20,10 @@ SYSTEM = "You are an emotion recognition system. Answer with one of: {classes}."
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmoQConfig:
+class EmoQConfig(LanguageConfig):
     """The paper gives tau, gamma, lambda, LoRA's dropout and stage 1's batch; the rest is ours."""
 
+    section: ClassVar[str] = "train.emoq"
     input: str = EMOQ  # emoq, both: audio pooled without queries, audio alone, or text alone
     view: str = FRAMES  # of frames
     layers: tuple[int, ...] = ()  # positions in the view, summed by learned weights; none reads all
@@ -42,45 +43,25 @@ class EmoQConfig:
     stage1_learning_rate: float = 1e-4
     stage1_sampler: str = "pairs"  # even, pairs of one class, or balanced: pairs, classes alike
     stage1_select_by: str = "ua"  # on dev, of the auxiliary classifier; or last
-    language: str = ""  # a causal language model that follows instructions
-    base_dtype: str = BFLOAT16  # of its weights: bfloat16, float32, or nf4 on a GPU
-    gradient_checkpointing: bool = False  # less memory, a third more time
-    lora_rank: int = 8
-    lora_alpha: int = 32
-    lora_dropout: float = 0.1
-    lora_targets: tuple[str, ...] = ("q_proj", "v_proj")
-    lora_rate_factor: float = 1.0  # of train.optimiser.learning_rate, for the adapters
     word_weight: float = 5.0  # of an emotion word's tokens in the loss; the end token weighs 1
-    words: Mapping[str, str] = field(default_factory=dict)  # of classes by other names
     use_speaker: bool = False  # whether the prompt names the speaker
     system: str = SYSTEM  # the system's words; {classes} becomes the classes' words
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, allowed in (
             ("input", INPUTS),
             ("mal", MALS),
             ("stage1_sampler", SAMPLERS),
             ("stage1_select_by", (*SELECTORS, LAST)),
-            ("base_dtype", BASE_DTYPES),
         ):
-            value = getattr(self, name)
-            if value not in allowed:
-                raise ParamsError(f"train.emoq.{name}: {value!r} is not one of {list(allowed)}.")
+            self.require_one_of(name, allowed)
         for each in fields(self):
-            value = getattr(self, each.name)
-            low = 0 if each.name in ("stage1_steps", "focal_weight", "gamma", "lora_dropout") else 1
-            if each.type is int and value < low:
-                raise ParamsError(f"train.emoq.{each.name}: {value} is below {low}.")
-        for name in ("temperature", "stage1_learning_rate", "lora_rate_factor", "word_weight"):
-            if not getattr(self, name) > 0:
-                raise ParamsError(f"train.emoq.{name}: {getattr(self, name)} is not above 0.")
-        for name in ("gamma", "focal_weight"):
-            if not getattr(self, name) >= 0:
-                raise ParamsError(f"train.emoq.{name}: {getattr(self, name)} is below 0.")
-        if not 0 <= self.lora_dropout < 1:
-            raise ParamsError("train.emoq.lora_dropout: wanted at least 0 and below 1.")
-        if len(set(self.layers)) < len(self.layers):
-            raise ParamsError(f"train.emoq.layers: {list(self.layers)} names one twice.")
+            if each.type is int:
+                self.require_at_least(0 if each.name == "stage1_steps" else 1, each.name)
+        self.require_above_0("temperature", "stage1_learning_rate")
+        self.require_at_least(0, "gamma", "focal_weight")
+        self.require_different("layers")
 
     @property
     def hears(self) -> bool:
@@ -101,26 +82,6 @@ class EmoQConfig:
     def has_stage1(self) -> bool:
         """Whether the former is trained before the language model sees it."""
         return self.has_former and self.stage1_steps > 0
-
-    def words_of(self, classes: tuple[str, ...]) -> list[str]:
-        """Return the word that stands for each class.
-
-        Raises:
-            ParamsError: If a word is for no class, or for two.
-        """
-        strange = sorted(set(self.words) - set(classes))
-        if strange:
-            raise ParamsError(
-                f"train.emoq.words: names {strange[0]!r}, wanted some of the classes "
-                f"{list(classes)}."
-            )
-        words = [self.words.get(name, name).strip().lower() for name in classes]
-        twice = sorted(word for word in set(words) if words.count(word) > 1 or not word)
-        if twice:
-            raise ParamsError(
-                f"train.emoq.words: {twice[0]!r} is for two classes, wanted one each."
-            )
-        return words
 
 
 @dataclass(frozen=True, kw_only=True)

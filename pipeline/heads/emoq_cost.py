@@ -1,14 +1,9 @@
 """What EmoQ is made of and what a step of it keeps, reckoned from sizes alone."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
-from pipeline.heads.cost import FLOAT, Part
+from pipeline.heads.cost import Part
 from pipeline.heads.phase import Phase
-from pipeline.language.cost import activation_bytes as language_bytes
-from pipeline.language.cost import weight_bytes
 
 if TYPE_CHECKING:
     from pipeline.heads.emoq import EmoQ
@@ -19,28 +14,14 @@ WORDS = 50  # tokens of its transcript in the former
 
 def parts_of(head: "EmoQ") -> dict[str, Part]:
     """Return the language model, its adapters, what hears, the projector and stage 1's MLP."""
-    base = sum(p.numel() for n, p in head.model.network.named_parameters() if "lora_" not in n)
-    adapters = sum(p.numel() for p in head.adapters.values())
     listens = "former" if head.config.has_former else "pooling"
-    named: Mapping[str, nn.Module | None] = {
-        listens: getattr(head, "listen", None),
-        "projector": getattr(head, "project", None),
-        "auxiliary": head.auxiliary,
-    }
-    own = {
-        name: sum(p.numel() for p in module.parameters())
-        for name, module in named.items()
-        if module is not None
-    }
-    frozen = Part(
-        num=base,
-        weight_bytes=weight_bytes(head.model, head.config.base_dtype),
-        is_frozen=True,
+    return head.parts_with(
+        {
+            listens: getattr(head, "listen", None),
+            "projector": getattr(head, "project", None),
+            "auxiliary": head.auxiliary,
+        }
     )
-    return {"language model": frozen} | {
-        name: Part(num=num, weight_bytes=FLOAT * num)
-        for name, num in {"adapters": adapters, **own}.items()
-    }
 
 
 def activation_bytes(
@@ -66,14 +47,7 @@ def activation_bytes(
     if head.config.hears:
         kept += phase.batch_size * itemsize * _heard_by(head)
     if in_words:
-        blocks = head.model.network.get_decoder().layers
-        adapted = sum("lora_A" in name for name, _ in blocks[0].named_parameters())
-        kept += language_bytes(
-            head.model,
-            num_clips=phase.batch_size,
-            num_adapted=adapted,
-            is_checkpointed=is_checkpointed,
-        )
+        kept += head.language_bytes(num_clips=phase.batch_size, is_checkpointed=is_checkpointed)
     return kept
 
 

@@ -90,5 +90,5 @@ class EmotionPrompt:
             )
             for clip in range(len(lines[0][1]))
         ]
-        soft = {} if heard is None else {AUDIO.name: heard}
+        soft = {} if heard is None else {AUDIO.name: heard.unbind()}
         return Prompts(shared=self._shared, own=own, soft=soft)

@@ -5,7 +5,7 @@ the numbers are those of whole prompts. Clips are padded on the right, where cau
 last, and positions count own tokens alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,17 +24,22 @@ class Prompts:
     Attributes:
         shared: Token ids that all begin with.
         own: What each adds, with places of soft tokens.
-        soft: By the name of the place: vectors of each clip, shape (B, S, D).
+        soft: By the name of the place: vectors of each clip, shape (S, D), S its own.
     """
 
     shared: Sequence[int]
     own: Sequence[Sequence[int | Soft]]
-    soft: Mapping[str, Tensor]
+    soft: Mapping[str, Sequence[Tensor]]
 
     def chosen(self, clips: Sequence[int]) -> "Prompts":
         """Return the prompts of some clips, in this order."""
-        soft = {name: vectors[list(clips)] for name, vectors in self.soft.items()}
+        soft = {name: [vectors[i] for i in clips] for name, vectors in self.soft.items()}
         return Prompts(shared=self.shared, own=[self.own[i] for i in clips], soft=soft)
+
+    def going_on(self, said: Sequence[Sequence[int]]) -> "Prompts":
+        """Return the prompts with the tokens of answers that have begun."""
+        own = [[*mine, *more] for mine, more in zip(self.own, said, strict=True)]
+        return Prompts(shared=self.shared, own=own, soft=self.soft)
 
 
 def answer_losses(
@@ -53,8 +58,7 @@ def answer_losses(
         answers: Token ids of each clip's answer.
         weights: Of each of those tokens.
     """
-    own = [[*mine, *answer[:-1]] for mine, answer in zip(prompts.own, answers, strict=True)]
-    whole = Prompts(shared=prompts.shared, own=own, soft=prompts.soft)
+    whole = prompts.going_on([answer[:-1] for answer in answers])
     embedded = _embedded(model, whole)
     hidden, _ = _run(model, whole.shared, embedded, keep_cache=False)
     clips = [i for i, answer in enumerate(answers) for _ in answer]
@@ -101,22 +105,25 @@ def answer_log_probabilities(
 
 
 @torch.no_grad()
-def generated(model: LanguageModel, prompts: Prompts, *, most: int) -> list[list[int]]:
+def generated(
+    model: LanguageModel, prompts: Prompts, *, most: int, ends: Collection[int] = ()
+) -> list[list[int]]:
     """Return the likeliest tokens after each prompt, one by one, up to the end token.
 
     Args:
         model: The model.
         prompts: Of B clips.
         most: Tokens of an answer.
+        ends: Tokens that end it as well.
     """
     said = _Said(model, prompts)
-    end = model.tokeniser.eos_token_id
+    ends = {model.tokeniser.eos_token_id, *ends}
     answers: list[list[int]] = [[] for _ in prompts.own]
     open_ = set(range(len(answers)))
     tokens = said.next_logits.argmax(-1)
     for _ in range(most):
         for i, token in enumerate(tokens.tolist()):
-            if i in open_ and token == end:
+            if i in open_ and token in ends:
                 open_.discard(i)
             elif i in open_:
                 answers[i].append(token)
@@ -140,16 +147,16 @@ class _Embedded:
 
 
 def _embedded(model: LanguageModel, prompts: Prompts) -> _Embedded:
-    widths = {name: vectors.shape[1] for name, vectors in prompts.soft.items()}
     rows: list[list[int]] = []
-    places: dict[str, list[tuple[int, int]]] = {name: [] for name in widths}
+    places: list[tuple[int, int]] = []
+    soft: list[Tensor] = []
     for clip, mine in enumerate(prompts.own):
         row: list[int] = []
         for piece in mine:
             if isinstance(piece, Soft):
-                width = widths[piece.name]
-                places[piece.name] += [(clip, len(row) + s) for s in range(width)]
-                row += [0] * width
+                soft.append(prompts.soft[piece.name][clip])
+                places += [(clip, len(row) + s) for s in range(len(soft[-1]))]
+                row += [0] * len(soft[-1])
             else:
                 row.append(piece)
         rows.append(row)
@@ -158,11 +165,9 @@ def _embedded(model: LanguageModel, prompts: Prompts) -> _Embedded:
     longest = int(lengths.max())
     ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=device)
     vectors: Tensor = model.embeddings(ids)
-    for name, soft in prompts.soft.items():
-        if places[name]:
-            where = torch.tensor(places[name], device=device).T
-            values = soft.flatten(0, 1).to(vectors.dtype)
-            vectors = vectors.index_put((where[0], where[1]), values)
+    if places:
+        where = torch.tensor(places, device=device).T
+        vectors = vectors.index_put((where[0], where[1]), torch.cat(soft).to(vectors.dtype))
     return _Embedded(vectors, lengths)
 
 

@@ -27,7 +27,13 @@ def weight_bytes(model: LanguageModel, base_dtype: str) -> int:
 
 
 def activation_bytes(
-    model: LanguageModel, *, num_clips: int, num_adapted: int, is_checkpointed: bool
+    model: LanguageModel,
+    *,
+    num_clips: int,
+    num_adapted: int,
+    is_checkpointed: bool,
+    own_tokens: int = OWN_TOKENS,
+    answer_tokens: int = ANSWER_TOKENS,
 ) -> int:
     """Return what a step keeps for its gradients in a language model whose weights are frozen.
 
@@ -46,6 +52,8 @@ def activation_bytes(
         num_clips: B.
         num_adapted: a, how many layers of a block have adapters.
         is_checkpointed: Whether gradients are checkpointed.
+        own_tokens: Of a clip, its answer's among them.
+        answer_tokens: Of its answer.
     """
     sizes = model.network.config.get_text_config()
     width, inner = int(sizes.hidden_size), int(sizes.intermediate_size)
@@ -54,9 +62,9 @@ def activation_bytes(
     whole = itemsize * (7 * width + 3 * inner)
     whole += (2 * FLOAT + (FLOAT + 1) * num_adapted) * width
     if is_checkpointed:
-        tokens = num_clips * (SHARED_TOKENS + OWN_TOKENS)
+        tokens = num_clips * (SHARED_TOKENS + own_tokens)
         kept = tokens * (num_blocks * width * itemsize + whole)
     else:
-        tokens = num_clips * OWN_TOKENS + SHARED_TOKENS
+        tokens = num_clips * own_tokens + SHARED_TOKENS
         kept = tokens * num_blocks * whole
-    return kept + _LOGITS * FLOAT * num_clips * ANSWER_TOKENS * int(sizes.vocab_size)
+    return kept + _LOGITS * FLOAT * num_clips * answer_tokens * int(sizes.vocab_size)

@@ -1,5 +1,6 @@
 """Who wrote the texts of a manifest: its corpus, or a recogniser.
 
+descriptors   how it is said, in a sentence
 text          what is said
 text_source   who wrote it: "" where the corpus gives it, else "<model>@<12 of its digest>"
 text_given    the corpus's own text, where `text` is a recogniser's
@@ -10,6 +11,7 @@ import pandas as pd
 from pipeline.errors import ManifestError
 
 TEXT, TEXT_SOURCE, TEXT_GIVEN = "text", "text_source", "text_given"
+DESCRIPTORS = "descriptors"
 GOLD = "gold"  # what results call a text that the corpus gives
 
 
@@ -38,6 +40,23 @@ def require_texts(where: object, table: pd.DataFrame) -> None:
         raise ManifestError(
             f"{where}: no row has a text, and this head reads the column {TEXT!r}; add it with "
             "'genser transcribe', or from the corpus."
+        )
+
+
+def require_descriptors(where: object, table: pd.DataFrame) -> None:
+    """Refuse a manifest in which no clip is described.
+
+    Args:
+        where: The manifest, for the message.
+        table: Of it.
+
+    Raises:
+        ManifestError: If every row's `descriptors` are empty.
+    """
+    if not (_texts(table, DESCRIPTORS) != "").any():
+        raise ManifestError(
+            f"{where}: no row has {DESCRIPTORS!r}, and this head is to learn them; add the column "
+            "with 'genser describe', or train without it (train.descriptors.describe=false)."
         )
 
 

@@ -1,7 +1,7 @@
 """Running a head over a source."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -97,14 +97,26 @@ def say(
 
 @torch.inference_mode()
 def watch_source(
-    head: Head, source: Source, phase: Phase, *, device: str, precision: str
+    head: Head, source: Source, targets: Tensor, phase: Phase, *, device: str, precision: str
 ) -> dict[str, float]:
-    """Return the mean over a source's clips of each number that a head watches in a phase."""
+    """Return the mean over a source's clips of each number that a head watches in a phase.
+
+    Args:
+        head: The network.
+        source: Its clips, standardised.
+        targets: Of the clips, shape (N, C).
+        phase: The phase under way.
+        device: A torch device.
+        precision: Of the network.
+    """
     head.eval()
     total: dict[str, float] = {}
-    for batch in source.batches(_plan(source)):
+    plan = _plan(source)
+    parts = np.split(_order(plan), np.cumsum([len(part) for pool in plan for part in pool])[:-1])
+    for positions, batch in zip(parts, source.batches(plan), strict=True):
+        known = replace(batch, targets=targets[positions].to(device))
         with autocast(device, precision):
-            watched = head.watch(batch, phase=phase)
+            watched = head.watch(known, phase=phase)
         if not watched:
             return {}
         for name, values in watched.items():

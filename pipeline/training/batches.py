@@ -70,6 +70,11 @@ class Batches:
             pool_shards=config.pool_shards,
         )
 
+    @property
+    def num_classes(self) -> int:
+        """C."""
+        return self._targets.shape[1]
+
     def whole(self) -> Batch:
         """Return all clips at once; each counts as often as it would be drawn."""
         every = np.arange(self._train.source.num_clips)

@@ -63,7 +63,7 @@ class TrainConfig:
     corpus_temperature: float = 1.0  # of n clips, drawn as n^this: 1 as they are, 0 all alike
     mixup: float = 0.0  # alpha of Beta(alpha, alpha); 0 mixes nothing; not for logreg or frames
     eval_every: int = 25  # steps between looks at dev, each a checkpoint
-    select_by: str = "last"  # what is kept: the best on dev by ua, wa, wf1 or macro_f1, or the last
+    select_by: str = "last"  # what is kept: the best on dev by ua, wa, wf1, macro_f1, or the last
     patience: int = 0  # looks at dev without a better one before stopping; 0, or last, never stops
     frames_in: str = "store"  # of heads that read frames: store streams them, memory holds them all
     pool_shards: int = 8  # shards of frames that are shuffled together; two such pools in memory
@@ -71,14 +71,14 @@ class TrainConfig:
     heads: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        head_kind(self.head)
+        watched = head_kind(self.head).head.watched
         for name, allowed in (
             ("precision", tuple(PRECISIONS)),
             ("standardise", KINDS),
             ("standardise_over", OVER),
             ("targets", TARGETS),
             ("balance", BALANCES),
-            ("select_by", (*SELECTORS, LAST)),
+            ("select_by", (*SELECTORS, *watched, LAST)),
             ("frames_in", FRAMES_IN),
         ):
             if getattr(self, name) not in allowed:

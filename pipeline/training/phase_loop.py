@@ -18,6 +18,7 @@ from pipeline.training.batches import Batches, LabelledClips, phase_seed
 from pipeline.training.config import LoopConfig
 from pipeline.training.draws import seed_dropout, step_generator
 from pipeline.training.optimisation import learning_rate, make_optimiser, update_average
+from pipeline.training.targets import one_hot
 
 
 class PhaseLoop:
@@ -100,8 +101,10 @@ class PhaseLoop:
         while self.step < until:
             taken.append(self._take_step(next(batches)))
             self.step += 1
+        # A head may take turns: each loss is the mean over the steps that had it.
         losses = {
-            name: torch.stack([one[name] for one in taken]).mean().item() for name in taken[0]
+            name: torch.stack([one[name] for one in taken if name in one]).mean().item()
+            for name in dict.fromkeys(name for one in taken for name in one)
         }
         total = torch.stack([torch.stack(list(one.values())).sum() for one in taken]).mean().item()
         if not np.isfinite(total):
@@ -150,14 +153,16 @@ class PhaseLoop:
         if len(losses) > 1:
             entry |= {f"loss.{name}": value for name, value in losses.items()}
         with self._averaged():
+            targets = one_hot(self._dev.labels, self._batches.num_classes)
             values = watch_source(
                 self._head,
                 self._dev.source,
+                torch.from_numpy(targets),
                 phase,
                 device=self._device,
                 precision=self._config.precision,
             )
-            if phase.select_by not in values:
+            if not values or phase.select_by in SELECTORS:
                 values |= dev_scores(self._head, self._dev, self._config, self._device)[0]
             value = 0.0 if phase.select_by == LAST else self._worth(values)
             if value > self._best_value or phase.select_by == LAST:
@@ -172,7 +177,7 @@ class PhaseLoop:
         if name not in values:
             raise HeadError(
                 f"phase {self.phase.name!r}: selected by {name!r}, wanted one of "
-                f"{[*values, LAST]}; mend the head's phases."
+                f"{[*dict.fromkeys([*SELECTORS, *values]), LAST]}; mend the head's phases."
             )
         return values[name] if name in SELECTORS else -values[name]
 

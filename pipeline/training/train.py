@@ -16,6 +16,7 @@ from pipeline.heads.saved import TrainedHead, save_head
 from pipeline.heads.standardiser import CORPUS, SPEAKER, Standardiser
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import Manifest
+from pipeline.manifests.texts import DESCRIPTORS, require_descriptors
 from pipeline.progress import Reporter
 from pipeline.provenance import package_versions
 from pipeline.sources.opening import (
@@ -136,9 +137,12 @@ def train_rows(
         head.name_classes(rows.classes)
         codebooks = {v: features.codebooks(v) for v in features.views if features.kind(v) == CODES}
         head.adopt(adopted(needs, codebooks))
+    columns = tuple(dict.fromkeys([*head.columns, *head.learns]))
+    if DESCRIPTORS in head.learns:
+        require_descriptors(features.manifest.path, features.manifest.table)
     sources = {
         part: open_source(
-            features, of_part, needs, head.columns, device=device, frames_in=config.frames_in
+            features, of_part, needs, columns, device=device, frames_in=config.frames_in
         )
         for part, of_part in (("train", rows.train), ("dev", rows.dev))
     }
@@ -161,7 +165,7 @@ def train_rows(
             list(rows.classes),
             device,
             features.digest(used),
-            [features.texts(column, used) for column in head.columns],
+            [features.texts(column, used) for column in columns],
             _digest_of_arrays(train, dev, known),
         ]
         checkpoints = Checkpoints(state_folder, binding)
@@ -196,7 +200,7 @@ def train_rows(
         leaks=rows.leaks.counts(),
         encoders={view: _encoder(told) for view, told in features.provenances.items()},
         facts=dict(head.facts),
-        text_sources=features.text_sources(head.columns, used),
+        text_sources=features.text_sources(columns, used),
         versions=package_versions(),
     )
     trained = TrainedHead(

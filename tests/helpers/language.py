@@ -45,11 +45,12 @@ def save_language_model(
     seed: int = 0,
     words: Sequence[str] = (),
     warm_steps: int = 150,
+    answers: Sequence[Sequence[str]] = (),
 ) -> Path:
     """Save a Llama of two blocks, its weights random, and return its folder.
 
-    Where `words` are given it has learnt to spell them after "Emotion:": one frozen at random
-    cannot, whatever its adapters learn.
+    Where `words` are given it has learnt to spell them after "Emotion:", and whole `answers` part
+    by part: one frozen at random cannot, whatever its adapters learn.
     """
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -68,25 +69,27 @@ def save_language_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)
-        if words:
-            _teach(model, folder, words, warm_steps)
+        if taught := [*(("Emotion:", f" {word}") for word in words), *answers]:
+            _teach(model, folder, taught, warm_steps)
         model.save_pretrained(folder)
     return folder
 
 
-def _teach(model: nn.Module, folder: Path, words: Sequence[str], num_steps: int) -> None:
+def _teach(
+    model: nn.Module, folder: Path, answers: Sequence[Sequence[str]], num_steps: int
+) -> None:
     from transformers import AutoTokenizer
 
     tokeniser = AutoTokenizer.from_pretrained(folder)
     optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
     for step in range(num_steps):
         text = SENTENCES[step % len(SENTENCES)][step % 7 :]
-        said = f"{text}<|im_end|>\n<|im_start|>assistant\nEmotion:"
-        answer = f" {words[int(torch.randint(len(words), ()))]}<|im_end|>"
+        first, *rest = answers[int(torch.randint(len(answers), ()))]
+        said = f"{text}<|im_end|>\n<|im_start|>assistant\n{first}"
         ids = torch.tensor(
             [
                 ids
-                for part in (said, answer)
+                for part in (said, *rest, "<|im_end|>")
                 for ids in tokeniser(part, add_special_tokens=False).input_ids
             ]
         )
