@@ -16,6 +16,7 @@ from pipeline.typed import require_plain, typed
 SECTIONS = (
     "prepare",
     "transcribe",
+    "describe",
     "extract",
     "ingest",
     "tokenise",
