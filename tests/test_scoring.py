@@ -72,6 +72,15 @@ def test_a_uniform_prior_reweighs_the_mean_code_of_gen_ser() -> None:
     assert head.reweighted(torch.zeros(1, 3), 1 / prior, 1.0).tolist() == [[0.0, 0.0, 0.0]]
 
 
+def test_rows_of_no_split_are_scored_too(uneven, tmp_path: Path) -> None:
+    manifest, store = uneven
+    head = trained(uneven, tmp_path / "head")
+    table = manifest.table.assign(split=manifest.table["split"].replace("dev", ""))
+    found = scored((replace(manifest, table=table), store), head)
+    assert found["split"].isna().sum() == (manifest.table["split"] == "dev").sum()
+    assert found["predicted"].notna().all()
+
+
 def test_a_head_without_its_shares_cannot_change_its_prior(uneven, tmp_path: Path) -> None:
     head = trained(uneven, tmp_path / "head")
     head = replace(head, record=replace(head.record, prior=None))

@@ -20,7 +20,7 @@ from pipeline.evaluation.calibration import probabilities as softmax_probabiliti
 
 SOFTMAX, POWER = "softmax", "power"
 LINKS = (SOFTMAX, POWER)
-EXPONENTS = (1e-2, 1e2)  # between which q is sought
+EXPONENTS = (0.05, 1e2)  # between which q is sought
 OFFSETS = (1e-6, 1.0)  # and e
 _OFFSETS_TRIED = 25
 

@@ -66,7 +66,7 @@ def stored_predictions(
     leaks = find_leaks(manifest.table, features.audio_digests)
     return assemble_predictions(
         utterance_ids=table["utterance_id"].tolist(),
-        splits=table["split"].where(table["split"] != "", None).tolist(),
+        splits=[split or None for split in table["split"]],
         labels=labels,
         scores=scores,
         probabilities=probabilities,
