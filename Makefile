@@ -37,4 +37,4 @@ check: $(READY)
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf .venv demo data_manifests/demo.csv features models predictions reports dvc.lock
+	rm -rf .venv demo data_manifests/demo*.csv* features models predictions reports dvc.lock

@@ -32,6 +32,7 @@ COMMANDS = (
     "ingest",
     "tokenise",
     "embed",
+    "describe",
     "verify",
     "train",
     "finetune",

@@ -153,6 +153,7 @@ def _predictions(path: Path) -> dict[str, Any]:
 
 def _params(path: Path, given: Params) -> dict[str, Any]:
     from pipeline.corpora.preparation import PrepareConfig
+    from pipeline.descriptions.config import DescribeConfig
     from pipeline.extraction.codebook_fit import TokeniseConfig
     from pipeline.extraction.embed import EmbedConfig
     from pipeline.extraction.ingest import IngestConfig
@@ -168,6 +169,7 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
     kinds: dict[str, Any] = {
         "prepare": PrepareConfig,
         "transcribe": TranscribeConfig,
+        "describe": DescribeConfig,
         "extract": ExtractConfig,
         "ingest": IngestConfig,
         "tokenise": TokeniseConfig,

@@ -15,6 +15,7 @@ from pipeline.errors import ParamsError
 SECTIONS = (
     "prepare",
     "transcribe",
+    "describe",
     "extract",
     "ingest",
     "tokenise",

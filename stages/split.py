@@ -46,7 +46,8 @@ def command(
 
     Folds are columns split.1, split.2, ..., balanced by class, each with a dev part that shares no
     speaker with the rest of it; train, score and audit take one with --fold. Seed and sizes are
-    prepare.seed, prepare.dev_fraction and prepare.test_fraction.
+    prepare.seed, prepare.dev_fraction and prepare.test_fraction. What 'genser describe' made of the
+    old parts is left out; describe what this writes.
 
     \b
     Example:

@@ -16,12 +16,15 @@ TOKENS = ["tokenise", "train_tokens", "score_tokens"]
 EMOQ = ["train_emoq", "score_emoq"]
 DESCRIPTORS = ["train_descriptors", "score_descriptors"]
 ON_FRAMES = [*EMOQ, *DESCRIPTORS]  # those that read the frames of the stage tokenise
+DESCRIBED = ["describe"]
+EVERY = [*ALL, *TOKENS, *ON_FRAMES, *DESCRIBED]
 EMOQ_PARAMS = "params/emoq_demo.yaml"
 DESCRIPTORS_PARAMS = "params/descriptors_demo.yaml"
 TOKENS_PARAMS = "params/tokens_demo.yaml"
 
 PARAMS: dict[str, Any] = {
     "prepare": {"demo": {"num_speakers": 6, "clips_per_emotion": 1}},
+    "describe": {"least_clips": 8},
     "extract": {"encoder": "demo/encoder", "compute_dtype": "float32"},
     "train": {"seed": 0},
     "score": {"genser": {"num_steps": 2}},
@@ -65,7 +68,7 @@ def make_project(folder: Path, encoder: str = "demo/encoder") -> Path:
     shutil.copy(ROOT / ".dvcignore", folder)
     (folder / "stand_in.py").write_text(STAND_IN)
     graph = YAML().load(ROOT / "dvc.yaml")
-    for name in ("train", "score", "report", *TOKENS, *ON_FRAMES):
+    for name in ("train", "score", "report", *TOKENS, *ON_FRAMES, *DESCRIBED):
         graph["stages"][name]["cmd"] = f"{sys.executable} stand_in.py {name}"
     del graph["plots"]
     YAML().dump(graph, folder / "dvc.yaml")
@@ -90,9 +93,7 @@ def repro(folder: Path) -> tuple[list[str], str]:
     said = dvc(folder, "repro")
     running = [line for line in said.splitlines() if line.startswith("Running stage")]
     # The systems' stages depend on one another nowhere, so DVC may take either first.
-    return sorted(
-        (line.split("'")[1] for line in running), key=[*ALL, *TOKENS, *ON_FRAMES].index
-    ), said
+    return sorted((line.split("'")[1] for line in running), key=EVERY.index), said
 
 
 def change(folder: Path, section: str, file: str = "params.yaml", **values: Any) -> None:
@@ -105,7 +106,7 @@ def change(folder: Path, section: str, file: str = "params.yaml", **values: Any)
 @needs_dvc
 def test_another_recipe_asks_for_nothing_and_changing_back_computes_nothing(tmp_path: Path) -> None:
     folder = make_project(tmp_path / "project")
-    assert repro(folder)[0] == [*ALL, *TOKENS, *ON_FRAMES]
+    assert repro(folder)[0] == EVERY
     assert repro(folder)[0] == []
 
     for values in ({"compute_dtype": "bfloat16"}, {"pooling": "mean_std"}):
@@ -129,7 +130,8 @@ def test_a_change_reruns_exactly_the_stages_that_read_it(tmp_path: Path) -> None
         ("train", {"seed": 1}, ["train", "score", "report"]),
         ("score", {"genser": {"num_steps": 3}}, ["score", "report"]),
         ("report", {"split": "dev"}, ["report"]),
-        ("prepare", {"seed": 1}, [*ALL, *TOKENS, *ON_FRAMES]),
+        ("prepare", {"seed": 1}, EVERY),
+        ("describe", {"least_clips": 9}, DESCRIBED),
     ):
         change(folder, section, **values)
         assert repro(folder)[0] == wanted, section
@@ -153,10 +155,10 @@ def test_a_change_reruns_exactly_the_stages_that_read_it(tmp_path: Path) -> None
     header, _, *rest = manifest.read_text().splitlines()
     manifest.write_text("\n".join([header, *rest]) + "\n")
     ran, said = repro(folder)
-    assert ran == [*ALL[1:], *TOKENS, *ON_FRAMES]
+    assert ran == EVERY[1:]
     assert "0 clips to extract" in said
     audio = sorted((folder / "demo/audio").rglob("*.wav"))[-1]
     shutil.copy(sorted((folder / "demo/audio").rglob("*.wav"))[0], audio)
     ran, said = repro(folder)
-    assert ran == [*ALL[1:], *TOKENS, *ON_FRAMES]
+    assert ran == EVERY[1:]
     assert "1 clips to extract" in said

@@ -31,9 +31,19 @@ TEXTS = (
 )
 NUMBERS = ("start", "end")
 COUNTS = ("channel", "num_samples", "sample_rate")
-FREE_TEXTS = ("text", "text_source", "text_given", "language")
+FREE_TEXTS = (
+    "text",
+    "text_source",
+    "text_given",
+    "language",
+    "descriptors",
+    "descriptors_source",
+    "word_times",
+)
 VOTES = "votes."
+MEASURED = "measured."
 FOLD = "split."
+DESCRIPTORS_OF_FOLD = "descriptors."
 DECLARED = "official"  # in `overlap`: the owners' own split shares speakers, their importer says
 LARGEST_COUNT = 2**31 - 1  # 12 hours at 48 kHz
 COLUMN_ORDER = (*TEXTS, *NUMBERS, *COUNTS)
@@ -69,7 +79,8 @@ class Manifest:
     def tasks(self) -> list[str]:
         """The label columns."""
         known = {*COLUMN_ORDER, *FREE_TEXTS}
-        return [c for c in self.table.columns if c not in known and not c.startswith((VOTES, FOLD))]
+        families = (VOTES, MEASURED, FOLD, DESCRIPTORS_OF_FOLD)
+        return [c for c in self.table.columns if c not in known and not c.startswith(families)]
 
     @property
     def folds(self) -> list[str]:
@@ -87,7 +98,7 @@ class Manifest:
         return self.first_row + position
 
     def of_fold(self, fold: str | None) -> "Manifest":
-        """Return the manifest with a fold's split as `split`; itself for None.
+        """Return the manifest with a fold's split, and descriptors if it has any; itself for None.
 
         Raises:
             ManifestError: If it has no such fold.
@@ -99,7 +110,11 @@ class Manifest:
                 f"{self.path}: has no fold {fold!r}, only {self.folds}; make folds with "
                 "'genser split'."
             )
-        return replace(self, table=self.table.assign(split=self.table[f"{FOLD}{fold}"]))
+        columns = {"split": self.table[f"{FOLD}{fold}"]}
+        described = f"{DESCRIPTORS_OF_FOLD}{fold}"
+        if described in self.table.columns:
+            columns["descriptors"] = self.table[described]
+        return replace(self, table=self.table.assign(**columns))
 
 
 def read_manifest(path: Path, fold: str | None = None) -> Manifest:
@@ -199,6 +214,8 @@ def _typed(raw: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     for name in raw.columns:
         if name.startswith(VOTES):
             columns[name] = _votes(name, raw[name], problems)
+        elif name.startswith(MEASURED):
+            columns[name] = _numbers(name, raw[name], problems)
         elif name not in columns:
             columns[name] = raw[name]
     return pd.DataFrame(columns)

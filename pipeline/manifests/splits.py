@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from pipeline.errors import ManifestError
+from pipeline.manifests.descriptors import without_self_made
 from pipeline.manifests.manifest import FOLD, SPLITS, speaker_names
 
 SHOWN = 3
@@ -156,10 +157,14 @@ def official_split(
 
 
 def with_splits(table: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """Return a manifest's columns with a new `split`, or new folds, in place of all old ones."""
+    """Return a manifest's columns with a new `split`, or new folds, in place of all old ones.
+
+    Descriptors that were made from what the old ones train on go with them.
+    """
     old = [name for name in table.columns if name.startswith(FOLD)]
     return (
-        table.drop(columns=old)
+        without_self_made(table)
+        .drop(columns=old)
         .assign(split="")
         .assign(**{str(name): column for name, column in new.items()})
     )

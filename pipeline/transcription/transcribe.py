@@ -13,12 +13,12 @@ from pipeline.audio.decoding import CONTRACT
 from pipeline.audio.outcomes import OK, TOO_LONG
 from pipeline.audio.segments import Segment, segments
 from pipeline.errors import EncoderError, ParamsError
-from pipeline.extraction.encoding import Decoded, decode, file_digest
+from pipeline.extraction.encoding import Decoded, decode
+from pipeline.extraction.kept import Clip, KeptClips, clips_of
 from pipeline.manifests.manifest import Manifest, requests
 from pipeline.manifests.texts import given_texts, recognised
 from pipeline.progress import Reporter
 from pipeline.transcription.base import Recogniser
-from pipeline.transcription.kept import Clip, Heard, KeptTexts
 from pipeline.transcription.rates import rates_by_corpus
 from pipeline.transcription.recogniser import MAX_NEW_TOKENS
 
@@ -59,6 +59,23 @@ class Summary:
     audio_s: float
     num_new: int
     word_errors: dict[str, tuple[float, int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """What has become of a clip.
+
+    Attributes:
+        outcome: Of `pipeline.audio.outcomes`.
+        message: What is wrong with it, "" if it was transcribed.
+        text: What is said in it.
+        duration: Seconds; 0 where it could not be decoded.
+    """
+
+    outcome: str
+    message: str = ""
+    text: str = ""
+    duration: float = 0.0
 
 
 class Piece(NamedTuple):
@@ -109,11 +126,10 @@ def transcribe(
         "max_duration_s": config.max_duration_s,
         "audio_contract": CONTRACT,
     }
-    kept = KeptTexts(kept_in, recipe)
+    kept = KeptClips(kept_in, recipe, Heard, "finished texts")
     pool = ThreadPoolExecutor(max(workers, 1), thread_name_prefix="decode")
     try:
-        digests = dict(_digests(places, pool))
-        clips = [Clip(place, digests[place.path]) for place in places]
+        clips = clips_of(places, pool)
         different = {clip.key: clip for clip in clips}
         todo = [clip for key, clip in different.items() if key not in kept.known]
         # What cannot be read is tried every time; at the end it shifts no piece.
@@ -136,11 +152,6 @@ def transcribe_clip(segment: Segment, recogniser: Recogniser, config: Transcribe
     """Return what becomes of one clip outside a manifest; no text where it cannot be used."""
     decoded = decode(segment, recogniser, config.max_duration_s)
     return _heard(decoded, _texts([decoded], recogniser, 1)[0], config)
-
-
-def _digests(places: Sequence[Segment], pool: ThreadPoolExecutor) -> Iterator[tuple[Path, str]]:
-    paths = list(dict.fromkeys(place.path for place in places))
-    yield from zip(paths, pool.map(file_digest, paths), strict=True)
 
 
 def _pieces(
