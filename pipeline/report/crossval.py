@@ -8,6 +8,7 @@ import pandas as pd
 
 from pipeline.errors import PredictionsError
 from pipeline.experiments.tables import COMPARISONS, MATRIX, STANDINGS
+from pipeline.report.descriptors_study import descriptors_sections
 from pipeline.report.emoq_study import emoq_sections
 from pipeline.report.page import Page, Section, Table, write_page
 from pipeline.report.tables import few_note
@@ -15,7 +16,7 @@ from pipeline.report.token_study import token_sections
 
 
 def crossval_sections(out: Path, folders: Mapping[str, Path], *, cluster: str) -> list[Section]:
-    """Return what `genser crossval` wrote, and the studies of systems of tokens and of EmoQ.
+    """Return what `genser crossval` wrote, and the studies of its systems.
 
     Args:
         out: The report's folder, for the tables and pictures of studies.
@@ -30,7 +31,7 @@ def crossval_sections(out: Path, folders: Mapping[str, Path], *, cluster: str) -
     studies = [
         section
         for name, folder in folders.items()
-        for sections_of in (token_sections, emoq_sections)
+        for sections_of in (token_sections, emoq_sections, descriptors_sections)
         for section in sections_of(out, name, folder, cluster=cluster)
     ]
     return [*studies, shown]
