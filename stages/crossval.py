@@ -8,6 +8,7 @@ import click
 
 from pipeline.names import require_names
 from stages.conditions import condition_options, read_conditions
+from stages.grammars import read_grammar
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
     by_corpus,
@@ -95,10 +96,11 @@ def command(
     """Cross-validate heads on MANIFEST; what is finished is kept when it is run again.
 
     FOLDER gets runs/, predictions.parquet with every tested row of every run, and as CSV what
-    each system reads and takes, its scores on dev, what heads that show it know within, the
-    standings, the comparisons, and for a cross-corpus one a matrix. --label-noise, --train-speakers
-    and --new-class train every system again under each condition, and conditions.csv has how they
-    cope. A view whose name has {fold} is another one for each fold.
+    each system reads and takes, its scores on dev, what heads that show it know within, how near
+    what heads write comes to what is given, the standings, the comparisons, and for a cross-corpus
+    one a matrix. --label-noise, --train-speakers and --new-class train every system again under
+    each condition, and conditions.csv has how they cope. A view whose name has {fold} is another
+    one for each fold.
 
     \b
     Example:
@@ -110,6 +112,7 @@ def command(
     """
     import pandas as pd
 
+    from pipeline.descriptions.config import DescribeConfig
     from pipeline.errors import ParamsError
     from pipeline.experiments.condition_tables import under_conditions
     from pipeline.experiments.costs import COSTS, costs_table
@@ -117,6 +120,14 @@ def command(
     from pipeline.experiments.late_fusion import fused_runs, read_fusions
     from pipeline.experiments.plan import Plan
     from pipeline.experiments.probe_files import PROBES, probes_table
+    from pipeline.experiments.said_texts import (
+        SLOTS,
+        TEXT_SCORES,
+        known_descriptors,
+        rows_of_runs,
+        slots_table,
+        text_scores,
+    )
     from pipeline.experiments.systems import SYSTEMS, fusions_table, systems_table
     from pipeline.experiments.tables import write_tables
     from pipeline.manifests.manifest import read_manifest
@@ -155,9 +166,19 @@ def command(
     write_csv(out / SYSTEMS, told)
     runs += fused_runs(runs, fusions, out)
     write_csv(out / COSTS, costs_table([(run.system, run.cost) for run in runs]))
-    probes = probes_table([(run.system, run.fold, run.seed, run.probes) for run in runs])
-    if len(probes):
-        write_csv(out / PROBES, probes)
+    said = rows_of_runs(runs, parts)
+    grammar = read_grammar(params.section("describe", DescribeConfig).grammar)
+    known = {fold: known_descriptors(part) for fold, part in parts.items()}
+    for file, table in (
+        (PROBES, probes_table([(run.system, run.fold, run.seed, run.probes) for run in runs])),
+        (
+            TEXT_SCORES,
+            text_scores(said, cluster=report.cluster, java_seconds=report.java_seconds),
+        ),
+        (SLOTS, slots_table(said, grammar, known)),
+    ):
+        if len(table):
+            write_csv(out / file, table)
     for line in write_tables(
         out,
         runs,

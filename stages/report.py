@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.names import require_names
+from stages.grammars import read_grammar
 from stages.head_path import HEAD
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
@@ -106,11 +107,13 @@ def command(
       genser report predictions/demo.parquet --manifest data_manifests/demo.csv \\
         --head models/demo --store features/demo --out reports/demo
     """
+    from pipeline.descriptions.config import DescribeConfig
     from pipeline.errors import ParamsError
     from pipeline.experiments.baselines import train_baselines
     from pipeline.experiments.plan import Plan
     from pipeline.manifests.manifest import read_manifest
     from pipeline.report.crossval import crossval_sections, write_crossval_page
+    from pipeline.report.descriptions import description_sections
     from pipeline.report.head import encoder_of, head_sections, language_of
     from pipeline.report.page import HTML
     from pipeline.report.report import METRICS, ReportConfig, Sources, write_report
@@ -161,6 +164,15 @@ def command(
     corpora, given = "?", None
     if rows is not None and manifest is not None:
         given = read_label_map(find_label_map(manifest, task, label_map))
+        sections += description_sections(
+            out,
+            read,
+            rows,
+            read_grammar(params.section("describe", DescribeConfig).grammar),
+            split=config.split,
+            cluster=config.cluster,
+            java_seconds=config.java_seconds,
+        )
         sections.append(manifest_section(out, rows, task=task, label_map=given))
         corpora = ", ".join(sorted(set(rows.table["corpus"])))
     baselines: dict[str, Predictions] = {}

@@ -85,7 +85,7 @@ def test_there_is_no_such_part_without_such_columns(tmp_path: Path):
 
 
 def test_the_page_shows_by_name_what_a_file_holds_and_runs_none_of_it(tmp_path: Path):
-    text = "<script>alert(1)</script> | *loud*"
+    text = "<script>alert(1)</script> | *loud* ![x](http://y)"
     write_predictions(
         tmp_path / "p.parquet",
         predictions(story=pa.array([text] * 20), pitch=pa.array([1.5] * 20)),
@@ -99,4 +99,4 @@ def test_the_page_shows_by_name_what_a_file_holds_and_runs_none_of_it(tmp_path: 
         assert "p: story, of the first 2 clips" in told
         assert "p: mean of pitch over" in told
         assert "<script>" not in told
-    assert "| &lt;script>alert(1)&lt;/script> / *loud* |" in markdown
+    assert r"| &lt;script>alert(1)&lt;/script> / *loud* ![x]\(http://y) |" in markdown

@@ -13,15 +13,12 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.evaluation.bootstrap import ends
 from pipeline.evaluation.columns import class_order
 from pipeline.evaluation.paired import Paired
-from pipeline.experiments.parts import OWN_SPLIT
-from pipeline.experiments.systems import NUMBERS, TEXTS
+from pipeline.experiments.compared import beside, split_words, unknown_facts
 from pipeline.experiments.token_study import Row, rows_of
 
 HEAD = "emoq"
-MEASURES = ("wa", "ua", "wf1")  # those of the paper
 INPUT, LOSSES, STAGE1 = "input", "losses", "stage1"  # Tables 4 to 6
 QUERIES, POOLED, AUDIO, TEXT = "emoq", "both", "audio", "text"  # column `input` of this head
 BOTH_LOSSES = "both"
@@ -91,7 +88,7 @@ def study_emoq(
     known = {row["system"]: row for row in rows_of(systems)}
     rows = [
         {
-            **(known.get(name) or _unknown(name)),
+            **(known.get(name) or unknown_facts(name)),
             "seconds_per_clip": float(seconds.get(name, math.nan)),
         }
         for name in paired.systems
@@ -100,12 +97,12 @@ def study_emoq(
     wholes = [row for row in ours if is_whole(row)]
     reference = (wholes or ours)[0]["system"]
     return EmoQStudy(
-        systems=pd.DataFrame([_beside(row, reference, paired) for row in rows]),
+        systems=pd.DataFrame([beside(row, reference, paired) for row in rows]),
         variants=pd.DataFrame(_variants(ours, wholes, paired)),
         reference=reference,
         corpora=tuple(sorted(set(predictions["corpus"]))),
         num_classes=len(class_order(predictions)),
-        split=_split(predictions),
+        split=split_words(predictions),
         num_clusters=paired.num_clusters,
     )
 
@@ -114,35 +111,6 @@ def is_whole(row: Row) -> bool:
     """Say whether a system of the head is the one that the paper proposes."""
     both = row["input"] == QUERIES and row["mal"] == BOTH_LOSSES
     return bool(both and row["stage1_steps"] > 0)
-
-
-def _unknown(name: str) -> dict[str, Any]:
-    return {
-        **dict.fromkeys(TEXTS, ""),
-        **dict.fromkeys(NUMBERS, math.nan),
-        "system": name,
-        "acoustics": False,
-    }
-
-
-def _split(predictions: pd.DataFrame) -> str:
-    """Return which clips were scored: of how many folds, after how many trainings."""
-    folds = list(dict.fromkeys(predictions["fold"].astype("str")))
-    told = f"test of {len(folds)} folds" if len(folds) > 1 else f"test of fold {folds[0]}"
-    if folds == [OWN_SPLIT]:
-        told = "test of its own split"
-    num_seeds = predictions["seed"].nunique()
-    return f"{told}, {num_seeds} seed{'s' * (num_seeds > 1)}"
-
-
-def _beside(row: Row, reference: str, paired: Paired) -> dict[str, Any]:
-    """Return a system with its scores, and with what it has more than another one."""
-    name, told = row["system"], dict(row)
-    for score in MEASURES:
-        told |= ends(score, paired.score(name, score))
-        known = paired.difference(name, reference, score) if reference else None
-        told |= ends(f"{score}_difference", known)
-    return told
 
 
 def _variants(ours: Sequence[Row], wholes: Sequence[Row], paired: Paired) -> list[dict[str, Any]]:
@@ -156,12 +124,11 @@ def _variants(ours: Sequence[Row], wholes: Sequence[Row], paired: Paired) -> lis
         for row in ours:
             differing = _differs_in(row, whole)
             for table, variant in _places(row, differing):
-                beside = _beside(row, whole["system"], paired)
                 place = {"table": table, "whole": whole["system"], "variant": variant}
-                told.append({**place, **beside})
+                told.append({**place, **beside(row, whole["system"], paired)})
     if not wholes:
         told = [
-            {"table": INPUT, "whole": "", "variant": row["input"], **_beside(row, "", paired)}
+            {"table": INPUT, "whole": "", "variant": row["input"], **beside(row, "", paired)}
             for row in ours
         ]
     return told

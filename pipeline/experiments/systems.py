@@ -43,6 +43,10 @@ TEXTS = (
     "language",
     "former",
     "mal",
+    "branches",
+    "bottleneck",
+    "stages",
+    "condition",
     "text_sources",
     CONTAMINATED,
 )
@@ -53,11 +57,14 @@ NUMBERS = (
     "bits_per_s",
     "bytes_per_s",
     "stage1_steps",
+    "beta_first",
+    "beta_last",
     "num_parameters",
     "num_trained",
 )
 SUMMED = ("bits_per_s", "bytes_per_s", "num_parameters", "num_trained")  # of a late fusion
 RANDOM = "random"  # as former: one that begins at random
+TWO_STAGES, IN_PHASES, NEVER = "two", "phases", "never"  # as stages and condition of descriptors
 
 
 def systems_table(
@@ -80,11 +87,12 @@ def systems_table(
         language model its own `input`), source (`audio`, `view` for k-means of frames, `table`,
         `text`), encoder, layers (the encoder's numbers, or the codec's books) and positions (in the
         view), embedding, fusion, fuse_at, beside; language, former (`random` without a checkpoint)
-        and mal of a head with a language model; text_sources (spaces between). Numbers, NaN where
-        unknown: num_codes (K), codebooks (R, layers or books), frames_per_s (all frames over all
-        seconds), bits_per_s (R log2 K a frame of codes, else 8 bits a byte) and bytes_per_s (as
-        stored), both of all that is read; stage1_steps, num_parameters, num_trained. And acoustics,
-        whether a need of that name is read.
+        and mal of a head with a language model; branches, bottleneck (yes or no), stages and
+        condition of descriptors; text_sources (spaces between). Numbers, NaN where unknown:
+        num_codes (K), codebooks (R, layers or books), frames_per_s (all frames over all seconds),
+        bits_per_s (R log2 K a frame of codes, else 8 bits a byte) and bytes_per_s (as stored), both
+        of all that is read; stage1_steps, beta_first and beta_last (of a bottleneck),
+        num_parameters, num_trained. And acoustics, whether a need of that name is read.
     """
     rows = []
     for name, one in systems.items():
@@ -186,6 +194,7 @@ def _row(name: str, system: System, features: StoredFeatures, fold: str) -> dict
         "bits_per_s": sum(one.bits_per_s for one in readings.values()),
         "bytes_per_s": sum(one.bytes_per_s for one in readings.values()),
         **_of_language(config),
+        **_of_descriptors(config, system.score.options(train.head)),
     }
 
 
@@ -203,6 +212,22 @@ def _of_language(config: Any) -> dict[str, object]:
         "former": (config.former or RANDOM) if config.has_former else "",
         "mal": config.mal if config.has_stage1 else "",
         "stage1_steps": config.stage1_steps if config.has_stage1 else 0,
+    }
+
+
+def _of_descriptors(config: Any, scoring: Any) -> dict[str, object]:
+    """Return what is said of a head of emotion descriptors."""
+    if not hasattr(config, "bottleneck"):
+        nothing = dict.fromkeys(("branches", "bottleneck", "stages", "condition"), "")
+        return {**nothing, "beta_first": math.nan, "beta_last": math.nan}
+    in_turn = f" in {config.alternate}" if config.stages == TWO_STAGES else ""
+    return {
+        "branches": config.branches,
+        "bottleneck": "yes" if config.bottleneck else "no",
+        "stages": f"{config.stages}{in_turn}",
+        "condition": scoring.condition if config.describe else NEVER,
+        "beta_first": config.beta_first if config.bottleneck else math.nan,
+        "beta_last": config.beta_last if config.bottleneck else math.nan,
     }
 
 

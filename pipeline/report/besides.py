@@ -1,6 +1,6 @@
 """What a head says besides its scores: the named text and number columns of its predictions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,9 @@ EXAMPLES = 2  # of each class, right and wrong each
 LONGEST = 200  # characters of a text that are shown
 
 
-def besides_sections(predictions: Mapping[str, Predictions], split: str) -> list[Section]:
+def besides_sections(
+    predictions: Mapping[str, Predictions], split: str, *, without: Sequence[str] = ()
+) -> list[Section]:
     """Return examples of each text and means of each number, by class; nothing where are none.
 
     Only labelled, scored rows of the split are looked at.
@@ -22,6 +24,7 @@ def besides_sections(predictions: Mapping[str, Predictions], split: str) -> list
     Args:
         predictions: By name.
         split: Whose rows are shown.
+        without: Columns that are shown elsewhere.
     """
     tables = []
     for name, one in predictions.items():
@@ -30,7 +33,7 @@ def besides_sections(predictions: Mapping[str, Predictions], split: str) -> list
         frame = frame[frame["label"].notna() & frame["predicted"].notna()]
         for column in one.extras:
             told = frame[frame[column].notna()]
-            if told.empty:
+            if told.empty or column in without:
                 continue
             is_text = one.table.schema.field(column).type == pa.string()
             make = _examples if is_text else _means
@@ -58,7 +61,7 @@ def _examples(name: str, frame: pd.DataFrame, column: str, classes: tuple[str, .
                     "class": label,
                     "taken for": row["predicted"],
                     "clip": row["utterance_id"],
-                    column: _shortened(row[column]),
+                    column: shortened(row[column]),
                 }
                 for row in part.head(EXAMPLES).to_dict("records")
             ]
@@ -99,7 +102,7 @@ def _mean(values: pd.Series) -> str:
     return f"{values.mean():.4g}" if len(values) else ""
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
     """Return a text on one line, cut where it is too long for a table."""
     line = " ".join(text.split())
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"

@@ -11,6 +11,7 @@ from pipeline.experiments.systems import SYSTEMS, read_systems
 from pipeline.experiments.tables import COMPARISONS, MATRIX, STANDINGS
 from pipeline.report.abstention import kept_abstention_sections
 from pipeline.report.conditions import condition_sections
+from pipeline.report.descriptors_study import descriptors_sections
 from pipeline.report.emoq_study import emoq_sections
 from pipeline.report.page import Page, Section, Table, write_page
 from pipeline.report.tables import ERROR_AT_80, few_note
@@ -19,7 +20,7 @@ from pipeline.scoring.predictions import CONTAMINATED
 
 
 def crossval_sections(out: Path, folders: Mapping[str, Path], *, cluster: str) -> list[Section]:
-    """Return what `genser crossval` wrote, and the studies of systems of tokens and of EmoQ.
+    """Return what `genser crossval` wrote, and the studies of its systems.
 
     Args:
         out: The report's folder, for the tables and pictures of studies.
@@ -34,7 +35,7 @@ def crossval_sections(out: Path, folders: Mapping[str, Path], *, cluster: str) -
     studies = [
         section
         for name, folder in folders.items()
-        for sections_of in (token_sections, emoq_sections)
+        for sections_of in (token_sections, emoq_sections, descriptors_sections)
         for section in sections_of(out, name, folder, cluster=cluster)
     ]
     left = [

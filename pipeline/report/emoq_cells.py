@@ -1,12 +1,10 @@
 """The numbers of EmoQ's tables as texts: published rows, and ours under them."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-
-from pipeline.experiments.emoq_study import AUDIO, HEAD, MEASURES, TEXT
+from pipeline.experiments.compared import MEASURES
+from pipeline.experiments.emoq_study import AUDIO, HEAD, TEXT
 from pipeline.report.published_emoq import EMOQ, PublishedRow, PublishedTable, rows_of_table
 from pipeline.report.tables import NAMES
 from pipeline.report.token_cells import interval
@@ -75,28 +73,6 @@ def read_cells(row: Mapping[str, Any]) -> Cells:
     }
 
 
-def cost_cells(systems: Sequence[Mapping[str, Any]], reference: str) -> pd.DataFrame:
-    """Return every system with what it takes and what it gets for it."""
-    rows = []
-    for row in systems:
-        beside = f" + {row['beside']}" * bool(row["beside"])
-        gain = interval(row, "ua_difference", signed=True)
-        rows.append(
-            {
-                "system": row["system"],
-                "head": str(row["head"]) or UNKNOWN,
-                "reads": f"{row['input']}{beside}" or UNKNOWN,
-                **read_cells(row),
-                "parameters": _count(row["num_parameters"]),
-                "trained": _count(row["num_trained"]),
-                "seconds a clip": _seconds(row["seconds_per_clip"]),
-                **{NAMES[score]: interval(row, score) for score in MEASURES},
-                f"UA more than {reference}": "" if row["system"] == reference else gain,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
 def _gain(score: str) -> str:
     return f"{NAMES[score]} more than the whole"
 
@@ -107,11 +83,3 @@ def _printed(value: float | None) -> str:
 
 def _less(value: float | None, whole: float | None) -> str:
     return NOT_PRINTED if value is None or whole is None else f"{value - whole:+.3f}"
-
-
-def _count(value: float) -> str:
-    return UNKNOWN if math.isnan(value) else f"{value:,.0f}"
-
-
-def _seconds(value: float) -> str:
-    return UNKNOWN if math.isnan(value) else f"{value:.2g}"

@@ -7,19 +7,21 @@ import pandas as pd
 
 from pipeline.errors import PredictionsError
 from pipeline.evaluation.standings import Standing
-from pipeline.experiments.costs import COSTS
-from pipeline.experiments.emoq_study import HEAD, MEASURES, EmoQStudy, has_emoq, study_emoq
+from pipeline.experiments.compared import MEASURES
+from pipeline.experiments.emoq_study import HEAD, EmoQStudy, has_emoq, study_emoq
 from pipeline.experiments.systems import SYSTEMS, read_systems
 from pipeline.experiments.tables import PREDICTIONS, STANDINGS
 from pipeline.experiments.token_study import rows_of
 from pipeline.manifests.tables import write_csv
-from pipeline.report.emoq_cells import Cells, cost_cells, our_cells, published_cells
-from pipeline.report.emoq_pictures import draw_emoq
+from pipeline.report.costs import cost_section, read_seconds
+from pipeline.report.emoq_cells import Cells, our_cells, published_cells
 from pipeline.report.page import Section, Table
-from pipeline.report.published_emoq import MAIN, TABLES, PublishedTable
+from pipeline.report.published_emoq import INPUT, LOSSES, MAIN, STAGE1, TABLES, PublishedTable
 from pipeline.report.tables import few_note
+from pipeline.report.variants import draw_variants
 from pipeline.scoring.predictions import Predictions
 
+WHAT = {INPUT: "what it reads", LOSSES: "losses of stage 1", STAGE1: "stage 1"}
 OTHERS = (
     "Others are on their data with their encoders and texts, and ours on ours: only rows with the "
     "same encoder, language model, texts, data and split can be compared."
@@ -47,9 +49,7 @@ def emoq_sections(out: Path, name: str, folder: Path, *, cluster: str) -> list[S
         return []
     try:
         predictions = pd.read_parquet(folder / PREDICTIONS)
-        costs = pd.read_csv(folder / COSTS, keep_default_na=False, na_values=[""])
-        seconds = dict(zip(costs["system"].astype("str"), costs["seconds_per_clip"], strict=True))
-        devices = sorted(set(costs["device"].dropna().astype("str")))
+        seconds, devices = read_seconds(folder)
     except (OSError, ValueError, KeyError) as error:
         raise PredictionsError(
             f"{folder}: lacks what the study of EmoQ is made of ({error}); run 'genser crossval' "
@@ -62,8 +62,7 @@ def emoq_sections(out: Path, name: str, folder: Path, *, cluster: str) -> list[S
         f" In brackets 95 % intervals that resample {study.num_clusters} {cluster}s, the same ones "
         f"for all systems.{few_note(study.num_clusters)}"
     )
-    where = f", on {', '.join(devices)}" if devices else ""
-    pictures = draw_emoq(out, f"{name}_emoq", study)
+    pictures = draw_variants(out, f"{name}_emoq", study.variants, WHAT)
     return [
         Section(
             title=f"{name}: the tables of EmoQ",
@@ -72,24 +71,9 @@ def emoq_sections(out: Path, name: str, folder: Path, *, cluster: str) -> list[S
                 "losses; what a row has more than it is paired on the same clips."
             ],
             tables=[_table(study, table, note) for table in TABLES],
-            pictures=pictures["variants"],
+            pictures=pictures,
         ),
-        Section(
-            title=f"{name}: does the language model earn its cost",
-            texts=[
-                "Parameters are those of the head with its frozen language model; trained are its "
-                f"own. Seconds are from stored features to scores{where}. Neither counts the "
-                "encoder that made the features, or the recogniser that wrote the texts."
-            ],
-            tables=[
-                Table(
-                    caption=f"Every system.{note}",
-                    frame=cost_cells(rows_of(study.systems), study.reference),
-                    strong=[study.reference],
-                )
-            ],
-            pictures=pictures["costs"],
-        ),
+        cost_section(out, name, study.systems, study.reference, devices=devices, note=note),
     ]
 
 

@@ -103,24 +103,23 @@ def _inlined(path: Path) -> str:
 
 
 def _markdown(page: Page) -> str:
-    lines = [f"# {page.title}", "", page.lead, ""]
+    lines = [f"# {_plain(page.title)}", "", _plain(page.lead), ""]
     lines += [f"- **{name}: {number}** {note}" for name, number, note in page.figures]
     for section in page.sections:
-        lines += ["", f"## {section.title}"]
+        lines += ["", f"## {_plain(section.title)}"]
         for text in section.texts:
-            lines += ["", text]
+            lines += ["", _plain(text)]
         for table in section.tables:
-            lines += ["", table.caption, "", *_markdown_table(table)]
+            lines += ["", _plain(table.caption), "", *_markdown_table(table)]
         for picture in section.pictures:
-            lines += ["", f"![{picture.caption}]({picture.path.name})"]
+            lines += ["", f"![{_plain(picture.caption)}]({picture.path.name})"]
     return "\n".join(lines) + "\n"
 
 
 def _markdown_table(table: Table) -> list[str]:
     def row(cells: Sequence[object]) -> str:
-        # A head's own texts must not become a column or a tag.
-        shown = (str(cell).replace("|", "/").replace("<", "&lt;") for cell in cells)
-        return f"| {' | '.join(shown)} |"
+        # A head's own texts must not become a column.
+        return f"| {' | '.join(_plain(str(cell)).replace('|', '/') for cell in cells)} |"
 
     columns = list(table.frame.columns)
     lines = [row(columns), row(["---"] * len(columns))]
@@ -128,3 +127,8 @@ def _markdown_table(table: Table) -> list[str]:
         values = [f"**{cell}**" if cell and cells[0] in table.strong else cell for cell in cells]
         lines.append(row(values))
     return lines
+
+
+def _plain(text: str) -> str:
+    """Return a text that Markdown makes neither a tag nor a link of."""
+    return text.replace("<", "&lt;").replace("](", "]\\(")

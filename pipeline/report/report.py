@@ -13,6 +13,7 @@ from pipeline.evaluation.abstention import abstention_table
 from pipeline.evaluation.columns import CLUSTERS, class_indices, probabilities_of
 from pipeline.evaluation.metrics import confusion_matrix, summarise
 from pipeline.evaluation.standings import Standing, standings_of
+from pipeline.experiments.said_texts import SAID
 from pipeline.figures.confusion import draw_confusion
 from pipeline.figures.reliability import draw_reliability
 from pipeline.files import publish_bytes
@@ -46,12 +47,15 @@ class ReportConfig:
     split: str = "test"  # what is measured: train, dev, test, or unsplit
     cluster: str = "speaker"  # what intervals resample: speaker, dialogue (MELD), or clip
     margin: float = 0.02  # how much less UA still counts as not inferior
+    java_seconds: float = 60.0  # METEOR and SPICE of descriptions may take each; 0 leaves them out
 
     def __post_init__(self) -> None:
         if self.cluster not in CLUSTERS:
             raise ParamsError(f"report.cluster: {self.cluster!r} is not one of {list(CLUSTERS)}.")
         if not 0 <= self.margin < 1:
             raise ParamsError(f"report.margin: {self.margin} is not from 0 to below 1.")
+        if not self.java_seconds >= 0:
+            raise ParamsError(f"report.java_seconds: {self.java_seconds} is below 0.")
         if self.split not in (*SPLITS, NO_SPLIT):
             raise ParamsError(f"report.split: {self.split!r} is not one of {[*SPLITS, NO_SPLIT]}.")
 
@@ -126,6 +130,8 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
         tables=[recall_table(found.overall, found.classes)],
         pictures=[_confusion(folder, table, name, found.classes, config.split) for name in shown],
     )
+    # With a manifest these are shown beside what is given.
+    shown_elsewhere = () if sources.manifest is None else SAID
     page = Page(
         title=f"{', '.join(sources.predictions)} on {config.split}",
         lead=_lead(sources, found.first),
@@ -135,7 +141,7 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
             by_class,
             *_reliability(folder, table, shown, found.classes),
             *abstention_sections(folder, abstention_table(table, cluster=cluster)),
-            *besides_sections(sources.predictions, config.split),
+            *besides_sections(sources.predictions, config.split, without=shown_elsewhere),
             *sources.sections,
             Section(
                 title="Beside published numbers",

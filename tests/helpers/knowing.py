@@ -1,7 +1,8 @@
 """A head whose two representations are known to know different things, and clips to ask it about.
 
 A clip's frames say its class (dimension 0), its sentence (1 to 3) and who speaks (4 and 5);
-`content` sees the sentence alone, `descriptor` the rest.
+`content` sees the sentence alone, `descriptor` the rest. The head writes what it sees: sentences
+are always right, descriptions where the class is not told from the pitch alone are not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,12 @@ CONTENT, DESCRIPTOR = [1, 2, 3], [0, 4, 5]
 NOISE = 0.05
 
 
+def described(label: int, speaker: int) -> str:
+    """Return how a clip sounds: classes differ in energy, speakers in pitch."""
+    pitch, energy = ("low", "high")[speaker % 2], ("soft", "loud")[label]
+    return f"A {energy} voice with {pitch} pitch."
+
+
 class Corpus(NamedTuple):
     """A manifest and its store of frames, one layer of `DIM`."""
 
@@ -57,6 +64,7 @@ def write_corpus(folder: Path, copies: int = 2) -> Corpus:
                             "emotion": ("calm", "angry")[label],
                             "gender": ("female", "male")[speaker % 2],
                             "text": SENTENCES[sentence],
+                            "descriptors": described(label, speaker),
                         }
                     )
                     angle = 2 * np.pi * speaker / len(SPLITS)
@@ -99,6 +107,14 @@ class Knowing(LogitHead):
 
     def logits(self, batch: Batch) -> Tensor:
         return self.decide(self.mean(batch))
+
+    def extras(self, batch: Batch, options: None) -> Mapping[str, Sequence[str] | Tensor]:
+        mean = self.mean(batch)
+        loud, sentences = (mean[:, 0] > 0.5).tolist(), mean[:, CONTENT].argmax(1).tolist()
+        return {
+            "descriptors": [described(label, speaker=0) for label in loud],
+            "transcript": [SENTENCES[sentence] for sentence in sentences],
+        }
 
     def representations(self, batch: Batch) -> Mapping[str, Tensor]:
         mean = self.mean(batch)

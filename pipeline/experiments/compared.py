@@ -1,0 +1,44 @@
+"""Systems side by side for a study: facts, scores, and what one has more than another."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from pipeline.evaluation.bootstrap import ends
+from pipeline.evaluation.paired import Paired
+from pipeline.experiments.parts import OWN_SPLIT
+from pipeline.experiments.systems import NUMBERS, TEXTS
+from pipeline.experiments.token_study import Row
+
+MEASURES = ("wa", "ua", "wf1")
+
+
+def unknown_facts(name: str) -> dict[str, Any]:
+    """Return the row of a system that `systems.csv` says nothing of."""
+    return {
+        **dict.fromkeys(TEXTS, ""),
+        **dict.fromkeys(NUMBERS, math.nan),
+        "system": name,
+        "acoustics": False,
+    }
+
+
+def split_words(predictions: pd.DataFrame) -> str:
+    """Return which clips were scored: of how many folds, after how many trainings."""
+    folds = list(dict.fromkeys(predictions["fold"].astype("str")))
+    told = f"test of {len(folds)} folds" if len(folds) > 1 else f"test of fold {folds[0]}"
+    if folds == [OWN_SPLIT]:
+        told = "test of its own split"
+    num_seeds = predictions["seed"].nunique()
+    return f"{told}, {num_seeds} seed{'s' * (num_seeds > 1)}"
+
+
+def beside(row: Row, reference: str, paired: Paired) -> dict[str, Any]:
+    """Return a system with its scores, and with what it has more than another one; "" has none."""
+    name, told = row["system"], dict(row)
+    for score in MEASURES:
+        told |= ends(score, paired.score(name, score))
+        known = paired.difference(name, reference, score) if reference else None
+        told |= ends(f"{score}_difference", known)
+    return told

@@ -1,0 +1,236 @@
+"""The studies of emotion descriptors on a page, under what the paper prints."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.errors import PredictionsError
+from pipeline.experiments.compared import MEASURES
+from pipeline.experiments.descriptors_study import (
+    BETA,
+    CONDITION,
+    PARTS,
+    DescriptorsStudy,
+    has_descriptors,
+    study_descriptors,
+)
+from pipeline.experiments.emoq_study import has_emoq
+from pipeline.experiments.probe_files import PROBES
+from pipeline.experiments.said_texts import SLOTS, TEXT_SCORES
+from pipeline.experiments.systems import SYSTEMS, read_systems
+from pipeline.experiments.tables import PREDICTIONS, STANDINGS
+from pipeline.experiments.token_study import Row, rows_of
+from pipeline.manifests.tables import write_csv
+from pipeline.report.costs import cost_section, read_seconds
+from pipeline.report.descriptions import (
+    HEADINGS,
+    HOW,
+    PERCENT,
+    missing_scores,
+    score_cells,
+    slot_tables,
+)
+from pipeline.report.descriptors_pictures import draw_branches
+from pipeline.report.head_probe import PROTOCOL
+from pipeline.report.page import Section, Table
+from pipeline.report.published_descriptors import DESCRIPTORS, HUBERT, LLAMA, TEXTS, TRAINED_ON, UAS
+from pipeline.report.tables import NAMES, few_note
+from pipeline.report.token_cells import interval
+from pipeline.report.variants import draw_variants
+
+OTHERS = (
+    f"The paper's rows are of {HUBERT}, {LLAMA}, {TRAINED_ON}; ours of what each row says. Only "
+    "rows with the same encoder, language model, descriptions, data and split can be compared."
+)
+TITLES = {
+    PARTS: "Branches, bottleneck and stages: what disentanglement and alternation are worth",
+    BETA: "Beta, the weight of the bottleneck: from the first to the last of each stage",
+    CONDITION: "What stands before the emotion: the head's own description (predicted), the given "
+    "one (gold), none; or descriptions never learnt",
+}
+WHAT = {PARTS: "branches, bottleneck, stages", BETA: "beta", CONDITION: "before the emotion"}
+GAIN = "UA more than the whole"
+
+
+def descriptors_sections(out: Path, name: str, folder: Path, *, cluster: str) -> list[Section]:
+    """Return the studies of a cross-validation that has systems of descriptors; else nothing.
+
+    Args:
+        out: The report's folder; tables and pictures get there as `<name>_descriptors_<what>`.
+        name: Of the cross-validation.
+        folder: What 'genser crossval' wrote.
+        cluster: What intervals resample.
+
+    Raises:
+        PredictionsError: If its files are damaged or of another version, or systems were not scored
+            on the same clips.
+        OutputError: If something cannot be written.
+    """
+    if not ((folder / SYSTEMS).is_file() and (folder / STANDINGS).is_file()):
+        return []
+    systems = read_systems(folder / SYSTEMS)
+    if not has_descriptors(systems):
+        return []
+    try:
+        predictions = pd.read_parquet(folder / PREDICTIONS)
+        seconds, devices = read_seconds(folder)
+        probes, scores, slots = (
+            pd.read_csv(folder / file) if (folder / file).is_file() else pd.DataFrame()
+            for file in (PROBES, TEXT_SCORES, SLOTS)
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise PredictionsError(
+            f"{folder}: lacks what the study of descriptors is made of ({error}); run "
+            "'genser crossval' again."
+        ) from error
+    study = study_descriptors(
+        predictions, systems, seconds, probes=probes, scores=scores, slots=slots, cluster=cluster
+    )
+    for what, table in study.tables().items():
+        write_csv(out / f"{name}_descriptors_{what}.csv", table)
+    note = (
+        f" In brackets 95 % intervals that resample {study.num_clusters} {cluster}s, the same ones "
+        f"for all systems.{few_note(study.num_clusters)}"
+    )
+    stem = f"{name}_descriptors"
+    return [
+        Section(
+            title=f"{name}: the studies of emotion descriptors",
+            texts=[OTHERS],
+            tables=[_variants(study, table, note) for table in TITLES],
+            pictures=draw_variants(out, stem, study.variants, WHAT),
+        ),
+        *_written(name, scores, slots, cluster),
+        *(
+            [
+                Section(
+                    title=f"{name}: what each branch knows",
+                    texts=[f"{PROTOCOL} Means over the runs of each system."],
+                    tables=[Table(caption="UA of each question.", frame=_probe_cells(probes))],
+                    pictures=draw_branches(out, stem, study, probes),
+                )
+            ]
+            if len(probes)
+            else []
+        ),
+        # EmoQ's study shows the costs of every system already.
+        *(
+            []
+            if has_emoq(systems)
+            else [
+                cost_section(out, name, study.systems, study.reference, devices=devices, note=note)
+            ]
+        ),
+    ]
+
+
+def _variants(study: DescriptorsStudy, table: str, note: str) -> Table:
+    """Return what the paper prints of a part, with ours under it."""
+    scored_on = f"{', '.join(study.corpora)}, {study.num_classes} classes, {study.split}"
+    mine = study.variants
+    mine = mine[mine["table"] == table] if len(mine) else mine
+    told = {row["system"]: row for row in rows_of(study.told)}
+    several = len(mine) and mine["whole"].nunique() > 1
+    ours = [
+        _ours(row, told[row["system"]], scored_on, several=bool(several)) for row in rows_of(mine)
+    ]
+    absent = " None of ours is of this table." * (not ours)
+    frame = pd.DataFrame([*_published(table), *ours]).fillna("")
+    return Table(
+        caption=f"{TITLES[table]}.{absent}{note * bool(ours)}",
+        frame=frame.loc[:, (frame != "").any()] if len(frame) else frame,
+        strong=[cells["system"] for cells in ours],
+    )
+
+
+def _published(table: str) -> list[dict[str, str]]:
+    return [
+        {
+            "system": row.system,
+            NAMES["ua"]: "-" if row.ua is None else f"{row.ua:.3f}",
+            GAIN: "" if row.is_whole else f"{row.gain:+.3f}",
+            "encoder": HUBERT,
+            "language model": LLAMA,
+            "text": "?",
+            "scored on": f"{row.corpus}, ?",
+            "source": f"{DESCRIPTORS}; {row.note}",
+        }
+        for row in UAS
+        if row.table == table
+    ]
+
+
+def _ours(row: Row, told: Row, scored_on: str, *, several: bool) -> dict[str, str]:
+    """Return one of ours as a row under published ones, with its texts and probes beside."""
+    whole = f", whole is {row['whole']}" * several
+    is_whole = row["system"] == row["whole"]
+    beside = {
+        _heading(name): _beside(name, value)
+        for name, value in told.items()
+        if name != "system" and pd.notna(value)
+    }
+    return {
+        "system": f"{row['variant']}: {row['system']} (ours{whole})",
+        **{NAMES[score]: interval(row, score) for score in MEASURES},
+        GAIN: "" if is_whole else interval(row, "ua_difference", signed=True),
+        **beside,
+        "encoder": str(row["encoder"]),
+        "language model": str(row["language"]),
+        "text": str(row["text_sources"]) or "none",
+        "scored on": scored_on,
+        "source": "this report",
+    }
+
+
+def _heading(name: str) -> str:
+    return "slots right" if name == "slots" else HEADINGS.get(name, name)
+
+
+def _beside(name: str, value: float) -> str:
+    return f"{100 * value:.1f}" if name in PERCENT else f"{value:.3f}"
+
+
+def _written(name: str, scores: pd.DataFrame, slots: pd.DataFrame, cluster: str) -> list[Section]:
+    """Return how near what systems write comes to what is given, under the paper's spans."""
+    if scores.empty:
+        return []
+    ours = score_cells(scores)
+    spans: Mapping[str, str] = {HEADINGS[s.score]: f"{s.low:g} to {s.high:g}" for s in TEXTS}
+    frame = pd.concat([pd.DataFrame([{"system": DESCRIPTORS, **spans}]), ours]).fillna("")
+    notes = [f"{HEADINGS[s.score]} of the paper: {s.note}." for s in TEXTS if s.note]
+    return [
+        Section(
+            title=f"{name}: what is written",
+            texts=[HOW, *notes, *missing_scores(scores)],
+            tables=[
+                Table(
+                    caption="Of the paper the least and the most over its corpora; ours with 95 % "
+                    f"intervals that resample {scores['clusters'].max()} {cluster}s.",
+                    frame=frame,
+                    strong=_names(ours),
+                ),
+                *slot_tables(slots),
+            ],
+        )
+    ]
+
+
+def _names(table: pd.DataFrame) -> Sequence[str]:
+    names: list[str] = table["system"].tolist()
+    return names
+
+
+def _probe_cells(probes: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each system and representation, and a column for each question."""
+    means = probes.groupby(["system", "representation", "question"], sort=False)["ua"]
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for names, values in means:
+        system, inside, question = map(str, names)
+        row = rows.setdefault((system, inside), {"system": system, "representation": inside})
+        spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
+        row[question] = f"{values.mean():.3f}{spread}"
+    chance = probes.groupby("question", sort=False)["chance"].mean()
+    last = {"system": "chance", "representation": ""}
+    last |= {str(question): f"{value:.3f}" for question, value in chance.items()}
+    return pd.DataFrame([*rows.values(), last]).fillna("")
