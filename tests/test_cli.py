@@ -117,7 +117,7 @@ def test_help_lists_every_command():
 
 # A command whose decoder never ends, stopped by the signal that is its argument.
 ENDLESS = """
-import os, threading
+import os, signal, threading
 import click
 from pipeline.audio.decoders import decoders
 from stages import cli
@@ -130,6 +130,8 @@ def command(number):
         os.kill(os.getpid(), number)
         threading.Event().wait()
 
+# Of a shell's background job, in which tests may run, SIGINT is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 cli.Genser.get_command = lambda *_: command
 cli.run()
 """
@@ -138,6 +140,6 @@ cli.run()
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_program_ends_while_a_decoder_is_at_work(number, code):
     words = [sys.executable, "-c", ENDLESS, "inspect", str(int(number))]
-    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
     assert ended.returncode == code
     assert ended.stderr == "Stopped; what was finished is kept. Run the same command again.\n"
