@@ -97,7 +97,9 @@ def test_a_corpus_that_nobody_has_is_refused_with_the_names_there_are(tmp_path):
     told = run("prepare", "tuy", tmp_path, "-o", tmp_path / "toy.csv")
     assert told.exit_code == 1
     assert "CORPUS: 'tuy' is not one of ['demo', 'ravdess'," in told.output
-    assert "'toy', 'emobox', 'folders', 'table']" in told.output
+    assert (
+        "'toy', 'emobox', 'kaldi', 'audformat', 'audiofolder', 'folders', 'table']" in told.output
+    )
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def recipe_of(root: Path, fitted: bytes = FITTED) -> dict[str, Any]:
         parent_recipe=FeatureStore.open(root).view(FRAMES).recipe,
         fitted_digest=sha256_bytes(fitted),
         fit_ids=FIT_IDS,
-        settings={"k": 2},
+        settings={"num_codes": 2, "dim": 4},
     )
 
 

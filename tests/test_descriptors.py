@@ -12,7 +12,8 @@ from helpers.descriptors import DESCRIBED, SAID, Made, batch_of, config_of, head
 from helpers.training import train_into
 from pipeline.errors import HeadError, ManifestError, ParamsError
 from pipeline.heads.descriptors_config import DescriptorsScoring
-from pipeline.heads.saved import load_head, read_head_record
+from pipeline.heads.folder import read_head_record
+from pipeline.heads.saved import load_head
 from pipeline.scoring.score import ScoreConfig, score_manifest
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.config import TrainConfig
@@ -169,7 +170,7 @@ def test_the_base_is_not_kept_and_the_record_says_what_it_is(made: Made, trained
     assert not any("embed_tokens" in name for name in names)
     assert any("lora_A" in name for name in names)
     record = read_head_record(trained)
-    assert [base["spelling"] for base in record.bases] == [str(made.language)]
+    assert [base.spelling for base in record.bases] == [str(made.language)]
     assert record.facts["words"] == {"calm": "calm", "angry": "angry"}
     assert record.text_sources == ("gold",)
     fresh = head_of(made, config_of(made))

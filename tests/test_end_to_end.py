@@ -11,12 +11,13 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
 OUTPUTS = ("features", "models", "predictions", "reports/demo", "data_manifests/demo.csv")
-BESIDE = {"tokenise", "train_tokens", "score_tokens"} | {
+BESIDE = {"describe", "tokenise", "train_tokens", "score_tokens"} | {
     f"{command}_{head}" for command in ("train", "score") for head in ("emoq", "descriptors")
 }
 
 SMALL = {
     "prepare": {"demo": {"num_speakers": 6, "clips_per_emotion": 1}},
+    "describe": {"least_clips": 8},
     "extract": {"encoder": "demo/encoder"},
     "train": {
         "num_steps": 10,

@@ -225,7 +225,7 @@ def test_without_peft_adapters_are_refused_in_one_line(folders, monkeypatch):
 @pytest.mark.parametrize(
     ("spelling", "message"),
     [
-        ("no/encoder", r"finetune\.encoder: no/encoder cannot be loaded"),
+        ("no/encoder", r"finetune\.encoder: no/encoder: no such folder"),
         ("fbank", "fbank cannot be fine-tuned, wanted a HuBERT"),
     ],
 )

@@ -173,7 +173,7 @@ def test_a_dry_run_counts_what_is_trained(made, tmp_path, words):
 def test_messages_of_the_command_are_one_line(made, tmp_path):
     out = tmp_path / "out"
     for override, message in (
-        ("encoder=no/such", "finetune.encoder: no/such cannot be loaded"),
+        ("encoder=no/such", "finetune.encoder: no/such: no such folder"),
         ("num_blocks=9", "finetune.num_blocks: 9, but the encoder"),
         ("method=prompt", "finetune.method: 'prompt' is not one of"),
         ("max_blocks=1", "unknown keys ['max_blocks']"),
@@ -182,4 +182,4 @@ def test_messages_of_the_command_are_one_line(made, tmp_path):
         assert message in told
         assert "Traceback" not in told
     told = refused(*command(made, out, "-S", "finetune.encoder=no/such"), "--dry-run")
-    assert "finetune.encoder: no/such cannot be loaded" in told
+    assert "finetune.encoder: no/such: no such folder" in told

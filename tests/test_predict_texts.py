@@ -105,7 +105,7 @@ def test_who_is_to_hear_is_asked_for_in_one_line(texts: Texts) -> None:
     assert f"was trained on texts of: {GOLD}{cure}" in told("gold")
     assert f"was trained on texts of: {GOLD}, {texts.whisper}@" in told("mixed")
     gone = told("gone")
-    assert "no such folder, wanted one with a recogniser" in gone
+    assert "no such folder, wanted a folder, or a model of the hub" in gone
     assert gone.endswith("was trained on its texts; give --recogniser or --text.\n")
     assert "is another recogniser than the one whose texts this head was trained on" in told(
         "other"

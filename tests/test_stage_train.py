@@ -200,10 +200,17 @@ def test_two_corpora_in_two_stores_train_one_head(here, tmp_path):
 def test_every_head_is_trained_scored_and_inspected_alike(here, tmp_path, head):
     words = ["demo.csv", "--store", "store"]
     out = tmp_path / "p.parquet"
+    if head == "descriptors":  # it reads nothing but frames
+        words = ["demo.csv", "--store", tmp_path / "s"]
+        frames = ("-S", "extract.views={frames: {layers: [-1]}}")
+        genser(*frames, "extract", *words, "--audio-root", "demo/audio")
     # The head of tokens has no codes to read in this store; it takes the layers for acoustics.
     says = ["-S", "train.tokens.input=none", "-S", "train.tokens.acoustics=layers"]
     # Nor frames: EmoQ reads its sentences alone.
     says += ["-S", "train.emoq.input=text", "-S", "train.emoq.language=demo/language"]
+    says += ["-S", "train.descriptors.describe=false", "-S", "train.descriptors.stage1_steps=2"]
+    says += ["-S", "train.descriptors.language=demo/language"]
+    says += ["-S", "train.descriptors.base_dtype=float32"]
     result = genser("-S", f"train.head={head}", *says, "train", *words, "--out", tmp_path / "h")
     assert result.exit_code == 0, result.output
     assert genser("score", *words, "--head", tmp_path / "h", "--out", out).exit_code == 0
