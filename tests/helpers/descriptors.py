@@ -20,7 +20,7 @@ from pipeline.manifests.manifest import read_manifest, write_manifest
 from pipeline.sources.opening import open_source, shapes_of, views_of
 from pipeline.training.config import TrainConfig
 
-CLASSES = ("calm", "angry")
+CLASSES = ("angry", "calm")  # in score order
 SAID = {"calm": "They have all left.", "angry": "Go away."}
 DESCRIBED = {"calm": "A low, soft voice.", "angry": "A high, loud voice."}
 
