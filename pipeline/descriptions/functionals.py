@@ -1,8 +1,8 @@
 """The numbers of slots from openSMILE's functionals in a store, by their names in eGeMAPSv02.
 
 Functionals are of the whole clip, silence at its ends too, and have no line through F0 and no
-pauses: measured against the built-in prosody, what they have that could stand for these agrees with
-them by chance. So those two slots are left out.
+pauses: what they have that could stand for these hardly agrees with the built-in prosody
+(docs/descriptors.md). So those two slots are left out.
 """
 
 from collections.abc import Mapping
