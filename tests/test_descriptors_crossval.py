@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -77,6 +78,7 @@ def test_each_system_says_what_it_is_made_of(studied: Path) -> None:
     assert facts["stages"].tolist() == [phases, phases, "joint", phases, phases, ""]
     conditions = ["predicted", "gold", "predicted", "predicted", "never", ""]
     assert facts["condition"].tolist() == conditions
+    assert facts["described_by"].tolist() == ["given"] * 4 + ["", ""]
     betas = pd.to_numeric(facts["beta_first"]).fillna(0)
     assert betas.tolist() == [1, 1, 1, 0, 1, 0]
     assert facts["input"].tolist() == ["frames"] * 6
@@ -117,8 +119,10 @@ def test_the_page_has_our_rows_in_their_tables(studied: Path, tmp_path: Path) ->
 
 
 def facts_of(systems: dict[str, System], monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
+    """Return the facts of systems that need no features."""
     monkeypatch.setattr("pipeline.experiments.systems.head_needs", lambda *_: ())
-    return systems_table(systems, features=None, fold="1")
+    manifest = SimpleNamespace(table=pd.DataFrame({"descriptors": ["loud"]}))
+    return systems_table(systems, SimpleNamespace(manifest=manifest), fold="1")
 
 
 def test_every_trial_of_the_study_stands_in_a_table_of_it(monkeypatch) -> None:

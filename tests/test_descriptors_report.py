@@ -68,9 +68,13 @@ def test_ours_stand_under_them_as_the_variant_that_they_are(lines: list[str]) ->
         assert sum("(ours)" in line for line in rows_below(lines, title)) == counts[table]
     line = next(line for line in rows_below(lines, TITLES["parts"]) if ": one (ours)" in line)
     assert "**one branch, bottleneck, two stages in phases: one (ours)**" in line
-    for told in ("an encoder", "a language model", "gold", "11.2", "2.500", "40.0"):
+    for told in ("an encoder", "a language model", "self-made@0", "11.2", "2.500", "40.0"):
         assert f"**{told}**" in line
     assert "iemocap, 2 classes, test of fold 1, 1 seed" in line
+    assert "emotion: content" not in rows_below(lines, TITLES["parts"])[0]
+    beta = rows_below(lines, TITLES["beta"])
+    assert "| WER | emotion: content | emotion: descriptor |" in beta[0]
+    assert "BLEU@4" not in beta[0]
 
 
 def test_a_cell_says_what_its_csv_says(made: Path, lines: list[str]) -> None:

@@ -70,7 +70,7 @@ def test_the_whole_system_has_the_paper_s_beta_or_is_the_first(study: Descriptor
     assert placed(other, "beta") == {"faint": "0.01 to 0.0001", "strong": "1 throughout"}
 
 
-@pytest.mark.parametrize("fact", ["encoder", "language", "layers", "text_sources", "views"])
+@pytest.mark.parametrize("fact", ["encoder", "language", "layers", "described_by", "views"])
 def test_what_differs_in_more_is_no_variant(fact: str) -> None:
     facts = pd.DataFrame([system("whole"), system("other", branches="one", **{fact: "another"})])
     found = studied(predictions({"whole": 0.8, "other": 0.7}), facts)

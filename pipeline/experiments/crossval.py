@@ -31,8 +31,9 @@ from pipeline.files import fingerprint
 from pipeline.heads.catalogue import head_kind, head_needs
 from pipeline.heads.needs import Need
 from pipeline.heads.saved import TrainedHead
+from pipeline.manifests.descriptors import DESCRIPTORS
 from pipeline.manifests.manifest import VOTES, Manifest
-from pipeline.manifests.texts import DESCRIPTORS, TEXT, TEXT_SOURCE
+from pipeline.manifests.texts import TEXT, TEXT_SOURCE
 from pipeline.progress import Reporter, Silence
 from pipeline.scoring.predictions import Predictions, read_predictions, write_predictions
 from pipeline.scoring.score import score_stored

@@ -17,7 +17,7 @@ import pandas as pd
 from pipeline.evaluation.columns import class_order
 from pipeline.evaluation.paired import Paired
 from pipeline.experiments.compared import beside, split_words, unknown_facts
-from pipeline.experiments.systems import IN_PHASES, TWO_STAGES
+from pipeline.experiments.systems import IN_PHASES, NEVER, TWO_STAGES
 from pipeline.experiments.token_study import Row, rows_of
 
 HEAD = "descriptors"
@@ -25,7 +25,7 @@ PARTS, BETA, CONDITION = "parts", "beta", "condition"  # the tables
 PREDICTED = "predicted"
 ALL_SLOTS = "all"
 BETAS = (1.0, 1e-4)  # of the paper, first and last
-SHARED = ("views", "encoder", "layers", "language", "text_sources")
+SHARED = ("views", "encoder", "layers", "language", "text_sources", "described_by")
 VARIED = {
     PARTS: {"branches", "bottleneck", "stages"},
     BETA: {"beta_first", "beta_last"},
@@ -147,6 +147,8 @@ def _variants(ours: Sequence[Row], wholes: Sequence[Row], paired: Paired) -> lis
 def _differs_in(row: Row, whole: Row) -> set[str]:
     """Return the facts that differ from those of a whole system, but for what a part lacks."""
     facts = {*SHARED, *(name for names in VARIED.values() for name in names)}
+    if NEVER in (row["condition"], whole["condition"]):
+        facts -= {"described_by"}
     if "no" in (row["bottleneck"], whole["bottleneck"]):
         facts -= VARIED[BETA]
     return {fact for fact in facts if row[fact] != whole[fact]}

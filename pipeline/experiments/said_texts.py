@@ -15,8 +15,9 @@ from pipeline.evaluation.columns import clusters_of
 from pipeline.evaluation.java_scores import java_scores
 from pipeline.evaluation.text_scores import caption_scores, word_error_interval
 from pipeline.experiments.plan import Run
+from pipeline.manifests.descriptors import DESCRIPTORS
 from pipeline.manifests.manifest import Manifest
-from pipeline.manifests.texts import DESCRIPTORS, given_texts
+from pipeline.manifests.texts import given_texts
 
 TRANSCRIPT = "transcript"
 SAID = (DESCRIPTORS, TRANSCRIPT)  # columns of predictions

@@ -19,6 +19,7 @@ from pipeline.experiments.late_fusion import LATE_FUSION, Fusion
 from pipeline.experiments.plan import Run, System
 from pipeline.heads.catalogue import head_needs
 from pipeline.heads.needs import Need
+from pipeline.manifests.descriptors import descriptor_sources
 from pipeline.manifests.texts import TEXT
 from pipeline.scoring.predictions import CONTAMINATED
 from pipeline.store.recipe import Recipe
@@ -47,6 +48,7 @@ TEXTS = (
     "bottleneck",
     "stages",
     "condition",
+    "described_by",
     "text_sources",
     CONTAMINATED,
 )
@@ -87,8 +89,9 @@ def systems_table(
         language model its own `input`), source (`audio`, `view` for k-means of frames, `table`,
         `text`), encoder, layers (the encoder's numbers, or the codec's books) and positions (in the
         view), embedding, fusion, fuse_at, beside; language, former (`random` without a checkpoint)
-        and mal of a head with a language model; branches, bottleneck (yes or no), stages and
-        condition of descriptors; text_sources (spaces between). Numbers, NaN where unknown:
+        and mal of a head with a language model; branches, bottleneck (yes or no), stages, condition
+        and described_by (whose descriptions were learnt) of descriptors; text_sources (spaces
+        between). Numbers, NaN where unknown:
         num_codes (K), codebooks (R, layers or books), frames_per_s (all frames over all seconds),
         bits_per_s (R log2 K a frame of codes, else 8 bits a byte) and bytes_per_s (as stored), both
         of all that is read; stage1_steps, beta_first and beta_last (of a bottleneck),
@@ -194,7 +197,7 @@ def _row(name: str, system: System, features: StoredFeatures, fold: str) -> dict
         "bits_per_s": sum(one.bits_per_s for one in readings.values()),
         "bytes_per_s": sum(one.bytes_per_s for one in readings.values()),
         **_of_language(config),
-        **_of_descriptors(config, system.score.options(train.head)),
+        **_of_descriptors(config, system.score.options(train.head), features),
     }
 
 
@@ -215,17 +218,20 @@ def _of_language(config: Any) -> dict[str, object]:
     }
 
 
-def _of_descriptors(config: Any, scoring: Any) -> dict[str, object]:
+def _of_descriptors(config: Any, scoring: Any, features: StoredFeatures) -> dict[str, object]:
     """Return what is said of a head of emotion descriptors."""
     if not hasattr(config, "bottleneck"):
-        nothing = dict.fromkeys(("branches", "bottleneck", "stages", "condition"), "")
-        return {**nothing, "beta_first": math.nan, "beta_last": math.nan}
+        names = ("branches", "bottleneck", "stages", "condition", "described_by")
+        return {**dict.fromkeys(names, ""), "beta_first": math.nan, "beta_last": math.nan}
     in_turn = f" in {config.alternate}" if config.stages == TWO_STAGES else ""
     return {
         "branches": config.branches,
         "bottleneck": "yes" if config.bottleneck else "no",
         "stages": f"{config.stages}{in_turn}",
         "condition": scoring.condition if config.describe else NEVER,
+        "described_by": _spaced(
+            descriptor_sources(features.manifest.table) if config.describe else ()
+        ),
         "beta_first": config.beta_first if config.bottleneck else math.nan,
         "beta_last": config.beta_last if config.bottleneck else math.nan,
     }
@@ -240,7 +246,11 @@ def _text_sources(system: System, features: StoredFeatures, fold: str, run: Run 
     needs = head_needs(system.train.head, system.train.of_fold(fold).head_config)
     if not found and any(features.recipes[n.view].get("source") == TEXT for n in needs):
         found = features.text_sources([TEXT], np.flatnonzero(features.has_features))
-    return " ".join(one.replace(" ", "-") for one in found or ())
+    return _spaced(found or ())
+
+
+def _spaced(sources: Sequence[str]) -> str:
+    return " ".join(one.replace(" ", "-") for one in sources)
 
 
 def _of_run(run: Run | None) -> dict[str, object]:

@@ -48,7 +48,8 @@ from pipeline.heads.descriptors_stages import (
 from pipeline.heads.language_head import LanguageHead, Wanted
 from pipeline.heads.needs import Need, Shapes
 from pipeline.heads.phase import Phase
-from pipeline.manifests.texts import DESCRIPTORS, TEXT
+from pipeline.manifests.descriptors import DESCRIPTORS
+from pipeline.manifests.texts import TEXT
 from pipeline.store.views import FRAMES
 
 TRANSCRIPT = "transcript"  # the extra column

@@ -16,7 +16,7 @@ from pipeline.heads.descriptors_config import (
 )
 from pipeline.language.answers import Prompts, answer_log_probabilities, generated
 from pipeline.language.loading import LanguageModel
-from pipeline.manifests.texts import DESCRIPTORS
+from pipeline.manifests.descriptors import DESCRIPTORS
 
 
 class Told(NamedTuple):

@@ -9,9 +9,9 @@ text_given    the corpus's own text, where `text` is a recogniser's
 import pandas as pd
 
 from pipeline.errors import ManifestError
+from pipeline.manifests.descriptors import DESCRIPTORS
 
 TEXT, TEXT_SOURCE, TEXT_GIVEN = "text", "text_source", "text_given"
-DESCRIPTORS = "descriptors"
 GOLD = "gold"  # what results call a text that the corpus gives
 
 

@@ -23,9 +23,9 @@ from pipeline.experiments.said_texts import (
     text_scores,
 )
 from pipeline.experiments.token_study import rows_of
+from pipeline.manifests.descriptors import DESCRIPTORS
 from pipeline.manifests.manifest import Manifest
 from pipeline.manifests.tables import write_csv
-from pipeline.manifests.texts import DESCRIPTORS
 from pipeline.report.besides import EXAMPLES, shortened
 from pipeline.report.page import Section, Table
 from pipeline.report.tables import NO_SPLIT

@@ -17,7 +17,7 @@ from pipeline.experiments.descriptors_study import (
 )
 from pipeline.experiments.emoq_study import has_emoq
 from pipeline.experiments.probe_files import PROBES
-from pipeline.experiments.said_texts import SLOTS, TEXT_SCORES
+from pipeline.experiments.said_texts import SLOTS, TEXT_SCORES, WER
 from pipeline.experiments.systems import SYSTEMS, read_systems
 from pipeline.experiments.tables import PREDICTIONS, STANDINGS
 from pipeline.experiments.token_study import Row, rows_of
@@ -34,13 +34,20 @@ from pipeline.report.descriptions import (
 from pipeline.report.descriptors_pictures import draw_branches
 from pipeline.report.head_probe import PROTOCOL
 from pipeline.report.page import Section, Table
-from pipeline.report.published_descriptors import DESCRIPTORS, HUBERT, LLAMA, TEXTS, TRAINED_ON, UAS
+from pipeline.report.published_descriptors import (
+    DESCRIPTIONS,
+    DESCRIPTORS,
+    HUBERT,
+    LLAMA,
+    TEXTS,
+    UAS,
+)
 from pipeline.report.tables import NAMES, few_note
 from pipeline.report.token_cells import interval
 from pipeline.report.variants import draw_variants
 
 OTHERS = (
-    f"The paper's rows are of {HUBERT}, {LLAMA}, {TRAINED_ON}; ours of what each row says. Only "
+    f"The paper's rows are of {HUBERT}, {LLAMA}, {DESCRIPTIONS}; ours of what each row says. Only "
     "rows with the same encoder, language model, descriptions, data and split can be compared."
 )
 TITLES = {
@@ -50,6 +57,7 @@ TITLES = {
     "one (gold), none; or descriptions never learnt",
 }
 WHAT = {PARTS: "branches, bottleneck, stages", BETA: "beta", CONDITION: "before the emotion"}
+ALL_RIGHT = "slots"  # the column of the studies: the mean accuracy of slots
 GAIN = "UA more than the whole"
 
 
@@ -136,7 +144,9 @@ def _variants(study: DescriptorsStudy, table: str, note: str) -> Table:
         _ours(row, told[row["system"]], scored_on, several=bool(several)) for row in rows_of(mine)
     ]
     absent = " None of ours is of this table." * (not ours)
-    frame = pd.DataFrame([*_published(table), *ours]).fillna("")
+    # Ours first: their columns are all there are, in order.
+    frame = pd.DataFrame([*ours, *_published(table)]).fillna("")
+    frame = pd.concat([frame[len(ours) :], frame[: len(ours)]])
     return Table(
         caption=f"{TITLES[table]}.{absent}{note * bool(ours)}",
         frame=frame.loc[:, (frame != "").any()] if len(frame) else frame,
@@ -152,7 +162,7 @@ def _published(table: str) -> list[dict[str, str]]:
             GAIN: "" if row.is_whole else f"{row.gain:+.3f}",
             "encoder": HUBERT,
             "language model": LLAMA,
-            "text": "?",
+            "descriptions": DESCRIPTIONS,
             "scored on": f"{row.corpus}, ?",
             "source": f"{DESCRIPTORS}; {row.note}",
         }
@@ -168,7 +178,7 @@ def _ours(row: Row, told: Row, scored_on: str, *, several: bool) -> dict[str, st
     beside = {
         _heading(name): _beside(name, value)
         for name, value in told.items()
-        if name != "system" and pd.notna(value)
+        if _is_told(row["table"], name) and pd.notna(value)
     }
     return {
         "system": f"{row['variant']}: {row['system']} (ours{whole})",
@@ -177,14 +187,22 @@ def _ours(row: Row, told: Row, scored_on: str, *, several: bool) -> dict[str, st
         **beside,
         "encoder": str(row["encoder"]),
         "language model": str(row["language"]),
-        "text": str(row["text_sources"]) or "none",
+        "descriptions": str(row["described_by"]) or "none",
         "scored on": scored_on,
         "source": "this report",
     }
 
 
+def _is_told(table: str, name: str) -> bool:
+    """Say whether what is known of systems stands in a table: of beta what branches know."""
+    is_probe = ": " in name
+    if table == BETA:
+        return is_probe or name in (ALL_RIGHT, WER)
+    return name in (ALL_RIGHT, *HEADINGS)
+
+
 def _heading(name: str) -> str:
-    return "slots right" if name == "slots" else HEADINGS.get(name, name)
+    return "slots right" if name == ALL_RIGHT else HEADINGS.get(name, name)
 
 
 def _beside(name: str, value: float) -> str:

@@ -11,7 +11,7 @@ from pipeline.evaluation.text_scores import BLEU4, CIDER_D, ROUGE_L
 
 DESCRIPTORS = "arXiv 2505.23236"
 HUBERT, LLAMA = "HuBERT-large, frozen", "Llama-3.1-8B-Instruct"
-TRAINED_ON = "739.91 hours of GigaSpeech with SpeechCraft's descriptions"
+DESCRIPTIONS = "SpeechCraft's, of 739.91 hours of GigaSpeech"
 PARTS, CONDITION = "parts", "condition"
 
 

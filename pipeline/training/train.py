@@ -15,9 +15,10 @@ from pipeline.heads.needs import adopted
 from pipeline.heads.record import BaseRecord, HeadRecord, StandardiserRecord
 from pipeline.heads.saved import TrainedHead, save_head
 from pipeline.heads.standardiser import CORPUS, SPEAKER, Standardiser
+from pipeline.manifests.descriptors import DESCRIPTORS
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import Manifest
-from pipeline.manifests.texts import DESCRIPTORS, require_descriptors
+from pipeline.manifests.texts import require_descriptors
 from pipeline.parameters import as_kept
 from pipeline.progress import Reporter
 from pipeline.provenance import package_versions

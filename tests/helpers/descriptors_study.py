@@ -43,7 +43,8 @@ def system(name: str, **facts: object) -> dict[str, object]:
         "bottleneck": "yes",
         "stages": "two in phases",
         "condition": "predicted",
-        "text_sources": "gold",
+        "described_by": "self-made@0",
+        "text_sources": "",
         "stage1_steps": 100.0,
         "beta_first": 1.0,
         "beta_last": 1e-4,
@@ -57,7 +58,7 @@ def systems() -> pd.DataFrame:
     nothing = {"beta_first": np.nan, "beta_last": np.nan}
     free = {"bottleneck": "no", **nothing}
     plain = {"head": "logreg", "input": "layers", "language": "", **nothing}
-    plain |= dict.fromkeys(("branches", "bottleneck", "stages", "condition", "text_sources"), "")
+    plain |= dict.fromkeys(("branches", "bottleneck", "stages", "condition", "described_by"), "")
     rows = [
         system("plain", **plain),
         system("faint", beta_first=0.01),
@@ -68,7 +69,7 @@ def systems() -> pd.DataFrame:
         system("base", **{**free, "branches": "one", "stages": "joint"}),
         system("strong", beta_last=1.0),
         system("gold", condition="gold"),
-        system("mute", condition="never"),
+        system("mute", condition="never", described_by=""),
     ]
     return pd.DataFrame(rows)
 
