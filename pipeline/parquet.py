@@ -41,12 +41,6 @@ def read_table_bytes(data: bytes) -> pa.Table:
     return pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
 
 
-def read_frame_bytes(data: bytes) -> pd.DataFrame:
-    """Read what `table_bytes` wrote, as `read_table_bytes` does, for pandas."""
-    frame: pd.DataFrame = read_table_bytes(data).to_pandas()
-    return frame
-
-
 def sealed_table_bytes(
     table: pa.Table, metadata: Mapping[str, str], *, repeating: Sequence[str]
 ) -> bytes:

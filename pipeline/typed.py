@@ -100,6 +100,27 @@ def require_plain(
         raise error(f"{_at(where, [section, *place] if section else place)}: {line}; {cure}.")
 
 
+def typed_json(
+    kind: type[Kind],
+    data: bytes | str,
+    where: object,
+    *,
+    error: type[GenserError] = ParamsError,
+    cure: str = "mend it",
+    others: bool = False,
+) -> Kind:
+    """Return what JSON says, as `typed` does.
+
+    Raises:
+        GenserError: Of the kind `error`.
+    """
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as told:
+        raise error(f"{where}: is no JSON ({told}); {cure}.") from None
+    return typed(kind, value, where, error=error, cure=cure, others=others)
+
+
 def unsealed(kind: type[Kind], data: bytes) -> Kind | None:
     """Return what `sealed_json` wrote of a dataclass; None if a byte, or its form, is another.
 
@@ -133,7 +154,7 @@ def _strange(value: object, place: Place) -> tuple[Place, str] | None:
             name = str(key)
             if found := _strange(name, [*place, name]) or _strange(part, [*place, name]):
                 return found
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
         for i, part in enumerate(value):
             if found := _strange(part, [*place, i]):
                 return found

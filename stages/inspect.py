@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from pipeline.errors import first_ten
+from pipeline.errors import HeadError, first_ten
 from pipeline.store.views import CODES, FRAMES, LAYERS
+from pipeline.typed import typed
 from stages.costs import cost_facts
 from stages.kinds import kind_of
 from stages.options import params_of
@@ -97,21 +98,18 @@ def _provenance(view: Any) -> dict[str, Any]:
 
 
 def _head(path: Path) -> dict[str, Any]:
-    from pipeline.heads.catalogue import head_kind, rebuilt
-    from pipeline.heads.saved import read_head_record
+    from pipeline.heads.folder import read_head_record
     from pipeline.training.config import TrainConfig
 
     record = read_head_record(path)
-    kind = head_kind(record.kind)
-    config = replace(
-        rebuilt(TrainConfig, record.train), heads={record.kind: rebuilt(kind.config, record.config)}
-    )
+    train = typed(TrainConfig, record.train, path, section="train", error=HeadError, others=True)
+    config = replace(train, heads={record.kind: record.head_config})
     shown = ("task", "classes", "encoder", "dev", "best_step", "temperature", "seed", "leaks")
     return {
         "kind": f"head ({record.kind})",
         **cost_facts(config, record.shapes, len(record.classes)),
         "features": {need: _shape(shape) for need, shape in record.shapes.items()},
-        "bases": [base["spelling"] for base in record.bases],
+        "bases": [base.spelling for base in record.bases],
         **{name: getattr(record, name) for name in shown},
         "clips": {name: getattr(record, f"num_{name}") for name in ("train", "dev", "skipped")},
         "train": {**record.train, record.kind: record.config},

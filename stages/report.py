@@ -117,6 +117,7 @@ def command(
     from pipeline.report.sections import manifest_section
     from pipeline.scoring.predictions import read_predictions
     from pipeline.scoring.score import ScoreConfig
+    from pipeline.scoring.stamps import task_of
     from pipeline.training.config import TrainConfig
 
     params = params_of(context)
@@ -142,7 +143,7 @@ def command(
     read = {path.stem: read_predictions(path) for path in predictions}
     claim(out, is_folder=True)
     rows = None if manifest is None else read_manifest(manifest, fold)
-    task = str(next(iter(read.values())).metadata["task"])
+    task = task_of(predictions[0], read[names[0]].metadata)
     sections: list[Section] = []
     if head is not None:
         with Progress("layers") as progress:

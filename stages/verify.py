@@ -20,7 +20,7 @@ def command(path: Path, repair: bool) -> None:
     """
     from pipeline.encoders.catalogue import open_encoder
     from pipeline.errors import ParamsError
-    from pipeline.heads.saved import verify_head
+    from pipeline.heads.folder import verify_head
     from pipeline.scoring.predictions import verify_predictions
     from pipeline.store.repair import repair_store
     from pipeline.store.verification import verify_store

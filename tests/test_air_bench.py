@@ -47,5 +47,5 @@ def test_a_damaged_list_of_questions_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ManifestError) as error:
         IMPORTERS["air-bench-gender"].read(tmp_path)
     assert str(error.value) == (
-        f"{path}: is no list of questions (KeyError('task_name')); fetch AIR-Bench again."
+        f"{path}: [0]: found no 'task_name', wanted one; fetch AIR-Bench again."
     )

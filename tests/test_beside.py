@@ -9,10 +9,11 @@ from torch.nn import functional
 
 from pipeline.errors import ParamsError
 from pipeline.heads.batch import Batch
-from pipeline.heads.catalogue import build_head, config_json, head_kind, head_needs, rebuilt
+from pipeline.heads.catalogue import build_head, config_json, head_kind, head_needs
 from pipeline.heads.condition import KINDS, Condition, ConditionConfig
 from pipeline.heads.needs import FeatureShape
 from pipeline.training.config import TrainConfig
+from pipeline.typed import typed
 
 HEADS = ("genser", "twin", "mlp", "linear", "logreg")
 LAYERS = FeatureShape(num_layers=3, dim=16, last_layer=2, input_layer=0)
@@ -53,7 +54,7 @@ def test_without_one_nothing_is_kept_of_it(name: str):
     kept = asdict(config())
     assert kept.pop("beside") == ""
     assert config_json(config()) == kept
-    assert rebuilt(config, kept) == config()
+    assert typed(config, kept, "head.json") == config()
     assert config_json(config(beside="text"))["beside"] == "text"
     assert "beside" not in TrainConfig(head=name).as_json()["config"]
 

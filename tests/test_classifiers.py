@@ -1,3 +1,4 @@
+import json
 from dataclasses import asdict
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch.nn import functional
 from pipeline.diffusion.sampler import SamplerConfig
 from pipeline.errors import ParamsError
 from pipeline.heads.batch import Batch, of_layers
-from pipeline.heads.catalogue import build_head, head_kinds
+from pipeline.heads.catalogue import build_head, head_kind, head_kinds
 from pipeline.heads.classifier import Classifier, LinearConfig, MLPConfig
 from pipeline.heads.condition import ConditionConfig
 from pipeline.heads.genser import GenSERConfig
@@ -18,6 +19,7 @@ from pipeline.heads.needs import FeatureShape
 from pipeline.heads.trunk import TrunkConfig
 from pipeline.heads.twin import Twin, TwinConfig
 from pipeline.training.config import TrainConfig
+from pipeline.typed import typed
 
 SHAPES = {"layers": FeatureShape(num_layers=4, dim=8, last_layer=3, input_layer=0)}
 SMALL = TrunkConfig(width=8, num_blocks=1, num_heads=2)
@@ -53,7 +55,8 @@ def loss_of(head, labelled: Batch) -> torch.Tensor:
 def test_a_head_is_built_again_from_what_its_file_says(kind: str) -> None:
     torch.manual_seed(0)
     head = build_head(kind, SHAPES, 3, CONFIGS[kind]).eval()
-    again = build_head(kind, SHAPES, 3, asdict(CONFIGS[kind])).eval()
+    told = json.loads(json.dumps(asdict(CONFIGS[kind])))
+    again = build_head(kind, SHAPES, 3, typed(head_kind(kind).config, told, "head.json")).eval()
     assert again.config == CONFIGS[kind]
     again.load_state_dict(head.state_dict())
     sampler = SamplerConfig(num_steps=2)

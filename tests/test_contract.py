@@ -16,6 +16,7 @@ from pipeline.errors import HeadError, ManifestError
 from pipeline.files import sha256_file
 from pipeline.heads.catalogue import head_needs
 from pipeline.heads.phase import OptimiserConfig
+from pipeline.heads.record import BaseRecord
 from pipeline.heads.saved import load_head
 from pipeline.manifests.manifest import Manifest, read_manifest, write_manifest
 from pipeline.scoring.score import ScoreConfig, score_manifest
@@ -147,9 +148,9 @@ def test_only_what_is_its_own_is_kept_and_the_base_is_named(made: Made, tmp_path
     (weights,) = (tmp_path / "head").glob("weights-*.safetensors")
     names = {name for name in load_file(weights) if name.startswith("head.")}
     assert names == {f"head.{n}.{p}" for n in ("listen.1", "decide") for p in ("weight", "bias")}
-    assert load_head(tmp_path / "head").record.bases == [
-        {"spelling": str(made.base), "digest": before}
-    ]
+    assert load_head(tmp_path / "head").record.bases == (
+        BaseRecord(spelling=str(made.base), digest=before),
+    )
     assert sha256_file(made.base) == before
 
 

@@ -17,7 +17,8 @@ from pipeline.errors import HeadError, ParamsError
 from pipeline.heads.batch import Batch
 from pipeline.heads.catalogue import head_needs
 from pipeline.heads.emoq_config import EmoQConfig, EmoQScoring
-from pipeline.heads.saved import load_head, read_head_record
+from pipeline.heads.folder import read_head_record
+from pipeline.heads.saved import load_head
 from pipeline.progress import Silence
 from pipeline.scoring.score import ScoreConfig, score_manifest
 from pipeline.sources.opening import open_source, views_of

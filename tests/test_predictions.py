@@ -114,7 +114,7 @@ def test_schema_metadata_name_format_classes_and_origin(path):
     assert found[b"genser.format"] == b"genser-predictions"
     assert found[b"genser.format_version"] == b"1"
     assert found[b"genser.classes"] == b'["angry","calm","v. sad"]'
-    assert found[b"genser.leaks"] == b"[]"
+    assert found[b"genser.leaks"] == b"{}"
     assert found[b"genser.num_steps"] == b"20"
     assert re.fullmatch(rb"sha256:[0-9a-f]{64}", found[b"genser.content"])
     assert naive_seal_holds(path.read_bytes())

@@ -9,8 +9,9 @@ import torch
 from pipeline.diffusion.sampler import SamplerConfig
 from pipeline.errors import HeadError
 from pipeline.files import sealed_json, unseal_json
+from pipeline.heads.folder import read_description
 from pipeline.heads.needs import FeatureShape
-from pipeline.heads.saved import load_head, read_description, save_head
+from pipeline.heads.saved import load_head, save_head
 from pipeline.sources.inference import score_source
 
 # Written by genser at commit c13db0c: four steps on 24 clips of two corpora, width 8, seed 0.
@@ -33,7 +34,7 @@ def test_a_head_of_the_first_version_scores_as_it_did(array_source) -> None:
     assert trained.record.shapes == {
         "layers": FeatureShape(num_layers=3, dim=8, last_layer=2, input_layer=None)
     }
-    assert trained.record.standardisers["layers"]["over"] == "corpus"
+    assert trained.record.standardisers["layers"].over == "corpus"
     source = array_source(clips(), trained.standardisers["layers"])
     options = SamplerConfig(num_steps=2)
     found = score_source(trained.head, source, options, device="cpu", precision="float32").scores

@@ -119,10 +119,10 @@ def test_a_config_that_is_absent_broken_or_silent_is_refused(tmp_path: Path) -> 
     with pytest.raises(EncoderError, match=r"config\.json does not say n_q; use the file"):
         opened(tmp_path / "s")
     config.write_text("[1]")
-    with pytest.raises(EncoderError, match=r"config\.json: found no mapping; replace it"):
+    with pytest.raises(EncoderError, match=r"config\.json: found \[1\], wanted names"):
         opened(tmp_path / "s")
     config.write_text("{")
-    with pytest.raises(EncoderError, match=r"config\.json: Expecting .* mend or replace it"):
+    with pytest.raises(EncoderError, match=r"config\.json: is no JSON \(Expecting"):
         opened(tmp_path / "s")
     config.unlink()
     with pytest.raises(EncoderError, match="cannot be loaded"):

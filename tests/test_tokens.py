@@ -20,6 +20,7 @@ from pipeline.heads.phase import OptimiserConfig, Phase
 from pipeline.heads.temporal import TEMPORALS
 from pipeline.heads.tokens import Tokens, TokensConfig
 from pipeline.quantisation.codebooks import Codebooks
+from pipeline.typed import typed
 
 R, K, D, W, C = 3, 5, 6, 8, 4
 LENGTHS = [7, 1, 4]
@@ -255,7 +256,9 @@ def test_codes_left_out_change_training_alone():
 def test_it_is_built_again_from_what_its_file_says():
     config = TokensConfig(**SMALL, layers=(0, 1, 2), acoustics="f")
     shapes = {"tokens": shape(num_codes=K), "acoustics": shape(num_layers=2, dim=4)}
-    again = build_head("tokens", shapes, C, {**asdict(config), "layers": [0, 1, 2]})
+    again = build_head(
+        "tokens", shapes, C, typed(TokensConfig, {**asdict(config), "layers": [0, 1, 2]}, "")
+    )
     assert again.config == config
     first = head(layers=(0, 1, 2), acoustics="f")
     again.adopt({"tokens": codebooks()})

@@ -4,7 +4,7 @@
 in `Speaker_Gender_Recognition_<data set>/`, and `answer_gt` is the right answer.
 """
 
-import json
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 import pandas as pd
@@ -13,9 +13,18 @@ from pipeline.corpora.folders import find_file
 from pipeline.corpora.importer import Corpus, Importer, Row, read_names, with_labels
 from pipeline.errors import ManifestError
 from pipeline.files import read_bytes
+from pipeline.typed import typed_json
 
 TASK = "Speaker_Gender_Recognition"
 GENDERS = ("female", "male")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Question:
+    task_name: str
+    dataset_name: str = ""
+    path: str = ""
+    answer_gt: str = ""
 
 
 def describe(path: PurePath) -> Row | None:
@@ -33,16 +42,19 @@ def read_air_bench(folder: Path) -> Corpus:
         ManifestError: If the list of questions is missing or damaged.
     """
     path = find_file(folder, "Foundation_meta.json", "the list of questions")
-    try:
-        questions = [q for q in json.loads(read_bytes(path)) if q["task_name"] == TASK]
-        answers = {
-            f"{q['dataset_name']}/{PurePath(q['path']).stem}": _gender(q["answer_gt"])
-            for q in questions
-        }
-    except (ValueError, TypeError, KeyError) as error:
-        raise ManifestError(
-            f"{path}: is no list of questions ({error!r}); fetch AIR-Bench again."
-        ) from error
+    questions = typed_json(
+        list[_Question],
+        read_bytes(path),
+        path,
+        error=ManifestError,
+        cure="fetch AIR-Bench again",
+        others=True,
+    )
+    answers = {
+        f"{q.dataset_name}/{PurePath(q.path).stem}": _gender(q.answer_gt)
+        for q in questions
+        if q.task_name == TASK
+    }
     labels = pd.Series(answers, dtype="str").to_frame("gender")
     return with_labels(read_names(folder, describe), labels, what="questions on gender")
 

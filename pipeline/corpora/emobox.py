@@ -5,7 +5,6 @@ A corpus is a folder `data/<name>` with `<name>.jsonl`, `fold_<k>/<name>_<part>_
 train for dev where a fold has no `valid`; here dev is left to speakers of their own.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePath
@@ -18,6 +17,7 @@ from pipeline.corpora.importer import Corpus, Row
 from pipeline.errors import ManifestError
 from pipeline.files import read_bytes
 from pipeline.manifests.manifest import FOLD, read_manifest
+from pipeline.typed import typed_json
 
 PARTS = {"train": "train", "valid": "dev", "test": "test"}
 SPEAKER = re.compile(r"<id=(?P<id>.+?),(?:.*,)?spk=(?P<speaker>[^,>]+)")
@@ -103,18 +103,16 @@ def _named(name: str, paths: pd.Series) -> pd.Series:
 def _labels(folder: Path, raw: pd.Series) -> tuple[pd.Series, list[str]]:
     """Return EmoBox's names of the labels in lower case; those that its map misses as they are."""
     paths = [folder / name for name in LABEL_MAPS if (folder / name).is_file()]
-    mapping = _read_json(paths[0]) if paths else {}
+    mapping = _read_labels(paths[0]) if paths else {}
     missed = sorted(set(raw) - set(mapping) - {""})
     notes = [f"{paths[0].name} misses the labels {_listed(missed)}"] if paths and missed else []
     named = {label: mapping.get(label, label).lower() for label in set(raw)}
     return raw.map(named), notes
 
 
-def _read_json(path: Path) -> dict[str, str]:
-    try:
-        return dict(json.loads(read_bytes(path)))
-    except (ValueError, TypeError) as error:
-        raise ManifestError(f"{path}: is no JSON ({error}); fetch EmoBox again.") from error
+def _read_labels(path: Path) -> dict[str, str]:
+    cure = "fetch EmoBox again"
+    return typed_json(dict[str, str], read_bytes(path), path, error=ManifestError, cure=cure)
 
 
 def _listed(labels: Iterable[str]) -> str:

@@ -9,7 +9,6 @@ Clips go through one by one: in a batch the padding would change the last frames
 SpeechTokenizer, whose LSTM runs both ways.
 """
 
-import json
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from pipeline.encoders.hub import is_local
 from pipeline.encoders.loading import fetched
 from pipeline.errors import EncoderError
 from pipeline.files import read_bytes
+from pipeline.typed import typed_json
 
 CONFIG = "config.json"
 LARGEST = 1 << 16  # codes are stored as uint16
@@ -146,13 +146,9 @@ def read_json(name: str, *, is_folder: bool, subfolder: str = "") -> dict[str, A
         EncoderError: If it is not to be had, or is no mapping.
     """
     found = fetched(_File, name, is_folder=is_folder, filename=CONFIG, subfolder=subfolder)
-    try:
-        content = json.loads(read_bytes(found))
-    except ValueError as error:
-        raise EncoderError(f"extract.encoder: {found}: {error}; mend or replace it.") from error
-    if not isinstance(content, dict):
-        raise EncoderError(f"extract.encoder: {found}: found no mapping; replace it.")
-    return content
+    where = f"extract.encoder: {found}"
+    cure = "use the file of the checkpoint itself"
+    return typed_json(dict[str, Any], read_bytes(found), where, error=EncoderError, cure=cure)
 
 
 def tensors_of(

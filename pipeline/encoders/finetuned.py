@@ -4,7 +4,6 @@
 lost the file is not taken for one that has seen nothing.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,30 @@ from typing import Any
 
 from pipeline.errors import EncoderError
 from pipeline.files import fingerprint, read_bytes, unseal_json
+from pipeline.typed import typed, typed_json
 
 RECORD = "finetune.json"
 MARK = "genser_finetuned"  # the key of config.json
 
 # What of the record tells one fine-tuned encoder from another; the rest is told, not compared.
 COMPARED = ("base", "classes", "dev_ids", "finetune", "fit_ids", "task", "weights")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Record:
+    """What is read again of `finetune.json`."""
+
+    manifest: str
+    task: str
+    classes: list[str]
+    fit_ids: list[str]
+    dev_ids: list[str]
+    encoder: str
+    base: dict[str, Any]
+    finetune: dict[str, Any]
+    dev: dict[str, float]
+    best_step: int
+    weights: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,17 +79,19 @@ def read_finetuned(folder: Path) -> Finetuned | None:
         ) from None
     except OSError as error:
         raise EncoderError(f"{folder / RECORD}: cannot be read ({error.strerror}).") from error
-    if record is None or not set(COMPARED) <= set(record) or mark != compared_digest(record):
+    cure = "restore it, or run 'genser finetune' again"
+    if record is not None:
+        typed(_Record, record, folder / RECORD, error=EncoderError, cure=cure, others=True)
+    if record is None or mark != compared_digest(record):
         raise EncoderError(
-            f"{folder / RECORD}: is damaged, or of another encoder than the one beside it; restore "
-            "it, or run 'genser finetune' again."
+            f"{folder / RECORD}: is damaged, or of another encoder than the one beside it; {cure}."
         )
     return Finetuned(record=record, digest=compared_digest(record))
 
 
 def _mark_of(folder: Path) -> Any:
+    path = folder / "config.json"
     try:
-        content = json.loads(read_bytes(folder / "config.json"))
-    except (OSError, ValueError):
+        return typed_json(dict[str, Any], read_bytes(path), path, error=EncoderError).get(MARK)
+    except (OSError, EncoderError):
         return None  # whoever loads the encoder says what is wrong with it
-    return content.get(MARK) if isinstance(content, dict) else None

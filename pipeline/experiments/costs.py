@@ -11,8 +11,9 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor, nn
 
-from pipeline.files import publish_bytes, read_bytes, sealed_json, unseal_json
+from pipeline.files import publish_bytes, read_bytes, sealed_json
 from pipeline.heads.base import Head
+from pipeline.typed import unsealed
 
 COSTS = "costs.csv"
 
@@ -68,9 +69,8 @@ def write_cost(path: Path, cost: Cost) -> None:
 def read_cost(path: Path) -> Cost | None:
     """Return what the run of a predictions file took; None where nobody measured it."""
     try:
-        value = unseal_json(read_bytes(_beside(path)))
-        return None if value is None else Cost(**value)
-    except (OSError, TypeError):
+        return unsealed(Cost, read_bytes(_beside(path)))
+    except OSError:
         return None
 
 

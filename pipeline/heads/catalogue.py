@@ -1,9 +1,9 @@
 """The heads by name: `train.head` chooses one, the sections of its name configure it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any
 
 from pipeline.diffusion.sampler import SamplerConfig
 from pipeline.errors import ParamsError
@@ -78,23 +78,19 @@ def head_needs(name: str, config: object) -> tuple[Need, ...]:
     return tuple(head_kind(name).head.needs(config))
 
 
-def build_head(
-    name: str, shapes: Shapes, num_classes: int, config: object | Mapping[str, Any]
-) -> Head:
+def build_head(name: str, shapes: Shapes, num_classes: int, config: object) -> Head:
     """Return an untrained head, its weights drawn from torch's generator.
 
     Args:
         name: Of the kind.
         shapes: Of the features, by the name of the need.
         num_classes: C.
-        config: The head's configuration, or the mapping it was saved as.
+        config: The head's configuration.
 
     Raises:
         ParamsError: If the kind is unknown, or the classes are too many for the width.
     """
     kind = head_kind(name)
-    if isinstance(config, Mapping):
-        config = rebuilt(kind.config, config)
     return kind.head(shapes, num_classes, config)
 
 
@@ -118,19 +114,3 @@ def config_json(config: Any) -> dict[str, Any]:
     if values.get(BESIDE) == "":
         del values[BESIDE]
     return values
-
-
-def rebuilt(kind: Any, values: Mapping[str, Any]) -> Any:
-    """Return the dataclass that `asdict` made a mapping of."""
-    hints = get_type_hints(kind)
-    known = {field.name for field in fields(kind)}
-    return kind(
-        **{name: _restored(hints[name], value) for name, value in values.items() if name in known}
-    )
-
-
-def _restored(hint: Any, value: Any) -> Any:
-    if is_dataclass(hint):
-        return rebuilt(hint, value)
-    # JSON knows lists only, frozen dataclasses hold tuples.
-    return tuple(value) if isinstance(value, list) else value

@@ -1,19 +1,63 @@
 """What `head.json` says of a trained head, typed; and how older files of it are read."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pipeline.errors import HeadError
 from pipeline.files import fingerprint
-from pipeline.heads.catalogue import head_kind, head_kinds, head_needs, rebuilt
+from pipeline.heads.catalogue import head_kind, head_kinds, head_needs
 from pipeline.heads.needs import FeatureShape, Need
+from pipeline.heads.standardiser import ALL
 from pipeline.manifests.labels import LabelMap
-from pipeline.store.recipe import Recipe
+from pipeline.store.recipe import Recipe, checked_recipe
 from pipeline.store.views import LAYERS
+from pipeline.typed import typed
 
 FORMAT = "genser-head"
 FORMAT_VERSION = 2
+CURE = "train the head again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandardiserRecord:
+    """What makes a `Standardiser`, its numbers apart; the first heads know its kind only."""
+
+    kind: str
+    over: str = ALL
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseRecord:
+    """A frozen model: how it was spelled, and what its tensors are known by."""
+
+    spelling: str
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FirstShape:
+    num_layers: int
+    dim: int
+    last_row: int
+    input_row: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FirstTrain:
+    standardise: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FirstVersion:
+    """What the first version of `head.json` says under other names."""
+
+    shape: _FirstShape
+    encoder: str | None
+    train: _FirstTrain
+    standardiser: StandardiserRecord | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +95,8 @@ class HeadRecord:
     config: Mapping[str, Any]
     shapes: Mapping[str, FeatureShape]
     recipes: Mapping[str, Recipe]
-    standardisers: Mapping[str, Mapping[str, Any]]
-    bases: Sequence[Mapping[str, str]]
+    standardisers: Mapping[str, StandardiserRecord]
+    bases: tuple[BaseRecord, ...]
     task: str
     classes: tuple[str, ...]
     label_map: LabelMap | None
@@ -72,10 +116,18 @@ class HeadRecord:
     text_sources: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
 
+    @cached_property
+    def head_config(self) -> Any:
+        """The dataclass of its section of `train`; keys that it no longer has are passed over."""
+        kind, where = head_kind(self.kind).config, f"a head of kind {self.kind!r}"
+        return typed(
+            kind, self.config, where, section="config", error=HeadError, cure=CURE, others=True
+        )
+
     @property
     def needs(self) -> tuple[Need, ...]:
         """What it reads of a store."""
-        return head_needs(self.kind, rebuilt(head_kind(self.kind).config, self.config))
+        return head_needs(self.kind, self.head_config)
 
     @property
     def encoder(self) -> str:
@@ -90,44 +142,36 @@ class HeadRecord:
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of `head.json`, before the names and digests of files."""
-        value = {f.name: getattr(self, f.name) for f in fields(self)}
-        value["shapes"] = {need: asdict(shape) for need, shape in self.shapes.items()}
-        value["label_map"] = _mapping_of(self.label_map)
-        return {"format": FORMAT, "format_version": FORMAT_VERSION, **value}
+        return {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
 
 
 def read_record(where: object, value: Mapping[str, Any]) -> HeadRecord:
     """Return the record in the content of `head.json`, of this version or the first.
 
     Raises:
-        HeadError: If it is of another format or version, or of a kind that is not installed.
+        HeadError: If it is of another format, version or form, or of a kind that is not installed.
     """
     found = (value.get("format"), value.get("format_version"))
     if found == (FORMAT, 1):
-        value = _of_first_version(value)
+        value = _of_first_version(where, value)
     elif found != (FORMAT, FORMAT_VERSION):
         raise HeadError(
             f"{where}: found format {found}, wanted {(FORMAT, FORMAT_VERSION)}; load it with the "
             "version of genser that trained it, or train it again."
         )
-    if value["kind"] not in head_kinds():
+    record = typed(HeadRecord, value, where, error=HeadError, cure=CURE, others=True)
+    if record.kind not in head_kinds():
         raise HeadError(
-            f"{where}: a head of kind {value['kind']!r}, found {list(head_kinds())} here; install "
+            f"{where}: a head of kind {record.kind!r}, found {list(head_kinds())} here; install "
             "the package that has it."
         )
-    # Heads of before the last fields lack them.
-    stored = {f.name: value[f.name] for f in fields(HeadRecord) if f.name in value}
-    prior = stored["prior"]
-    return HeadRecord(
-        **{
-            **stored,
-            "shapes": {need: FeatureShape(**shape) for need, shape in stored["shapes"].items()},
-            "classes": tuple(stored["classes"]),
-            "label_map": _label_map(stored["label_map"]),
-            "text_sources": tuple(stored.get("text_sources", ())),
-            "prior": None if prior is None else tuple(prior),
-        }
-    )
+    for recipe in record.recipes.values():
+        checked_recipe(where, recipe, HeadError)
+    strange = [need for need in record.standardisers if need not in record.shapes]
+    strange += [view for view in (need.view for need in record.needs) if view not in record.recipes]
+    if strange:
+        raise HeadError(f"{where}: says nothing of {strange[0]!r}, which it reads; {CURE}.")
+    return record
 
 
 def record_digest(value: Mapping[str, Any]) -> str:
@@ -135,36 +179,23 @@ def record_digest(value: Mapping[str, Any]) -> str:
     return fingerprint({k: v for k, v in value.items() if k != "files"})
 
 
-def _of_first_version(value: Mapping[str, Any]) -> dict[str, Any]:
+def _of_first_version(where: object, value: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the first version of `head.json`, of heads that read layers only, says now."""
-    shape = dict(value["shape"])
-    shape["last_layer"], shape["input_layer"] = shape.pop("last_row"), shape.pop("input_row")
+    told = typed(_FirstVersion, value, where, error=HeadError, cure=CURE, others=True)
+    shape = FeatureShape(
+        num_layers=told.shape.num_layers,
+        dim=told.shape.dim,
+        last_layer=told.shape.last_row,
+        input_layer=told.shape.input_row,
+    )
     # The first heads know the kind of their standardiser only.
-    told = value.get("standardiser") or {"kind": value["train"]["standardise"]}
+    standardiser = told.standardiser or StandardiserRecord(kind=told.train.standardise)
     return {
         **value,
-        "shapes": {LAYERS: shape},
-        "standardisers": {LAYERS: told},
+        "shapes": {LAYERS: asdict(shape)},
+        "standardisers": {LAYERS: asdict(standardiser)},
         "bases": [],
-        "encoders": {LAYERS: value["encoder"]},
+        "encoders": {LAYERS: told.encoder},
         "prior": value.get("prior"),
         "corpora": value.get("corpora", {}),
     }
-
-
-def _mapping_of(label_map: LabelMap | None) -> dict[str, Any] | None:
-    if label_map is None:
-        return None
-    return {
-        "classes": list(label_map.classes),
-        "mapping": dict(label_map.mapping),
-        "drop": list(label_map.drop),
-    }
-
-
-def _label_map(stored: Mapping[str, Any] | None) -> LabelMap | None:
-    if stored is None:
-        return None
-    return LabelMap(
-        classes=tuple(stored["classes"]), mapping=stored["mapping"], drop=tuple(stored["drop"])
-    )

@@ -5,7 +5,8 @@ old one or the new one, never half of each. A frozen base model is named with it
 tensors are not among the head's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,29 +14,25 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from pipeline.errors import HeadError
 from pipeline.evaluation.calibration import probabilities
 from pipeline.files import (
     publish_bytes,
-    read_bytes,
     sealed_json,
     sha256_bytes,
     sha256_file,
-    unseal_json,
 )
 from pipeline.heads.base import Head
 from pipeline.heads.catalogue import build_head
-from pipeline.heads.needs import adopted
-from pipeline.heads.record import HeadRecord, read_record, record_digest
+from pipeline.heads.folder import DESCRIPTION, read_description, read_weights
+from pipeline.heads.needs import FeatureShape, adopted
+from pipeline.heads.record import CURE, HeadRecord, StandardiserRecord, read_record, record_digest
 from pipeline.heads.standardiser import Standardiser
 from pipeline.quantisation.codebooks import Codebooks
 from pipeline.store.recipe import Recipe, require_same_recipe
 from pipeline.store.views import LAYERS
-
-DESCRIPTION = "head.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,72 +134,6 @@ def save_head(folder: Path, trained: TrainedHead, *, beside: Sequence[str]) -> N
             old.unlink()
 
 
-def read_description(folder: Path) -> dict[str, Any]:
-    """Return the content of `head.json`.
-
-    Raises:
-        HeadError: If there is no head, or its description is damaged.
-    """
-    path = folder / DESCRIPTION
-    try:
-        data = read_bytes(path)
-    except OSError as error:
-        raise HeadError(
-            f"{folder}: no trained head there ({error.strerror}); make one with 'genser train'."
-        ) from error
-    value = unseal_json(data)
-    if value is None:
-        raise HeadError(f"{path}: damaged, its digest does not match; train the head again.")
-    return value
-
-
-def read_head_record(folder: Path) -> HeadRecord:
-    """Return what a trained head says of itself, without its tensors.
-
-    Raises:
-        HeadError: If there is no head, or its description is damaged or of another version.
-    """
-    return read_record(folder / DESCRIPTION, read_description(folder))
-
-
-def read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Return a head's tensors after holding them to their digest.
-
-    Raises:
-        HeadError: If the file is absent or damaged.
-    """
-    path = folder / description["weights"]["file"]
-    try:
-        data = read_bytes(path)
-    except OSError as error:
-        raise HeadError(f"{path}: cannot be read ({error.strerror}); train again.") from error
-    found, wanted = sha256_bytes(data), description["weights"]["sha256"]
-    if found != wanted:
-        raise HeadError(
-            f"{path}: damaged, found digest {found[:12]}, {DESCRIPTION} says {wanted[:12]}; "
-            "train the head again."
-        )
-    return load_tensors(data)
-
-
-def verify_head(folder: Path) -> None:
-    """Hold every file of a head to its digest.
-
-    Raises:
-        HeadError: Naming the first that is absent or damaged.
-    """
-    description = read_description(folder)
-    read_record(folder / DESCRIPTION, description)
-    read_weights(folder, description)
-    for name, wanted in description["files"].items():
-        path = folder / name
-        if not path.is_file() or sha256_file(path) != wanted:
-            raise HeadError(
-                f"{path}: absent or damaged, its digest is not the one in {DESCRIPTION}; train the "
-                "head again."
-            )
-
-
 def load_head(folder: Path, device: str = "cpu") -> TrainedHead:
     """Load a trained head, ready to score.
 
@@ -211,23 +142,22 @@ def load_head(folder: Path, device: str = "cpu") -> TrainedHead:
     """
     description = read_description(folder)
     record = read_record(folder / DESCRIPTION, description)
-    head = build_head(record.kind, record.shapes, len(record.classes), record.config)
+    head = build_head(record.kind, record.shapes, len(record.classes), record.head_config)
     _require_bases(folder, head, record)
     head.name_classes(record.classes)
     tensors = read_weights(folder, description)
-    codebooks = {
-        view: Codebooks(**mine)
-        for view in record.recipes
-        if (mine := _named(tensors, f"codebooks.{view}."))
-    }
-    head.adopt(adopted(record.needs, codebooks))
-    head.restore(_named(tensors, "head."))
-    standardisers = {}
-    for need, told in record.standardisers.items():
-        shape = record.shapes[need]
-        standardisers[need] = Standardiser(shape.num_layers, shape.dim, **told)
-        mine = _named(tensors, _prefix(need))
-        standardisers[need].load_state_dict({k: v for k, v in mine.items() if "." not in k})
+    with _fitting(folder):
+        codebooks = {
+            view: Codebooks(**mine)
+            for view in record.recipes
+            if (mine := _named(tensors, f"codebooks.{view}."))
+        }
+        head.adopt(adopted(record.needs, codebooks))
+        head.restore(_named(tensors, "head."))
+        standardisers = {
+            need: _standardiser(told, record.shapes[need], _named(tensors, _prefix(need)))
+            for need, told in record.standardisers.items()
+        }
     for base in head.bases:
         base.to(device)
     return TrainedHead(
@@ -238,14 +168,43 @@ def load_head(folder: Path, device: str = "cpu") -> TrainedHead:
     )
 
 
+@contextmanager
+def _fitting(folder: Path) -> Iterator[None]:
+    """Turn tensors that are missing, or of other shapes than the record's, into one line."""
+    try:
+        yield
+    except HeadError:
+        raise
+    except (RuntimeError, KeyError, TypeError, ValueError, IndexError) as error:
+        told = " ".join(str(error).split())
+        raise HeadError(
+            f"{folder}: its tensors are not those of the head that {DESCRIPTION} describes "
+            f"({told[:200]}); {CURE}."
+        ) from error
+
+
+def _standardiser(
+    told: StandardiserRecord, shape: FeatureShape, tensors: Mapping[str, torch.Tensor]
+) -> Standardiser:
+    made = Standardiser(
+        shape.num_layers, shape.dim, kind=told.kind, over=told.over, groups=told.groups
+    )
+    made.load_state_dict({k: v for k, v in tensors.items() if "." not in k})
+    return made
+
+
 def _require_bases(folder: Path, head: Head, record: HeadRecord) -> None:
     """Refuse a head whose frozen models are not those that it was trained with."""
-    found = [{"spelling": base.spelling, "digest": base.digest} for base in head.bases]
-    for have, want in zip(found, record.bases, strict=True):
-        if have["digest"] != want["digest"]:
+    if len(head.bases) != len(record.bases):
+        raise HeadError(
+            f"{folder}: has {len(head.bases)} base models, {DESCRIPTION} names "
+            f"{len(record.bases)}; {CURE}."
+        )
+    for have, want in zip(head.bases, record.bases, strict=True):
+        if have.digest != want.digest:
             raise HeadError(
-                f"{folder}: the base model {have['spelling']} has digest {have['digest'][:12]}, "
-                f"wanted {want['digest'][:12]}, which it was trained with; put that one back, or "
+                f"{folder}: the base model {have.spelling} has digest {have.digest[:12]}, "
+                f"wanted {want.digest[:12]}, which it was trained with; put that one back, or "
                 "train the head again."
             )
 

@@ -104,7 +104,7 @@ def _read_jsonl(path: Path) -> pd.DataFrame:
 def _record(path: Path, number: int, line: str) -> dict[str, str]:
     try:
         record = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ManifestError(f"{path}:{number}: is no JSON ({error}); mend the line.") from error
     if not isinstance(record, dict):
         raise ManifestError(f"{path}:{number}: is no JSON object; write one per line.")

@@ -14,9 +14,10 @@ from pipeline.experiments.probing import probe_layers
 from pipeline.figures.curves import draw_learning_curve
 from pipeline.figures.lines import draw_scores
 from pipeline.figures.transport import draw_transport
+from pipeline.heads.folder import read_head_record
 from pipeline.heads.genser import GenSER
 from pipeline.heads.phase import LAST
-from pipeline.heads.saved import TrainedHead, load_head, read_head_record
+from pipeline.heads.saved import TrainedHead, load_head
 from pipeline.manifests.labels import UNLABELLED
 from pipeline.manifests.manifest import Manifest
 from pipeline.manifests.tables import write_csv

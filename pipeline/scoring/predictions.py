@@ -15,7 +15,6 @@ A row has either an error, and then neither prediction nor scores, or all of the
 every entry of `Predictions.metadata`, and `genser.content`, see `pipeline.parquet`.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +29,8 @@ from pipeline.evaluation.columns import PROBABILITY, SCORE
 from pipeline.files import canonical_json, publish_bytes
 from pipeline.parquet import sealed_bytes, sealed_table_bytes
 from pipeline.scoring.prediction_rows import CLASS_PREFIXES, check_ids, check_rows
+from pipeline.scoring.stamps import read_stamps
+from pipeline.typed import typed
 
 FORMAT = "genser-predictions"
 FORMAT_VERSION = "1"
@@ -156,8 +157,6 @@ def read_predictions(path: Path) -> Predictions:
         stored = {key: text for key, text in texts.items() if key.startswith("genser.")}
         found = (stored.pop("genser.format"), stored.pop("genser.format_version"))
         del stored["genser.content"]
-        values = {key.removeprefix("genser."): json.loads(text) for key, text in stored.items()}
-        classes = tuple(values.pop("classes"))
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise PredictionsError(
             f"{path}: found what Arrow cannot read ({error}), wanted the output of 'genser score'; "
@@ -168,6 +167,8 @@ def read_predictions(path: Path) -> Predictions:
             f"{path}: found format {found!r}, wanted {(FORMAT, FORMAT_VERSION)!r}; "
             "read it with the version of genser that wrote it, or run 'genser score' again."
         )
+    values = read_stamps(path, {k.removeprefix("genser."): text for k, text in stored.items()})
+    classes = typed(tuple[str, ...], values.pop("classes", None), path, error=PredictionsError)
     predictions = Predictions(table=table, classes=classes, metadata=values)
     # Arrow adds field ids on reading; equal files must give equal tables.
     schema = _checked_schema(path, predictions)

@@ -5,8 +5,8 @@ a folder of its own under `views/`, so that another one is put in place by `stor
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pipeline.errors import FeatureStoreError
 from pipeline.files import read_bytes, sealed_json, sha256_bytes, unseal_json
 from pipeline.locks import RUN_LOCK, is_held
 from pipeline.store.views import LAYERS
+from pipeline.typed import typed
 
 FORMAT = "genser-store"
 # Version 2 has editions, views beside `layers`, or fitted files: an older genser would join the
@@ -79,6 +80,23 @@ class Edition:
     def view(self) -> str:
         """The view's name."""
         return view_of(self.folder)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placing:
+    """Where editions are: `folders` and `kept` of `Contents`."""
+
+    folders: dict[str, str] = field(default_factory=dict)
+    kept: tuple[Edition, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _File(Placing):
+    """What `store.json` says beside its format: `Contents` under the names that it has there."""
+
+    files: dict[str, str]
+    views: dict[str, str]
+    refill: dict[str, list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,11 +167,10 @@ class Contents:
 
     @property
     def placing(self) -> dict[str, Any]:
-        """Where editions are, as JSON; empty where each view is in its own folder."""
+        """Where editions are, a `Placing` as JSON; empty where each view is in its own folder."""
         if not self.folders and not self.kept:
             return {}
-        kept = [{"folder": e.folder, "fingerprint": e.fingerprint} for e in self.kept]
-        return {"folders": self.folders, "kept": kept}
+        return asdict(Placing(folders=self.folders, kept=self.kept))
 
     @property
     def format_version(self) -> int:
@@ -161,12 +178,6 @@ class Contents:
         has_fitted = any(name.endswith(".safetensors") for name in self.digests)
         is_plain = not (self.placing or has_fitted or self.fingerprints.keys() - {LAYERS})
         return PLAIN if is_plain else WITH_EDITIONS
-
-
-def placed(value: Mapping[str, Any]) -> tuple[dict[str, str], tuple[Edition, ...]]:
-    """Read `Contents.placing`: the folders of current editions, and the kept ones."""
-    kept = (Edition(folder=e["folder"], fingerprint=e["fingerprint"]) for e in value["kept"])
-    return dict(value["folders"]), tuple(kept)
 
 
 def read_contents(root: Path, name: str = CONTENTS) -> Contents | None:
@@ -187,24 +198,27 @@ def read_contents(root: Path, name: str = CONTENTS) -> Contents | None:
         raise FeatureStoreError(
             f"{path}: its digest does not match its content; run 'genser verify --repair' on it."
         )
-    found = (value.get("format"), value.get("format_version"))
+    found = (value.pop("format", None), value.pop("format_version", None))
     if found not in ((FORMAT, PLAIN), (FORMAT, WITH_EDITIONS)):
         raise FeatureStoreError(
             f"{path}: format {found}, wanted {(FORMAT, PLAIN)} or {(FORMAT, WITH_EDITIONS)}; "
             "install the genser that wrote it."
         )
-    folders, kept = placed({"folders": {}, "kept": [], **value})
-    named = [recipe_name(folder) for folder in [*folders.values(), *(e.folder for e in kept)]]
-    names = [*value["files"], *value["refill"], *named]
+    told = typed(
+        _File, value, path, error=FeatureStoreError, cure="no genser wrote it: do not use the store"
+    )
+    folders = [*({view: view for view in told.views} | told.folders).values()]
+    folders += [edition.folder for edition in told.kept]
+    names = [*told.files, *told.refill, *(recipe_name(folder) for folder in folders)]
     strange = [name for name in names if not FILE_NAME.fullmatch(name)]
     if strange:
         raise FeatureStoreError(f"{path}: names {strange[0]!r}, no file of a store; do not use it.")
     return Contents(
-        digests=value["files"],
-        fingerprints=value["views"],
-        refill=value["refill"],
-        folders=folders,
-        kept=kept,
+        digests=told.files,
+        fingerprints=told.views,
+        refill=told.refill,
+        folders=told.folders,
+        kept=told.kept,
     )
 
 

@@ -6,10 +6,10 @@ in memory, what was hashed is what HDF5 sees. Dense features are format 1, ragge
 """
 
 import io
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import h5py
@@ -18,8 +18,9 @@ import pandas as pd
 
 from pipeline.errors import FeatureStoreError
 from pipeline.files import canonical_json
-from pipeline.store.recipe import Recipe
-from pipeline.store.views import CLIP_COLUMNS, NUM_FRAMES
+from pipeline.store.recipe import Recipe, checked_recipe
+from pipeline.store.views import CLIP_COLUMNS, CURE, NUM_FRAMES
+from pipeline.typed import typed_json
 
 FORMAT = "genser-shard"
 DENSE, RAGGED = 1, 2  # the versions of the format
@@ -87,7 +88,6 @@ class OpenShard:
 
     Attributes:
         recipe: What the features were made with.
-        provenance: What was recorded beside.
         offsets: As in `Shard`; None where it is dense.
     """
 
@@ -98,19 +98,29 @@ class OpenShard:
             raise FeatureStoreError(
                 f"{where}: not a shard of a feature store; extract into another --store."
             )
-        version = int(file.attrs["format_version"])
+        version = file.attrs["format_version"]
         if version not in (DENSE, RAGGED):
             raise FeatureStoreError(
                 f"{where}: shard format {version}, this genser reads {DENSE} and {RAGGED}; "
                 "install the version that wrote it, or extract again."
             )
-        self.recipe: Recipe = json.loads(file.attrs["recipe"])
-        self.provenance: dict[str, Any] = json.loads(file.attrs["provenance"])
+        self.recipe: Recipe = checked_recipe(where, self._attribute("recipe"))
         self._features = _own_dataset(file, "features", where)
+        if self._features.dtype.kind not in "fu":
+            raise TypeError(f"features of {self._features.dtype}")
         self.offsets: np.ndarray | None = None
         if version == RAGGED:
             self.offsets = _own_dataset(file, "offsets", where)[()]
             _require_offsets(self.offsets, len(self._features), where)
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """What was recorded beside the recipe."""
+        return self._attribute("provenance")
+
+    def _attribute(self, name: str) -> dict[str, Any]:
+        text = self._file.attrs[name]
+        return typed_json(dict[str, Any], text, self._where, error=FeatureStoreError, cure=CURE)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -120,12 +130,15 @@ class OpenShard:
     def whole(self) -> Shard:
         """Return everything."""
         columns = dict(CLIP_COLUMNS) | (NUM_FRAMES if self.offsets is not None else {})
-        clips = {
-            name: _column(_own_dataset(self._file, f"clips/{name}", self._where), kind)
-            for name, kind in columns.items()
-        }
+        with _formed(self._where):
+            clips = pd.DataFrame(
+                {
+                    name: _column(_own_dataset(self._file, f"clips/{name}", self._where), kind)
+                    for name, kind in columns.items()
+                }
+            )
         return Shard(
-            clips=pd.DataFrame(clips),
+            clips=clips,
             features=self._features[()],
             recipe=self.recipe,
             provenance=self.provenance,
@@ -154,8 +167,7 @@ class OpenShard:
         outside = rows[(rows < 0) | (rows >= number)]
         if len(outside):
             raise FeatureStoreError(
-                f"{self._where}: has no row {outside[0]}, only {number}; run 'genser verify "
-                "--repair' on the store, then extract."
+                f"{self._where}: has no row {outside[0]}, only {number}; {CURE}."
             )
 
 
@@ -168,12 +180,22 @@ def open_shard(data: bytes, where: object) -> Iterator[OpenShard]:
     """
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            yield OpenShard(file, where)
+            with _formed(where):
+                shard = OpenShard(file, where)
+            yield shard
     except (OSError, KeyError, RuntimeError) as error:
-        raise FeatureStoreError(
-            f"{where}: cannot be read as HDF5 ({error}); run 'genser verify --repair' on the "
-            "store, then extract."
-        ) from error
+        raise FeatureStoreError(f"{where}: cannot be read as HDF5 ({error}); {CURE}.") from error
+
+
+@contextmanager
+def _formed(where: object) -> Iterator[None]:
+    """Refuse what is whole and yet no shard: its attributes or tables are of other types."""
+    try:
+        yield
+    except FeatureStoreError:
+        raise
+    except (TypeError, ValueError, AttributeError) as error:
+        raise FeatureStoreError(f"{where}: is no shard of genser's ({error}); {CURE}.") from error
 
 
 def read_shard_bytes(data: bytes, where: object) -> Shard:

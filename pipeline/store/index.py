@@ -6,14 +6,17 @@ outcomes table has all of its records, so that it never depends on what another 
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
+from pipeline.errors import FeatureStoreError
 from pipeline.files import canonical_json
-from pipeline.parquet import table_bytes
-from pipeline.store.contents import INDEX, Contents
-from pipeline.store.views import CLIP_COLUMNS, LAYERS
+from pipeline.parquet import read_table_bytes, table_bytes
+from pipeline.store.contents import INDEX, Contents, checked_bytes
+from pipeline.store.views import CLIP_COLUMNS, CURE, LAYERS
 
 # What the index says of the other files, so that they can be told whole without `store.json`.
 FILES_KEY = "genser.files"
@@ -60,6 +63,52 @@ def outcomes_bytes(records: pd.DataFrame, view: str, *, is_current: bool) -> byt
     """Return the content of an edition's outcomes table."""
     shares = view == LAYERS and is_current
     return table_bytes(records[OUTCOME_COLUMNS] if shares else records)
+
+
+def read_records(data: bytes, where: object) -> pa.Table:
+    """Read the index or an outcomes table; call it only on bytes whose digest has been checked.
+
+    Raises:
+        FeatureStoreError: If it is no such table, or names a clip twice.
+    """
+    try:
+        table = read_table_bytes(data)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise FeatureStoreError(f"{where}: is no table of a store ({error}); {CURE}.") from error
+    types = dict(zip(table.column_names, table.schema.types, strict=True))
+    wanted = OUTCOME_COLUMNS if "outcome" in types else SHARED_COLUMNS
+    numbers = [name for name in types if name.endswith((".shard", ".row"))]
+    kinds: dict[str, str] = {**CLIP_COLUMNS, "shard": "int64", **dict.fromkeys(numbers, "int32")}
+    for name in [*wanted, *numbers]:
+        if name not in types or not _is_of_kind(types[name], kinds[name]):
+            raise FeatureStoreError(
+                f"{where}: found column {name!r} of type {types.get(name, 'nothing')}, wanted "
+                f"{kinds[name]}; {CURE}."
+            )
+    if len(table["utterance_id"].unique()) < len(table):
+        raise FeatureStoreError(f"{where}: names a clip twice; {CURE}.")
+    return table
+
+
+def stored_table(root: Path, name: str, contents: Contents) -> pd.DataFrame:
+    """Return the index or an outcomes table of a store, held to its digest and its columns.
+
+    Raises:
+        FeatureStoreError: If it is damaged, or no such table.
+    """
+    frame: pd.DataFrame = read_records(checked_bytes(root, name, contents), root / name).to_pandas()
+    views = contents.fingerprints if name == INDEX else ()
+    absent = [c for view in views for c in (f"{view}.shard", f"{view}.row") if c not in frame]
+    if absent:
+        raise FeatureStoreError(f"{root / name}: found no column {absent[0]!r}; {CURE}.")
+    return frame
+
+
+def _is_of_kind(found: pa.DataType, kind: str) -> bool:
+    if kind == "str":
+        return bool(pa.types.is_string(found) or pa.types.is_large_string(found))
+    is_kind = pa.types.is_floating if kind.startswith("float") else pa.types.is_integer
+    return bool(is_kind(found))
 
 
 def stands_alone(outcomes: pd.DataFrame) -> bool:

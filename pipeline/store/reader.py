@@ -8,7 +8,6 @@ Every file is held to its digest before HDF5 or Arrow sees it, so damage is an e
 wrong number.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -20,7 +19,6 @@ import pandas as pd
 
 from pipeline.errors import FeatureStoreError
 from pipeline.files import fingerprint, sha256_bytes
-from pipeline.parquet import read_frame_bytes
 from pipeline.store.contents import (
     INDEX,
     Contents,
@@ -33,8 +31,8 @@ from pipeline.store.contents import (
     shard_name,
 )
 from pipeline.store.format import OpenShard, Shard, open_shard
-from pipeline.store.index import split_index, stands_alone
-from pipeline.store.recipe import Recipe, require_parent
+from pipeline.store.index import split_index, stands_alone, stored_table
+from pipeline.store.recipe import Recipe, read_recipe, require_parent
 from pipeline.store.views import CODES, FRAMES, LAYERS
 
 
@@ -52,9 +50,10 @@ class View:
         self.name = edition.view
         self.edition = edition
         self._store = store
-        description = json.loads(self._bytes(recipe_name(edition.folder)))
-        self.recipe: Recipe = description["recipe"]
-        self.provenance: dict[str, object] = description["provenance"]
+        name = recipe_name(edition.folder)
+        told = read_recipe(self._bytes(name), self.root / name)
+        self.recipe: Recipe = told.recipe
+        self.provenance = told.provenance
 
     @cached_property
     def records(self) -> pd.DataFrame:
@@ -65,7 +64,8 @@ class View:
         Raises:
             FeatureStoreError: If a table is damaged.
         """
-        outcomes = read_frame_bytes(self._bytes(outcomes_name(self.edition.folder)))
+        name = outcomes_name(self.edition.folder)
+        outcomes = stored_table(self.root, name, self._store.contents)
         if stands_alone(outcomes):
             return outcomes
         return split_index(self._store.index, outcomes, self.name)
@@ -283,7 +283,7 @@ class FeatureStore:
     @cached_property
     def index(self) -> pd.DataFrame:
         """One row per clip: digests, length, and shard and row of each view."""
-        return read_frame_bytes(checked_bytes(self.root, INDEX, self.contents))
+        return stored_table(self.root, INDEX, self.contents)
 
     def view(self, name: str) -> View:
         """Open the current edition of a view.

@@ -6,12 +6,54 @@ provenance, kept beside the recipe and never compared.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from pipeline.errors import FeatureStoreError
+from pipeline.errors import FeatureStoreError, GenserError
 from pipeline.files import canonical_json, fingerprint
+from pipeline.store.views import CODES
+from pipeline.typed import typed, typed_json
 
 Recipe = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Parent:
+    view: str
+    fingerprint: str
+    recipe: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """The fields of a recipe that are read again, of those that have them."""
+
+    view: str | None = None
+    source: str | None = None
+    num_codes: int | None = None
+    dim: int | None = None
+    last_layer: int | None = None
+    layers: tuple[int, ...] = ()
+    layer_convention: str = ""
+    stored_dtype: str = "float16"
+    parent: _Parent | None = None
+    fitted: str = ""
+
+    def __post_init__(self) -> None:
+        if self.view == CODES and (self.num_codes is None or self.dim is None):
+            raise FeatureStoreError(
+                f"recipe: of codes, and found num_codes {self.num_codes} and dim {self.dim}; make "
+                "the view again."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What a view's `recipe.json` says: the recipe, and beside it what is never compared."""
+
+    fingerprint: str
+    recipe: dict[str, Any]
+    provenance: dict[str, Any]
 
 
 def flatten(recipe: Recipe, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -43,6 +85,30 @@ def require_same_recipe(where: object, found: Recipe, wanted: Recipe, cure: str)
     differing = differences(found, wanted)
     if differing:
         raise FeatureStoreError(f"{where}: {'; '.join(differing)}; {cure}.")
+
+
+def checked_recipe(
+    where: object, value: object, error: type[GenserError] = FeatureStoreError
+) -> Recipe:
+    """Return a recipe whose fields are of their types.
+
+    Raises:
+        GenserError: Of the kind `error`, if one is not.
+    """
+    recipe: Recipe = typed(dict[str, Any], value, where, error=error)
+    typed(_Read, recipe, where, section="recipe", error=error, others=True)
+    return recipe
+
+
+def read_recipe(data: bytes, where: object) -> Description:
+    """Read a view's `recipe.json`.
+
+    Raises:
+        FeatureStoreError: If it is of another form.
+    """
+    told = typed_json(Description, data, where, error=FeatureStoreError)
+    checked_recipe(where, told.recipe)
+    return told
 
 
 def recipe_bytes(recipe: Recipe, provenance: Mapping[str, Any]) -> bytes:

@@ -1,6 +1,5 @@
 """Dropping what is damaged of a store, and mending its tables from the rest."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +29,7 @@ from pipeline.store.index import (
     split_index,
     stands_alone,
 )
-from pipeline.store.recipe import recipe_bytes
+from pipeline.store.recipe import read_recipe, recipe_bytes
 from pipeline.store.survey import Survey, survey_store
 from pipeline.store.verification import require_store
 
@@ -90,7 +89,9 @@ def _recovered(survey: Survey) -> tuple[Contents, dict[str, bytes]]:
         if recipe is None:
             continue  # nothing of the edition is whole
         view = view_of(folder)
-        edition = Edition(folder=folder, fingerprint=json.loads(recipe)["fingerprint"])
+        edition = Edition(
+            folder=folder, fingerprint=read_recipe(recipe, recipe_name(folder)).fingerprint
+        )
         is_current = survey.currents[view] == folder
         clips = _records(survey, folder)
         if is_current:

@@ -4,7 +4,6 @@ Without a whole `store.json` the digests are taken from where they still stand, 
 index's schema metadata: a claimed digest proves itself by matching.
 """
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator
@@ -18,22 +17,22 @@ import pyarrow as pa
 from pipeline.errors import FeatureStoreError
 from pipeline.files import read_bytes, sha256_file
 from pipeline.locks import RUN_LOCK, is_held
-from pipeline.parquet import read_table_bytes
 from pipeline.store.contents import (
     CONTENTS,
     FILE_NAME,
     INDEX,
     NEXT,
     Contents,
+    Placing,
     outcomes_name,
-    placed,
     read_contents,
     shards_in,
     view_of,
 )
 from pipeline.store.format import Shard, read_shard_bytes
-from pipeline.store.index import PLACING_KEY, stands_alone
+from pipeline.store.index import PLACING_KEY, read_records, stands_alone
 from pipeline.store.turns import left_overs
+from pipeline.typed import typed_json
 
 CLAIM = re.compile(rb'"([\w./@-]+)": ?"([0-9a-f]{64})"')
 
@@ -77,12 +76,18 @@ class Survey:
             return self.contents
         table = self._table(INDEX)
         metadata = {} if table is None else table.schema.metadata or {}
-        told = json.loads(metadata.get(PLACING_KEY.encode(), b"null"))
-        folders, kept = placed(told or {"folders": {}, "kept": []})
+        placing = typed_json(
+            Placing,
+            metadata.get(PLACING_KEY.encode(), b"{}"),
+            self.root / INDEX,
+            error=FeatureStoreError,
+        )
         names = [] if table is None else table.column_names
         views = [n.removesuffix(".shard") for n in names if n.endswith(".shard")]
         # Only the places count here; the recipes say which fingerprints they have.
-        return Contents(fingerprints=dict.fromkeys(views, ""), folders=folders, kept=kept)
+        return Contents(
+            fingerprints=dict.fromkeys(views, ""), folders=placing.folders, kept=placing.kept
+        )
 
     @cached_property
     def currents(self) -> dict[str, str]:
@@ -109,7 +114,7 @@ class Survey:
         if name not in self.intact:
             return None
         path = _where(self.root, name, is_committing=self.is_committing)
-        return read_table_bytes(read_bytes(path))
+        return read_records(read_bytes(path), path)
 
     @cached_property
     def index(self) -> pd.DataFrame | None:

@@ -17,11 +17,11 @@ from pipeline.files import (
     publish_bytes,
     read_bytes,
     sealed_json,
-    unseal_json,
     writing,
 )
 from pipeline.locks import RUN_LOCK, FileLock, hold, is_held
 from pipeline.store.commit import finish_commit
+from pipeline.typed import unsealed
 
 COMMIT_LOCK = ".commit.lock"
 PLAN = ".plan.json"
@@ -143,10 +143,10 @@ def _enter(lock: FileLock, plan: str, job: Job) -> bool:
 
 def _read_plan(path: Path) -> str | None:
     try:
-        value = unseal_json(read_bytes(path))
+        told = unsealed(dict[str, str], read_bytes(path))
     except FileNotFoundError:
         return None
-    return None if value is None else str(value["plan"])
+    return None if told is None else told.get("plan")
 
 
 def tidy(root: Path) -> None:

@@ -10,6 +10,8 @@ LAYERS = "layers"
 FRAMES = "frames"
 CODES = "codes"
 
+CURE = "run 'genser verify --repair' on the store, then extract"  # of what is damaged
+
 TEXT_SOURCE = "text"  # of a view of layers that is made of texts, in its recipe
 
 # What identifies a clip's audio, in every table that names clips; channel -1 means mixed down, an

@@ -1,21 +1,25 @@
 """The state of an unfinished training: found again by a killed run, gone after a finished one."""
 
 import io
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from pipeline.files import (
-    fingerprint,
-    publish_bytes,
-    read_bytes,
-    sealed_json,
-    sha256_bytes,
-    unseal_json,
-)
+from pipeline.files import fingerprint, publish_bytes, read_bytes, sealed_json, sha256_bytes
+from pipeline.typed import unsealed
 
 POINTER = "checkpoint.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pointer:
+    """What `checkpoint.json` says: whose state it is, and the file of its tensors."""
+
+    binding: str
+    file: str
+    digest: str
 
 
 class Checkpoints:
@@ -40,9 +44,9 @@ class Checkpoints:
         data = buffer.getvalue()
         # Never the name of the state before, which stands until the pointer is replaced.
         name = f"checkpoint-{state['steps_before'] + state['step']:09d}.pt"
-        pointer = {"binding": self.binding, "file": name, "digest": sha256_bytes(data)}
+        pointer = _Pointer(binding=self.binding, file=name, digest=sha256_bytes(data))
         publish_bytes(self.folder / name, data)
-        publish_bytes(self.folder / POINTER, sealed_json(pointer))
+        publish_bytes(self.folder / POINTER, sealed_json(asdict(pointer)))
         self._remove_all_but(name)
 
     def load(self, device: str) -> dict[str, Any] | None:
@@ -52,13 +56,13 @@ class Checkpoints:
         start from nothing gives the right result, only later.
         """
         try:
-            pointer = unseal_json(read_bytes(self.folder / POINTER))
-            if pointer is None or pointer["binding"] != self.binding:
+            pointer = unsealed(_Pointer, read_bytes(self.folder / POINTER))
+            if pointer is None or pointer.binding != self.binding:
                 return None
-            data = read_bytes(self.folder / pointer["file"])
+            data = read_bytes(self.folder / pointer.file)
         except FileNotFoundError:
             return None
-        if sha256_bytes(data) != pointer["digest"]:
+        if sha256_bytes(data) != pointer.digest:
             return None
         state: dict[str, Any] = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
         return state

@@ -11,7 +11,7 @@ from pipeline.errors import ParamsError
 from pipeline.files import require_writable, sha256_bytes
 from pipeline.heads.catalogue import build_head, config_json, head_needs
 from pipeline.heads.needs import adopted
-from pipeline.heads.record import HeadRecord
+from pipeline.heads.record import BaseRecord, HeadRecord, StandardiserRecord
 from pipeline.heads.saved import TrainedHead, save_head
 from pipeline.heads.standardiser import CORPUS, SPEAKER, Standardiser
 from pipeline.manifests.labels import LabelMap
@@ -174,10 +174,10 @@ def train_rows(
         shapes=shapes,
         recipes={view: dict(recipe) for view, recipe in features.recipes.items()},
         standardisers={
-            need: {"kind": one.kind, "over": one.over, "groups": list(one.groups)}
+            need: StandardiserRecord(kind=one.kind, over=one.over, groups=one.groups)
             for need, one in standardisers.items()
         },
-        bases=[{"spelling": base.spelling, "digest": base.digest} for base in head.bases],
+        bases=tuple(BaseRecord(spelling=base.spelling, digest=base.digest) for base in head.bases),
         task=task,
         classes=rows.classes,
         label_map=label_map,

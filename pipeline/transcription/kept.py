@@ -13,14 +13,8 @@ from typing import Any
 
 from pipeline.audio.segments import Segment
 from pipeline.errors import OutputError
-from pipeline.files import (
-    clear_temporaries,
-    fingerprint,
-    publish_bytes,
-    read_bytes,
-    sealed_json,
-    unseal_json,
-)
+from pipeline.files import clear_temporaries, fingerprint, publish_bytes, read_bytes, sealed_json
+from pipeline.typed import unsealed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +32,14 @@ class Heard:
     message: str = ""
     text: str = ""
     duration: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Piece:
+    """A file of finished texts: the fingerprint of their recipe, and each by its clip's key."""
+
+    recipe: str
+    clips: dict[str, Heard]
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,9 @@ class KeptTexts:
         self._recipe = fingerprint(recipe)
         self.known: dict[str, Heard] = {}
         for path in sorted(folder.glob(f"{self._recipe[:12]}-*.json")):
-            piece = unseal_json(read_bytes(path))
-            if piece is not None and piece["recipe"] == self._recipe:
-                self.known |= {key: Heard(**told) for key, told in piece["clips"].items()}
+            piece = unsealed(_Piece, read_bytes(path))
+            if piece is not None and piece.recipe == self._recipe:
+                self.known |= piece.clips
 
     def add(self, heard: Mapping[str, Heard]) -> None:
         """Keep a finished piece; nothing of an empty one.
@@ -97,6 +99,6 @@ class KeptTexts:
         if not heard:
             return
         name = f"{self._recipe[:12]}-{fingerprint(sorted(heard))[:16]}.json"
-        clips = {key: asdict(told) for key, told in heard.items()}
-        publish_bytes(self.folder / name, sealed_json({"recipe": self._recipe, "clips": clips}))
+        piece = _Piece(recipe=self._recipe, clips=dict(heard))
+        publish_bytes(self.folder / name, sealed_json(asdict(piece)))
         self.known |= heard

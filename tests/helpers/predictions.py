@@ -11,7 +11,7 @@ from pipeline.scoring.predictions import (
 CLASSES = ["angry", "calm", "v. sad"]
 
 
-METADATA = {"task": "emotion", "solver": "exponential", "num_steps": 20, "seed": 3, "leaks": []}
+METADATA = {"task": "emotion", "solver": "exponential", "num_steps": 20, "seed": 3, "leaks": {}}
 
 
 def example(num_rows=20, **changes):
