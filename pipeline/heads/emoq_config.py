@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from pipeline.errors import ParamsError
 from pipeline.evaluation.metrics import SELECTORS
 from pipeline.heads.phase import LAST, SAMPLERS
+from pipeline.heads.trunk import MOST_BLOCKS
 from pipeline.language.loading import BASE_DTYPES, BFLOAT16
 from pipeline.store.views import FRAMES
 
@@ -71,6 +72,10 @@ class EmoQConfig:
             low = 0 if each.name in ("stage1_steps", "focal_weight", "gamma", "lora_dropout") else 1
             if each.type is int and value < low:
                 raise ParamsError(f"train.emoq.{each.name}: {value} is below {low}.")
+        if self.former_blocks > MOST_BLOCKS:
+            raise ParamsError(
+                f"train.emoq.former_blocks: {self.former_blocks} is above {MOST_BLOCKS}."
+            )
         for name in ("temperature", "stage1_learning_rate", "lora_rate_factor", "word_weight"):
             if not getattr(self, name) > 0:
                 raise ParamsError(f"train.emoq.{name}: {getattr(self, name)} is not above 0.")
