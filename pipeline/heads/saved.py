@@ -176,7 +176,7 @@ def _require_of_a_size(
     folder: Path, record: HeadRecord, tensors: Mapping[str, torch.Tensor]
 ) -> None:
     """Refuse a description of something far larger than the tensors that are there."""
-    most = max(shape.num_layers for shape in record.shapes.values())
+    most = max((shape.num_layers for shape in record.shapes.values()), default=0)
     if most > MOST_LAYERS:
         raise HeadError(
             f"{folder}: {DESCRIPTION} tells of {most} layers, wanted at most {MOST_LAYERS}; {CURE}."
