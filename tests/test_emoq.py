@@ -98,7 +98,7 @@ def test_the_classifier_of_stage_1_and_the_base_are_not_kept(made: Made, tmp_pat
     assert not any("auxiliary" in name or "embed_tokens" in name for name in names)
     assert any("lora_A" in name for name in names)
     record = read_head_record(tmp_path / "head")
-    assert [base["spelling"] for base in record.bases] == [str(made.language)]
+    assert [base.spelling for base in record.bases] == [str(made.language)]
     assert record.facts["former"] == "random"
     assert record.facts["words"] == {"calm": "calm", "angry": "angry"}
     assert record.text_sources == ("gold",)
