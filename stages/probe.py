@@ -8,6 +8,7 @@ import click
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
     by_corpus,
+    claim,
     fold_option,
     label_map_option,
     manifest_argument,
@@ -61,6 +62,7 @@ def command(
         label_map=read_label_map(find_label_map(manifest, task, label_map)),
         allow_overlap=allow_speaker_overlap,
     )
+    claim(out, is_folder=True)
     with Progress("layers") as progress:
         table = probe_layers(features, rows, reporter=progress)
     title = f"{manifest.name}: {task}, each layer alone"

@@ -7,6 +7,7 @@ import click
 
 from stages.options import (
     by_corpus,
+    claim,
     device_option,
     fold_option,
     manifest_argument,
@@ -61,6 +62,7 @@ def command(
 
     config = params_of(context).section("score", ScoreConfig)
     where = torch_device(device)
+    claim(out, is_folder=False)
     predictions = score_manifest(
         read_manifest(manifest, fold),
         by_corpus(stores, "--store"),

@@ -237,3 +237,11 @@ def test_windows_of_a_video_join_to_the_whole(video, monkeypatch) -> None:
     segment = Segment(path=video, channel=3)
     windows = list(read_windows(segment, sample_rate=RATE, lengths=lengths))
     np.testing.assert_array_equal(np.concatenate(windows), samples[2])
+
+
+def test_a_track_that_would_not_fit_into_memory_is_not_decoded(
+    video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch, six_channels(0.1), promised=3600.0)
+    with pytest.raises(AudioError, match=r"its 1\.0 hours take 4\.1 GB .*, wanted at most 4; cut"):
+        containers.ContainerTrack(video)

@@ -18,6 +18,7 @@ from pipeline.audio import outcomes
 from pipeline.errors import AudioError
 
 SUFFIXES = (".mp4", ".m4a", ".aac", ".avi", ".mkv", ".mov", ".webm")
+MOST_BYTES = 4e9  # that a track may take in memory: three hours of stereo at 48 kHz
 PADDING_S = 0.1  # AAC is cut into frames of 1024 samples, and headers count some of them in
 
 
@@ -39,6 +40,7 @@ class ContainerTrack:
         require_torchcodec(path.suffix)
         with _errors_told():
             decoder = _decoder(path)
+            _require_holdable(decoder.metadata)
             samples = decoder.get_all_samples()
             self.samplerate = int(samples.sample_rate)
             self._samples: np.ndarray = samples.data.numpy().T  # (N, channels)
@@ -105,6 +107,17 @@ def require_torchcodec(what: str) -> None:
             f"{what} needs torchcodec and FFmpeg ({_first_line(error)}): pip install "
             "'genser[video]' and your system's ffmpeg, or convert the files to WAV or FLAC.",
         ) from error
+
+
+def _require_holdable(metadata: Any) -> None:
+    seconds = metadata.duration_seconds_from_header or 0.0
+    num_bytes = 4.0 * seconds * (metadata.sample_rate or 0) * (metadata.num_channels or 1)
+    if num_bytes > MOST_BYTES:
+        raise AudioError(
+            outcomes.DECODE_ERROR,
+            f"its {seconds / 3600:.1f} hours take {num_bytes / 1e9:.1f} GB when they are decoded, "
+            f"wanted at most {MOST_BYTES / 1e9:g}; cut the file, or convert it to FLAC.",
+        )
 
 
 def _decoder(path: Path) -> Any:

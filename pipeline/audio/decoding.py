@@ -22,6 +22,9 @@ from pipeline.files import require_regular
 
 CONTRACT = 1
 BLOCK_S = 10.0
+BLOCK_VALUES = 1 << 24  # samples of all channels; only 16 channels at 100 kHz have as many in 10 s
+# A header can say any number: from 1 Hz a file would grow 16,000-fold.
+SMALLEST_RATE, LARGEST_RATE = 1_000, 1_000_000  # hertz
 TIME_STAMP_TOLERANCE_S = 0.001  # time stamps are written in milliseconds
 
 
@@ -168,14 +171,19 @@ def _mono_blocks(
             f"channel {segment.channel} is wanted, the file has {file.channels}; "
             "mend the manifest's channel.",
         )
+    if not SMALLEST_RATE <= file.samplerate <= LARGEST_RATE:
+        raise AudioError(
+            outcomes.DECODE_ERROR,
+            f"its header says {file.samplerate} Hz, wanted {SMALLEST_RATE} to {LARGEST_RATE}; "
+            "mend the header, or replace the file.",
+        )
     start, wanted = _sample_range(file, segment)
+    length = max(min(int(BLOCK_S * file.samplerate), BLOCK_VALUES // file.channels), 1)
     try:
         file.seek(start)
         left = wanted
         while left > 0:
-            block = file.read(
-                min(left, int(BLOCK_S * file.samplerate)), dtype="float32", always_2d=True
-            )
+            block = file.read(min(left, length), dtype="float32", always_2d=True)
             if not len(block):
                 raise AudioError(
                     outcomes.TRUNCATED,

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.audio.segments import Segment
 from pipeline.errors import OutputError
-from pipeline.files import fingerprint, publish_bytes, read_bytes, sealed_json
+from pipeline.files import clear_temporaries, fingerprint, publish_bytes, read_bytes, sealed_json
 from pipeline.typed import unsealed
 
 
@@ -81,6 +81,7 @@ class KeptTexts:
         """
         if folder.exists() and not folder.is_dir():
             raise OutputError(f"{folder}: is a file, wanted a folder for finished texts; move it.")
+        clear_temporaries(folder)
         self.folder = folder
         self._recipe = fingerprint(recipe)
         self.known: dict[str, Heard] = {}
