@@ -13,6 +13,7 @@ from pipeline.sources.opening import FRAMES_IN
 from pipeline.training.optimisation import PRECISIONS
 from pipeline.training.targets import TARGETS
 from pipeline.training.weighting import BALANCES
+from pipeline.typed import require_seed
 
 FOLD = "{fold}"  # in a text of a head's section: the name of the fold
 
@@ -72,6 +73,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         head_kind(self.head)
+        require_seed("train.seed", self.seed)
         for name, allowed in (
             ("precision", tuple(PRECISIONS)),
             ("standardise", KINDS),
