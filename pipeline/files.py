@@ -8,6 +8,8 @@ import errno
 import hashlib
 import json
 import os
+import re
+import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from typing import Any
 from pipeline.errors import OutputError
 
 TEMPORARY_SUFFIX = ".tmp"
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
 
 
 def sha256_bytes(data: bytes | memoryview) -> str:
@@ -95,12 +98,13 @@ def unseal_json(data: bytes) -> dict[str, Any] | None:
 def publish(path: Path) -> Iterator[Path]:
     """Give a temporary path to write to; on success flush it to the disk and rename it to `path`.
 
-    The temporary name is fixed, so that what a killed run left is overwritten by the next.
+    Each temporary name is another one: two runs that write the same file never mix. Those that a
+    killed run has left go with whoever holds the lock of what is written next.
 
     Raises:
         OutputError: If anything cannot be written; what stood at `path` stays as it was.
     """
-    temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     with writing(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,6 +116,24 @@ def publish(path: Path) -> Iterator[Path]:
         except BaseException:
             _discard(temporary)
             raise
+
+
+def clear_temporaries(folder: Path, name: str | None = None, *, below: bool = False) -> None:
+    """Remove what killed runs have left half written; only for who alone writes there.
+
+    Args:
+        folder: Where to look.
+        name: Of the file that was to be written; None: of any.
+        below: Whether to look in all folders within, too.
+
+    Raises:
+        OutputError: If something cannot be removed.
+    """
+    with writing(folder):
+        for path in folder.glob("**/.*" if below else ".*"):
+            match = _TEMPORARY.fullmatch(path.name)
+            if match and name in (None, match[1]):
+                path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -141,7 +163,7 @@ def require_writable(folder: Path) -> None:
     """
     probe = folder / ".writable"
     publish_bytes(probe, b"")
-    probe.unlink()
+    probe.unlink(missing_ok=True)  # another run may have had the same doubt
 
 
 def publish_bytes(path: Path, data: bytes) -> None:

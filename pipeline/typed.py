@@ -135,6 +135,16 @@ def unsealed(kind: type[Kind], data: bytes) -> Kind | None:
         return None
 
 
+def require_seed(where: str, seed: int) -> None:
+    """Refuse a seed that not every generator of random numbers takes.
+
+    Raises:
+        ParamsError: If it is not of 0 to 2**32 - 1.
+    """
+    if not 0 <= seed < 2**32:
+        raise ParamsError(f"{where}: found {seed}, wanted 0 to 2**32 - 1; choose another seed.")
+
+
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     # A dataclass takes the settings of what it stands in, and has none of its own here.

@@ -11,6 +11,7 @@ from pipeline.errors import ParamsError, first_ten
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
     by_corpus,
+    claim,
     fold_option,
     label_map_option,
     manifest_argument,
@@ -94,6 +95,7 @@ def command(
     )
     _echo(found, manifest)
     if out is not None:
+        claim(out, is_folder=True)
         write_audit(out, found, title=f"{manifest.name}: {task}")
         click.echo(f"table and picture: {out}")
     if any(found.leaks.values()) and not allow_speaker_overlap:

@@ -12,6 +12,7 @@ from stages.grammars import read_grammar
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
     by_corpus,
+    claim,
     device_option,
     label_map_option,
     manifest_argument,
@@ -158,6 +159,7 @@ def command(
     parts = _parts(read, plan.task, plan.label_map, params, folds, protocol)
     roots = by_corpus(stores, "--store")
     features = open_features(parts, roots, plan)
+    claim(out, is_folder=True)
     with Progress("runs") as progress:
         runs = cross_validate(parts, roots, plan, out, reporter=progress)
     told = systems_table(plan.systems, features, next(iter(parts)), runs)

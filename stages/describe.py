@@ -8,7 +8,7 @@ import click
 
 from pipeline.errors import first_ten
 from stages.grammars import read_grammar
-from stages.options import by_corpus, manifest_argument, out_manifest_option, params_of
+from stages.options import by_corpus, claim, manifest_argument, out_manifest_option, params_of
 from stages.progress import Progress
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ def command(
     from pipeline.descriptions.describe import describe
     from pipeline.descriptions.record import description_path
     from pipeline.errors import ParamsError
-    from pipeline.files import require_writable
     from pipeline.manifests.manifest import read_manifest, write_manifest
     from pipeline.manifests.tables import require_known_suffix
 
@@ -81,7 +80,7 @@ def command(
     grammar = read_grammar(config.grammar)
     read = read_manifest(manifest)
     require_known_suffix(out)
-    require_writable(out.parent)
+    claim(out, is_folder=False)
     if given is not None:
         from pipeline.descriptions.given import take_given
 

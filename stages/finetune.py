@@ -9,6 +9,7 @@ from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
     audio_root_option,
     by_corpus,
+    claim,
     device_option,
     dry_run_option,
     fold_option,
@@ -86,6 +87,7 @@ def command(
             f"{reckon(config, num_classes)}; nothing was done."
         )
         return
+    claim(out, is_folder=True)
     with Progress("steps") as progress:
         selection = finetune(
             given,

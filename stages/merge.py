@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from stages.label_maps import find_label_map, read_label_map
-from stages.options import label_map_option, out_manifest_option, task_option
+from stages.options import claim, label_map_option, out_manifest_option, task_option
 from stages.summary import echo_splits
 
 
@@ -36,5 +36,6 @@ def command(manifests: Sequence[Path], out: Path, task: str, label_map: Path | N
 
     given = read_label_map(find_label_map(out, task, label_map))
     table = merge_manifests([read_manifest(m) for m in manifests], task=task, label_map=given)
+    claim(out, is_folder=False)
     write_manifest(out, table)
     echo_splits(out)

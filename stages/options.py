@@ -72,6 +72,17 @@ dry_run_option = click.option(
 )
 
 
+def claim(out: Path, *, is_folder: bool) -> None:
+    """Be the only run that writes an output until the command has ended.
+
+    Raises:
+        OutputError: If another one writes it.
+    """
+    from pipeline.locks import claimed
+
+    click.get_current_context().with_resource(claimed(out, is_folder=is_folder))
+
+
 def params_of(context: click.Context) -> Params:
     """Return the parameters of this call of `genser`."""
     return context.find_object(Params) or Params(None, ())

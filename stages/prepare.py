@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from stages.options import out_manifest_option, params_of, task_option
+from stages.options import claim, out_manifest_option, params_of, task_option
 from stages.summary import echo_splits
 
 
@@ -59,6 +59,7 @@ def command(
         name=corpus, path=folder, corpus=name, task=task, speaker=speaker, renames=renames
     )
     prepared = prepare_corpus(source, params_of(context).section("prepare", PrepareConfig))
+    claim(out, is_folder=False)
     write_manifest(out, prepared.table)
     for note in prepared.notes:
         click.echo(f"{folder}: {note}", err=True)

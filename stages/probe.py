@@ -10,6 +10,7 @@ from stages.head_path import HEAD
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
     by_corpus,
+    claim,
     device_option,
     fold_option,
     label_map_option,
@@ -90,6 +91,7 @@ def command(
         label_map=read_label_map(find_label_map(manifest, task, label_map)),
         allow_overlap=allow_speaker_overlap,
     )
+    claim(out, is_folder=True)
     with Progress("layers") as progress:
         table = probe_layers(features, rows, reporter=progress)
     title = f"{manifest.name}: {task}, each layer alone"

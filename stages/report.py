@@ -12,6 +12,7 @@ from stages.head_path import HEAD
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
     by_corpus,
+    claim,
     device_option,
     fold_option,
     label_map_option,
@@ -133,6 +134,7 @@ def command(
                 "PREDICTIONS: none is given, wanted some, or --crossval with no other option than "
                 "--out."
             )
+        claim(out, is_folder=True)
         write_crossval_page(out, folders, cluster=config.cluster)
         click.echo(f"page:        {out / HTML}")
         return
@@ -143,6 +145,7 @@ def command(
     if stores and (head is None or manifest is None):
         raise ParamsError("--store: needs --head and --manifest too.")
     read = {path.stem: read_predictions(path) for path in predictions}
+    claim(out, is_folder=True)
     rows = None if manifest is None else read_manifest(manifest, fold)
     task = task_of(predictions[0], read[names[0]].metadata)
     sections: list[Section] = []

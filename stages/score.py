@@ -8,6 +8,7 @@ import click
 from stages.head_path import HEAD
 from stages.options import (
     by_corpus,
+    claim,
     device_option,
     fold_option,
     manifest_argument,
@@ -62,6 +63,7 @@ def command(
 
     config = params_of(context).section("score", ScoreConfig)
     where = torch_device(device)
+    claim(out, is_folder=False)
     predictions = score_manifest(
         read_manifest(manifest, fold),
         by_corpus(stores, "--store"),

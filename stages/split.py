@@ -6,6 +6,7 @@ import click
 
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
+    claim,
     label_map_option,
     manifest_argument,
     out_manifest_option,
@@ -79,5 +80,6 @@ def command(
             ).to_frame("split")
     except ManifestError as error:
         raise ManifestError(f"{manifest}: {error}") from error
+    claim(out, is_folder=False)
     write_manifest(out, with_splits(table, new))
     echo_splits(out)

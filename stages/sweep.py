@@ -10,6 +10,7 @@ from pipeline.names import require_names
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
     by_corpus,
+    claim,
     device_option,
     label_map_option,
     manifest_argument,
@@ -97,6 +98,7 @@ def command(
         part="dev",
     )
     parts = {fold: read.of_fold(fold) for fold in folds} if folds else {"own": read}
+    claim(out, is_folder=True)
     with Progress("trainings") as progress:
         runs = cross_validate(
             parts, by_corpus(stores, "--store"), plan, out / name, reporter=progress

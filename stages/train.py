@@ -9,6 +9,7 @@ from stages.costs import training_memory
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
     by_corpus,
+    claim,
     device_option,
     dry_run_option,
     fold_option,
@@ -98,6 +99,7 @@ def command(
             f"take at most {memory / 1e6:.1f} MB of memory at once; {model}nothing was done."
         )
         return
+    claim(out, is_folder=True)
     with Progress("steps") as progress:
         selection = train_manifest(
             read,

@@ -10,6 +10,7 @@ from pipeline.errors import first_ten
 from stages.options import (
     audio_root_option,
     by_corpus,
+    claim,
     device_option,
     manifest_argument,
     out_manifest_option,
@@ -54,7 +55,6 @@ def command(
     from dataclasses import replace
 
     from pipeline.errors import ParamsError
-    from pipeline.files import require_writable
     from pipeline.manifests.manifest import read_manifest, write_manifest
     from pipeline.manifests.tables import require_known_suffix
     from pipeline.transcription.recogniser import load_recogniser
@@ -72,7 +72,7 @@ def command(
         raise ParamsError(f"--out {out}: is the manifest itself, wanted another file; name one.")
     read = read_manifest(manifest)
     require_known_suffix(out)
-    require_writable(out.parent)
+    claim(out, is_folder=False)
     where = torch_device(device, transcribe=config)
     recogniser = load_recogniser(
         config.model,

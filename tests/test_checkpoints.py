@@ -157,3 +157,22 @@ def test_a_configuration_that_cannot_be_is_refused(
     edit_json(folder / "config.json", **values)
     with pytest.raises(EncoderError, match=message):
         hubert_at(folder)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"sampling_rate": 0}, "sampling_rate 0, wanted 1000 to 192000 Hz"),
+        ({"sampling_rate": 10**9}, "wanted 1000 to 192000 Hz"),
+        ({"sampling_rate": "fast"}, "sampling_rate: found 'fast', wanted a whole number"),
+        ({"sampling_rate": 1e400}, "sampling_rate: found inf, wanted a whole number"),
+        ({"do_normalize": "no"}, "do_normalize: found 'no', wanted true or false"),
+    ],
+)
+def test_a_preprocessor_with_impossible_numbers_is_refused(
+    folder: Path, values: dict[str, object], message: str
+) -> None:
+    edit_json(folder / "preprocessor_config.json", **values)
+    with pytest.raises(EncoderError, match=message) as caught:
+        hubert_at(folder)
+    assert "\n" not in str(caught.value)

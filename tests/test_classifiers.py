@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from torch.nn import functional
 
 from pipeline.diffusion.sampler import SamplerConfig
-from pipeline.errors import ParamsError
+from pipeline.errors import HeadError, ParamsError
 from pipeline.heads.batch import Batch, of_layers
 from pipeline.heads.catalogue import build_head, head_kind, head_kinds
 from pipeline.heads.classifier import Classifier, LinearConfig, MLPConfig
@@ -133,6 +133,15 @@ def test_the_strength_is_chosen_over_speakers_and_is_kept_with_the_head() -> Non
     other = LogReg(shapes, 3, LogRegConfig(strength=0.5))
     other.fit(of_layers(features, targets=shares(labels, len(other.bias))), groups, seed=0)
     assert float(other.strength) == 0.5
+
+
+def test_the_same_features_in_every_row_are_refused() -> None:
+    features, labels, groups = blobs(3)
+    shapes = {"layers": FeatureShape(num_layers=4, dim=60, last_layer=3, input_layer=None)}
+    head = LogReg(shapes, 3, LogRegConfig())
+    batch = of_layers(torch.ones_like(features), targets=shares(labels, 3))
+    with pytest.raises(HeadError, match="same features in every training row, wanted some that"):
+        head.fit(batch, groups, seed=0)
 
 
 def test_a_class_without_training_rows_keeps_its_place() -> None:

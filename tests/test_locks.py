@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import FeatureStoreError, OutputError
-from pipeline.store.locks import FileLock, hold, is_held
+from pipeline.locks import FileLock, hold, is_held
 
 
 def started(work: Callable[[], int]) -> int:

@@ -257,7 +257,7 @@ def test_other_shapes_are_refused(
         ({"width": 0}, "width: found 0"),
         ({"width": 9, "num_heads": 3}, "width: found 9"),
         ({"width": 10, "num_heads": 4}, "width: found 10 with num_heads 4"),
-        ({"num_blocks": 0}, "num_blocks: found 0, wanted 1 or more; the default is 2"),
+        ({"num_blocks": 0}, "num_blocks: found 0, wanted 1 to 1000; the default is 2"),
         ({"num_heads": 0}, "num_heads: found 0"),
         ({"dropout": 1.0}, "dropout: found 1.0"),
         ({"dropout": -0.1}, "dropout: found -0.1"),

@@ -93,6 +93,11 @@ def test_code_that_a_checkpoint_brings_is_not_run(folder: Path, tmp_path: Path) 
         ({"feature_size": 128}, "says feature_size 128, wanted 80"),
         ({"dither": 0.1}, r"says dither 0\.1, wanted 0"),
         ({"hop_length": 320}, "says frames per window 1500, wanted 3000"),
+        ({"hop_length": 0}, "cannot be loaded"),
+        ({"n_fft": 10**13}, "cannot be loaded"),
+        ({"sampling_rate": [1]}, "cannot be loaded"),
+        ({"dither": "x"}, "dither: found 'x', wanted a number"),
+        ({"padding_side": "x"}, "says padding_side x, wanted right"),
     ],
 )
 def test_a_preprocessor_of_another_model_is_refused(

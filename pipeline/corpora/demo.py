@@ -16,6 +16,7 @@ from pipeline.corpora.source_filter import SAMPLE_RATE
 from pipeline.corpora.voices import CONSONANTS, VOWELS, Prosody, Syllable, Voice, synthesise
 from pipeline.errors import ParamsError
 from pipeline.files import publish
+from pipeline.typed import require_seed
 
 # Full-blown emotions, as settings beside the neutral ones. The directions are those of the
 # reviews by Murray & Arnott 1993 (M) and Juslin & Laukka 2003 (J), the measurements of Banse &
@@ -119,10 +120,7 @@ class DemoConfig:
     clips_per_emotion: int = 6  # per speaker, at least 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**32:
-            raise ParamsError(
-                f"demo.seed: found {self.seed!r}, wanted 0 to 2**32 - 1; choose another seed."
-            )
+        require_seed("demo.seed", self.seed)
         if self.num_speakers < 6 or self.num_speakers % 2:
             raise ParamsError(
                 f"demo.num_speakers: found {self.num_speakers!r}, wanted an even number of at "

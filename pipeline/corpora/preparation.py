@@ -31,6 +31,7 @@ from pipeline.files import require_writable
 from pipeline.language.seeded import save_seeded_language_model
 from pipeline.manifests.manifest import FOLD, SPLITS, speaker_names
 from pipeline.manifests.splits import assign_splits, carve_dev, make_folds
+from pipeline.typed import require_seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,7 @@ class PrepareConfig:
     demo: DemoConfig = field(default_factory=DemoConfig)
 
     def __post_init__(self) -> None:
+        require_seed("prepare.seed", self.seed)
         for name in ("dev_fraction", "test_fraction"):
             value = getattr(self, name)
             if not 0 < value < 1:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pipeline.encoders.hub import ENCODER, hub_model
+from pipeline.encoders.preprocessors import WaveformPreprocessor, read_preprocessor
 from pipeline.errors import EncoderError
 from pipeline.files import fingerprint
 
@@ -107,14 +108,15 @@ def load_checkpoint(spelling: str, config: Any, *, is_folder: bool) -> Checkpoin
 
     model = load_model(spelling, config, is_folder=is_folder)
     preprocessor = fetched(Wav2Vec2FeatureExtractor, spelling, is_folder=is_folder)
+    told = read_preprocessor(WaveformPreprocessor, spelling, preprocessor)
     flags = {name: getattr(config, name) for name in NUMERIC_FLAGS if hasattr(config, name)}
     return Checkpoint(
         model=model,
         family=config.model_type,
         weights_digest=tensors_digest(model.state_dict()),
         config={k: list(v) if isinstance(v, tuple) else v for k, v in flags.items()},
-        sample_rate=int(preprocessor.sampling_rate),
-        normalisation="zscore" if preprocessor.do_normalize else "none",
+        sample_rate=told.sampling_rate,
+        normalisation="zscore" if told.do_normalize else "none",
     )
 
 
@@ -222,9 +224,14 @@ def fetched(
         return kind.from_pretrained(name, revision=revision, **options)
     except (
         OSError,
+        # What transformers raises of numbers and names in its files that cannot be.
         ValueError,
-        KeyError,
+        TypeError,
+        LookupError,
+        ArithmeticError,
+        AttributeError,
         RuntimeError,
+        MemoryError,
         SafetensorError,
         StrictDataclassError,
         pickle.UnpicklingError,

@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from pipeline.encoders.base import BLOCK_ROWS, BlockEncoder, Encoded, Outline
 from pipeline.encoders.layer_moments import placed, recorded
 from pipeline.encoders.loading import WHISPER, fetched, load_model, tensors_digest
+from pipeline.encoders.preprocessors import WhisperPreprocessor, read_preprocessor
 from pipeline.errors import EncoderError
 
 # The window of every released checkpoint; a preprocessor that says another is refused.
-WINDOW_S = 30.0
+WINDOW_S = 30
 
 # Parts of the configuration that change a number of the encoder in eval mode.
 NUMERIC_FLAGS = (
@@ -160,15 +161,17 @@ def load_whisper(
 
 def _require_fitting(spelling: str, config: Any, preprocessor: Any) -> None:
     """Hold the preprocessor to what the model and this module take for granted."""
-    frames = preprocessor.n_samples // preprocessor.hop_length
+    told = read_preprocessor(WhisperPreprocessor, spelling, preprocessor)
+    frames = told.n_samples // told.hop_length
     for name, found, wanted in (
-        ("chunk_length", preprocessor.chunk_length, WINDOW_S),
-        ("feature_size", preprocessor.feature_size, config.num_mel_bins),
-        ("dither", preprocessor.dither, 0.0),
+        ("chunk_length", told.chunk_length, WINDOW_S),
+        ("feature_size", told.feature_size, config.num_mel_bins),
+        ("dither", told.dither, 0.0),
+        ("padding_side", told.padding_side, "right"),
         ("frames per window", frames, 2 * config.max_source_positions),
     ):
         if found != wanted:
             raise EncoderError(
-                f"extract.encoder: {spelling}: its preprocessor_config.json says {name} {found:g}, "
-                f"wanted {wanted:g}; take both files from one checkpoint."
+                f"extract.encoder: {spelling}: its preprocessor_config.json says {name} {found}, "
+                f"wanted {wanted}; take both files from one checkpoint."
             )

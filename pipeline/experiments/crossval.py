@@ -27,7 +27,7 @@ from pipeline.experiments.head_probes import has_representations, probe_head
 from pipeline.experiments.new_class import Task, score_new_class
 from pipeline.experiments.plan import Plan, Run, System
 from pipeline.experiments.probe_files import forget_probes, read_probes, write_probes
-from pipeline.files import fingerprint
+from pipeline.files import clear_temporaries, fingerprint
 from pipeline.heads.catalogue import head_kind, head_needs
 from pipeline.heads.needs import Need
 from pipeline.heads.saved import TrainedHead
@@ -62,7 +62,7 @@ def cross_validate(
         folds: The same rows with the split of each fold.
         stores: Of their features.
         plan: What to run.
-        out: Folder of the runs.
+        out: Folder of the runs, which nobody else writes.
         reporter: Hears of progress.
 
     Raises:
@@ -70,6 +70,7 @@ def cross_validate(
         FeatureStoreError: If a store is damaged.
         OutputError: If a run cannot be written.
     """
+    clear_temporaries(out / RUNS, below=True)
     features = open_features(folds, stores, plan)
     digests: dict[tuple[str, ...], str] = {}
     todo = [(name, fold, seed) for fold in folds for seed in plan.seeds for name in plan.systems]

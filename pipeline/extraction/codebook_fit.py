@@ -17,6 +17,7 @@ from pipeline.quantisation.codebooks import LARGEST, Codebooks
 from pipeline.quantisation.kmeans import COMPUTE_DTYPES, fit_kmeans
 from pipeline.quantisation.sampling import even_sample
 from pipeline.store.reader import View
+from pipeline.typed import require_seed
 
 SAMPLE_BYTES = 1 << 30  # of the layers whose sampled frames are in memory together
 
@@ -34,6 +35,7 @@ class TokeniseConfig:
     rows_per_shard: int = 256  # clips
 
     def __post_init__(self) -> None:
+        require_seed("tokenise.seed", self.seed)
         if not self.k or min(self.k) < 1 or max(self.k) > LARGEST or len(set(self.k)) < len(self.k):
             raise ParamsError(
                 f"tokenise.k: found {list(self.k)}, wanted different numbers from 1 to {LARGEST}."

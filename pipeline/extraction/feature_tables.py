@@ -9,9 +9,12 @@ A folder and a Parquet file cannot say whether a clip's first axis is layers or 
 does.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -21,6 +24,21 @@ import pyarrow.parquet as pq
 from pipeline.errors import FeatureStoreError
 from pipeline.files import require_regular
 from pipeline.store.views import FRAMES, LAYERS
+
+# What numpy, zip and Arrow raise of a file that is damaged.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    MemoryError,
+    RuntimeError,  # NotImplementedError among them
+    SyntaxError,
+    TokenError,
+    BadZipFile,
+    zlib.error,
+    pa.ArrowException,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +93,7 @@ def read_feature_table(path: Path, kind: str | None = None) -> FeatureTable:
             )
     except FileNotFoundError as error:
         raise FeatureStoreError(f"{path}: no such table of features.") from error
-    except (OSError, ValueError, KeyError, EOFError, pa.ArrowException) as error:
+    except UNREADABLE as error:
         if isinstance(error, FeatureStoreError):
             raise
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -125,7 +143,8 @@ def _check_offsets(path: Path, ids: Sequence[str], offsets: np.ndarray, num_fram
 
 def _read_npz(path: Path, kind: str | None) -> FeatureTable:
     require_regular(path)
-    with np.load(path, allow_pickle=False) as file:
+    # Opened here: what numpy opens itself stays open if it is damaged.
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         ids = [str(name) for name in file["utterance_id"]]
         found = [name for name in ("lengths", "offsets") if name in file]
         if len(found) > 1 or (kind == FRAMES and not found) or (kind == LAYERS and found):
@@ -150,18 +169,24 @@ def _read_folder(path: Path, kind: str | None) -> FeatureTable:
     files = sorted(path.rglob("*.npy"))
     if not files:
         raise FeatureStoreError(f"{path}: holds no .npy files; name the folder that has them.")
-    for file in files:
-        require_regular(file)
-    arrays = [np.load(file, allow_pickle=False) for file in files]
+    arrays = [_read_npy(file) for file in files]
     ids = [file.relative_to(path).with_suffix("").as_posix() for file in files]
     return _joined(ids, arrays, [str(file) for file in files], kind)
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    require_regular(path)
+    with path.open("rb") as file:
+        array: np.ndarray = np.load(file, allow_pickle=False)
+    return array
 
 
 def _read_parquet(path: Path, kind: str | None) -> FeatureTable:
     require_regular(path)
     table = pq.read_table(path, columns=["utterance_id", "features"])
     ids = table["utterance_id"].to_pylist()
-    arrays = [np.array(value, np.float32) for value in table["features"].to_pylist()]
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and a clip's outcome
+        arrays = [np.array(value, np.float32) for value in table["features"].to_pylist()]
     return _joined(ids, arrays, [f"{path}: {name!r}" for name in ids], kind)
 
 

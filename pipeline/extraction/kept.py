@@ -15,7 +15,13 @@ from typing import Any, Generic, TypeVar, cast
 from pipeline.audio.segments import Segment
 from pipeline.errors import GenserError, OutputError
 from pipeline.extraction.encoding import file_digest
-from pipeline.files import fingerprint, publish_bytes, read_bytes, sealed_json
+from pipeline.files import (
+    clear_temporaries,
+    fingerprint,
+    publish_bytes,
+    read_bytes,
+    sealed_json,
+)
 from pipeline.typed import typed, unsealed
 
 Told = TypeVar("Told")
@@ -91,6 +97,7 @@ class KeptClips(Generic[Told]):
         """
         if folder.exists() and not folder.is_dir():
             raise OutputError(f"{folder}: is a file, wanted a folder for {what}; move it.")
+        clear_temporaries(folder)
         self.folder = folder
         self._recipe = fingerprint(recipe)
         self.known: dict[str, Told] = {}

@@ -82,7 +82,7 @@ def draw_audit(
             color=INK,
         )
     names = [f"fold {fold}: {part}" if fold else part for fold, part in _names(table)]
-    axes.set_yticks(places, names, fontsize=10, parse_math=False)
+    axes.set_yticks(places, names, fontsize=10)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.32 * float(table["clips"].max()))
     axes.set_xlabel("clips", fontsize=10)

@@ -10,6 +10,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 
 from pipeline.files import publish_bytes
 
@@ -27,12 +28,16 @@ def new_figure(pixels: tuple[int, int], title: str) -> Figure:
     figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
     # Bold 13 point needs about 0.12 inches a character; a longer title is set smaller.
     size = min(13.0, 13.0 * width / (0.12 * max(len(title), 1)))
-    figure.suptitle(title, fontsize=size, fontweight="bold", color=INK, parse_math=False)
+    figure.suptitle(title, fontsize=size, fontweight="bold", color=INK)
     return figure
 
 
 def save_figure(path: Path, figure: Figure) -> None:
     """Write a figure as PNG, whole or not at all."""
+    for text in figure.findobj(Text):
+        # Names are the user's: between dollars stands no mathematics.
+        assert isinstance(text, Text)
+        text.set_parse_math(False)
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})

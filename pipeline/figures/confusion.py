@@ -98,10 +98,9 @@ def _label_confusion(
         rotation=40 if steep else 0,
         ha="right" if steep else "center",
         rotation_mode="anchor" if steep else "default",
-        parse_math=False,
     )
     rows = [f"{name}\nn = {total}" for name, total in zip(classes, totals, strict=True)]
-    axes.set_yticks(ticks, rows, fontsize=10, parse_math=False)
+    axes.set_yticks(ticks, rows, fontsize=10)
     axes.set_xlabel("predicted", fontsize=12, color=INK)
     axes.set_ylabel("actual", fontsize=12, color=INK)
     right = axes.secondary_yaxis("right")

@@ -65,7 +65,7 @@ def draw_gains(
     if gap is not None:
         axes.axvline(gap, color=MUTED, linewidth=1.2, linestyle="--", label="the whole gap")
     axes.set_xlim(right=right + 0.2 * room)
-    axes.set_yticks(range(len(bars)), bars["name"].tolist(), parse_math=False)
+    axes.set_yticks(range(len(bars)), bars["name"].tolist())
     axes.invert_yaxis()
     axes.set_xlabel(xlabel, fontsize=10)
     axes.grid(visible=True, axis="x", color="#e5e5e5", linewidth=0.8)
@@ -127,6 +127,8 @@ def draw_rates(
             label=str(group),
         )
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")  # matplotlib's own are mathematics
+    axes.xaxis.set_minor_formatter("")
     axes.margins(x=0.08, y=0.1)
     _label(axes, points, colours)
     axes.set_xlabel(xlabel, fontsize=10)
@@ -164,7 +166,6 @@ def _label(axes: Axes, points: pd.DataFrame, colours: Mapping[object, str]) -> N
             va="bottom",
             fontsize=8,
             color=colours[point["group"]],
-            parse_math=False,
         )
     axes.set_ylim(low, max([high, *(height + 1.2 * line for _, _, height in taken)]))
 

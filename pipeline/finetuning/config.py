@@ -9,6 +9,7 @@ from pipeline.heads.phase import LAST, OptimiserConfig, Phase
 from pipeline.training.optimisation import PRECISIONS
 from pipeline.training.targets import TARGETS
 from pipeline.training.weighting import BALANCES
+from pipeline.typed import require_seed
 
 BLOCKS, LORA = "blocks", "lora"
 METHODS = (BLOCKS, LORA)
@@ -54,6 +55,7 @@ class FinetuneConfig:
     optimiser: FinetuneOptimiser = field(default_factory=FinetuneOptimiser)
 
     def __post_init__(self) -> None:
+        require_seed("finetune.seed", self.seed)
         for name, allowed in (
             ("method", METHODS),
             ("precision", tuple(PRECISIONS)),

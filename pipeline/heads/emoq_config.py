@@ -7,6 +7,7 @@ from pipeline.errors import ParamsError
 from pipeline.evaluation.metrics import SELECTORS
 from pipeline.heads.language_config import LanguageConfig
 from pipeline.heads.phase import LAST, SAMPLERS
+from pipeline.heads.trunk import MOST_BLOCKS
 from pipeline.store.views import FRAMES
 
 EMOQ, BOTH, AUDIO, TEXT = "emoq", "both", "audio", "text"
@@ -59,6 +60,10 @@ class EmoQConfig(LanguageConfig):
         for each in fields(self):
             if each.type is int:
                 self.require_at_least(0 if each.name == "stage1_steps" else 1, each.name)
+        if self.former_blocks > MOST_BLOCKS:
+            raise ParamsError(
+                f"train.emoq.former_blocks: {self.former_blocks} is above {MOST_BLOCKS}."
+            )
         self.require_above_0("temperature", "stage1_learning_rate")
         self.require_at_least(0, "gamma", "focal_weight")
         self.require_different("layers")

@@ -1,5 +1,6 @@
 """The files of a trained head: `head.json`, which names the others and has their digests."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,11 @@ from safetensors.torch import load as load_tensors
 from pipeline.errors import HeadError
 from pipeline.files import read_bytes, sha256_bytes, sha256_file, unseal_json
 from pipeline.heads.record import CURE, HeadRecord, read_record
+from pipeline.names import is_name
 from pipeline.typed import typed
 
 DESCRIPTION = "head.json"
+_WEIGHTS = re.compile(r"weights-[0-9a-f]{12}\.safetensors")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +90,13 @@ def read_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, torc
 
 def _files(folder: Path, description: Mapping[str, Any]) -> _Files:
     where = folder / DESCRIPTION
-    return typed(_Files, description, where, error=HeadError, cure=CURE, others=True)
+    told = typed(_Files, description, where, error=HeadError, cure=CURE, others=True)
+    # A file elsewhere is never opened: not even its digest is anybody's business.
+    strange = [name for name in told.files if not is_name(name)]
+    strange += [told.weights.file] * (not _WEIGHTS.fullmatch(told.weights.file))
+    if strange:
+        raise HeadError(f"{where}: names {strange[0]!r}, no file of a head; do not use it.")
+    return told
 
 
 def verify_head(folder: Path) -> None:

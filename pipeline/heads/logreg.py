@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
-from pipeline.errors import ParamsError
+from pipeline.errors import HeadError, ParamsError
 from pipeline.evaluation.metrics import unweighted_accuracy
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch
@@ -92,6 +92,11 @@ class LogReg(Head):
         left, singular, axes = np.linalg.svd(x - centre, full_matrices=False)
         kept = singular > 1e-10 * max(float(singular.max(initial=0.0)), 1e-300)
         coordinates, axes = (left * singular)[:, kept], axes[kept]
+        if not kept.any():
+            raise HeadError(
+                "train.logreg: found the same features in every training row, wanted some that "
+                "differ; 'genser inspect' says what the store holds."
+            )
         strength = self.config.strength or _choose_strength(coordinates, shares, groups, seed)
         model = _fitted(coordinates, shares, strength)
         present = model.classes_.tolist()

@@ -25,7 +25,7 @@ from pipeline.files import (
     sha256_file,
 )
 from pipeline.heads.base import Head
-from pipeline.heads.catalogue import build_head
+from pipeline.heads.catalogue import build_head, head_kind
 from pipeline.heads.folder import DESCRIPTION, read_description, read_weights
 from pipeline.heads.needs import FeatureShape, adopted
 from pipeline.heads.record import CURE, HeadRecord, StandardiserRecord, read_record, record_digest
@@ -33,6 +33,9 @@ from pipeline.heads.standardiser import Standardiser
 from pipeline.quantisation.codebooks import Codebooks
 from pipeline.store.recipe import Recipe, require_same_recipe
 from pipeline.store.views import LAYERS
+
+MOST_LAYERS = 10_000
+MOST_MISSING = 10_000_000  # numbers that a head may be made with and not be saved with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,10 +154,11 @@ def load_head(folder: Path, device: str = "cpu") -> TrainedHead:
     """
     description = read_description(folder)
     record = read_record(folder / DESCRIPTION, description)
+    tensors = read_weights(folder, description)
+    _require_of_a_size(folder, record, tensors)
     head = build_head(record.kind, record.shapes, len(record.classes), record.head_config)
     _require_bases(folder, head, record)
     head.name_classes(record.classes)
-    tensors = read_weights(folder, description)
     with _fitting(folder):
         codebooks = {
             view: Codebooks(**mine)
@@ -175,6 +179,28 @@ def load_head(folder: Path, device: str = "cpu") -> TrainedHead:
         record=record,
         codebooks=codebooks,
     )
+
+
+def _require_of_a_size(
+    folder: Path, record: HeadRecord, tensors: Mapping[str, torch.Tensor]
+) -> None:
+    """Refuse a description of something far larger than the tensors that are there."""
+    most = max((shape.num_layers for shape in record.shapes.values()), default=0)
+    if most > MOST_LAYERS:
+        raise HeadError(
+            f"{folder}: {DESCRIPTION} tells of {most} layers, wanted at most {MOST_LAYERS}; {CURE}."
+        )
+    kind = head_kind(record.kind).head
+    outline = kind.outline(record.shapes, len(record.classes), record.head_config)
+    described = sum(tensor.numel() for tensor in outline.kept().values())
+    told = [record.shapes[need] for need in record.standardisers]
+    described += sum(shape.num_layers * shape.dim for shape in told)
+    found = sum(tensor.numel() for tensor in tensors.values())
+    if described > MOST_MISSING + 2 * found:
+        raise HeadError(
+            f"{folder}: {DESCRIPTION} describes {described} numbers, its tensors are {found}; "
+            f"{CURE}."
+        )
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from pipeline.heads.embedding import CENTROIDS, EMBEDDINGS, CodeEmbedding, Frame
 from pipeline.heads.fusion import ATTENTION, FUSIONS, NONE, Fusion
 from pipeline.heads.needs import Need, Shapes
 from pipeline.heads.temporal import CONV, TEMPORALS, make_temporal
+from pipeline.heads.trunk import MOST_BLOCKS
 from pipeline.quantisation.codebooks import Codebooks
 from pipeline.store.views import CODES, FRAMES, LAYERS
 
@@ -69,6 +70,10 @@ class TokensConfig:
         for name in ("temporal_blocks", "num_heads", "pooling_hidden", "hidden"):
             if getattr(self, name) < 1:
                 raise ParamsError(f"train.tokens.{name}: {getattr(self, name)} is below 1.")
+        if self.temporal_blocks > MOST_BLOCKS:
+            raise ParamsError(
+                f"train.tokens.temporal_blocks: {self.temporal_blocks} is above {MOST_BLOCKS}."
+            )
         if self.width < 2 or self.width % 2 or self.width % self.num_heads:
             raise ParamsError(
                 f"train.tokens.width: found {self.width} with num_heads {self.num_heads}, wanted "

@@ -18,6 +18,9 @@ _MAX_PERIOD = 10000.0
 _NORM_EPS = 1e-6
 
 
+MOST_BLOCKS = 1_000  # of any network here; each is made before anything else of it is known
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrunkConfig:
     """Size of the trunk; the paper's is 1024, 4 and 16, for many more clips than most have."""
@@ -29,9 +32,9 @@ class TrunkConfig:
 
     def __post_init__(self) -> None:
         for name, value in (("num_blocks", self.num_blocks), ("num_heads", self.num_heads)):
-            if value < 1:
+            if not 1 <= value <= MOST_BLOCKS:
                 raise ParamsError(
-                    f"{name}: found {value!r}, wanted 1 or more; the default is "
+                    f"{name}: found {value!r}, wanted 1 to {MOST_BLOCKS}; the default is "
                     f"{getattr(TrunkConfig, name)}."
                 )
         if self.width < 2 or self.width % 2 or self.width % self.num_heads:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.errors import FeatureStoreError
 from pipeline.files import read_bytes, sealed_json, sha256_bytes, unseal_json
+from pipeline.locks import RUN_LOCK, is_held
 from pipeline.store.views import LAYERS
 from pipeline.typed import typed
 
@@ -254,11 +255,23 @@ def checked_bytes(root: Path, name: str, contents: Contents) -> bytes:
         found = sha256_bytes(data)
         if found == wanted:
             return data
-    if (root / NEXT).exists():
+    is_committing = (root / NEXT).exists()
+    if is_committing and not is_held(root / RUN_LOCK):
         raise FeatureStoreError(
             f"{root}: an extract stopped while it was committing; run the same extract again."
+        )
+    if is_committing or _digest_now(root, name) != wanted:
+        raise FeatureStoreError(
+            f"{root}: another run has changed this store since it was opened here; wait until that "
+            "run has ended, then run the same command again."
         )
     raise FeatureStoreError(
         f"{path}: damaged, found digest {found[:12]}, {CONTENTS} says {wanted[:12]}; "
         f"run 'genser verify {root} --repair', then extract."
     )
+
+
+def _digest_now(root: Path, name: str) -> str | None:
+    """Return what `store.json` says of a file by now, None if it does not name it."""
+    now = read_contents(root)
+    return None if now is None else now.digests.get(name)

@@ -26,6 +26,7 @@ FORMAT = "genser-shard"
 DENSE, RAGGED = 1, 2  # the versions of the format
 FRAMES_PER_CHUNK = 64
 CODES_PER_CHUNK = 4096
+TEXT_BYTES, TEXTS_AT_A_TIME = 1 << 26, 4096  # of a column of texts, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,10 +260,38 @@ def _own_dataset(file: h5py.File, name: str, where: object) -> h5py.Dataset:
             f"{where}: {name!r} points to another file, wanted data inside the file; "
             "do not use this store."
         )
+    _require_written_out(group, name, where)
     return group
+
+
+def _require_written_out(dataset: h5py.Dataset, name: str, where: object) -> None:
+    """Refuse data that take more room in memory than in the file: filtered, or never written."""
+    made = dataset.id.get_create_plist()
+    filters = {made.get_filter(i)[0] for i in range(made.get_nfilters())}
+    size = dataset.size * dataset.id.get_type().get_size()
+    if filters - {h5py.h5z.FILTER_FLETCHER32} or dataset.id.get_storage_size() < size:
+        raise FeatureStoreError(
+            f"{where}: {name!r} is not written out: {size} bytes from "
+            f"{dataset.id.get_storage_size()}; {CURE}."
+        )
 
 
 def _column(dataset: h5py.Dataset, kind: str) -> pd.Series:
     if kind == "str":
-        return pd.Series(list(dataset.asstr()[()]), dtype="str")
+        return pd.Series(_texts(dataset), dtype="str")
     return pd.Series(dataset[()].astype(kind))
+
+
+def _texts(dataset: h5py.Dataset) -> list[str]:
+    """Return texts that are together no longer than their file: many can be one and the same."""
+    most = dataset.file.id.get_filesize()
+    step = min(max(TEXT_BYTES // most, 1), TEXTS_AT_A_TIME)
+    found: list[str] = []
+    num_bytes = 0
+    for start in range(0, len(dataset), step):
+        part = dataset[start : start + step]
+        num_bytes += sum(map(len, part))
+        if num_bytes > most:
+            raise ValueError(f"{dataset.name} has texts of more than the file's {most} bytes")
+        found += [text.decode() for text in part]
+    return found

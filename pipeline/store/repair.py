@@ -7,6 +7,7 @@ import pandas as pd
 
 from pipeline.errors import FeatureStoreError
 from pipeline.files import read_bytes, sha256_bytes, writing
+from pipeline.locks import RUN_LOCK, FileLock, hold
 from pipeline.store.commit import commit, finish_commit
 from pipeline.store.contents import (
     CONTENTS,
@@ -28,10 +29,8 @@ from pipeline.store.index import (
     split_index,
     stands_alone,
 )
-from pipeline.store.locks import FileLock, hold
 from pipeline.store.recipe import read_recipe, recipe_bytes
 from pipeline.store.survey import Survey, survey_store
-from pipeline.store.turns import RUN_LOCK
 from pipeline.store.verification import require_store
 
 

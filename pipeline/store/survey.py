@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from pipeline.errors import FeatureStoreError
 from pipeline.files import read_bytes, sha256_file
+from pipeline.locks import RUN_LOCK, is_held
 from pipeline.store.contents import (
     CONTENTS,
     FILE_NAME,
@@ -30,8 +31,7 @@ from pipeline.store.contents import (
 )
 from pipeline.store.format import Shard, read_shard_bytes
 from pipeline.store.index import PLACING_KEY, read_records, stands_alone
-from pipeline.store.locks import is_held
-from pipeline.store.turns import RUN_LOCK, left_overs
+from pipeline.store.turns import left_overs
 from pipeline.typed import typed_json
 
 CLAIM = re.compile(rb'"([\w./@-]+)": ?"([0-9a-f]{64})"')

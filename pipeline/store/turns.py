@@ -19,11 +19,10 @@ from pipeline.files import (
     sealed_json,
     writing,
 )
+from pipeline.locks import RUN_LOCK, FileLock, hold, is_held
 from pipeline.store.commit import finish_commit
-from pipeline.store.locks import FileLock, hold, is_held
 from pipeline.typed import unsealed
 
-RUN_LOCK = ".run.lock"
 COMMIT_LOCK = ".commit.lock"
 PLAN = ".plan.json"
 JOIN_WAIT_S = 600.0  # the first job hashes the files of known clips before it lets others in

@@ -4,11 +4,10 @@ from pathlib import Path
 
 from pipeline.errors import FeatureStoreError
 from pipeline.files import read_bytes
+from pipeline.locks import RUN_LOCK, is_held
 from pipeline.store.contents import CONTENTS, INDEX, NEXT, outcomes_name, recipe_name, shards_in
 from pipeline.store.format import read_shard_bytes
-from pipeline.store.locks import is_held
 from pipeline.store.survey import Survey, survey_store
-from pipeline.store.turns import RUN_LOCK
 
 
 def verify_store(root: Path) -> list[str]:

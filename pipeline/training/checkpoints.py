@@ -1,6 +1,7 @@
 """The state of an unfinished training: found again by a killed run, gone after a finished one."""
 
 import io
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pipeline.files import fingerprint, publish_bytes, read_bytes, sealed_json, 
 from pipeline.typed import unsealed
 
 POINTER = "checkpoint.json"
+_STATE = re.compile(r"checkpoint-\d{9,}\.pt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +61,10 @@ class Checkpoints:
             pointer = unsealed(_Pointer, read_bytes(self.folder / POINTER))
             if pointer is None or pointer.binding != self.binding:
                 return None
+            if not _STATE.fullmatch(pointer.file):
+                return None
             data = read_bytes(self.folder / pointer.file)
-        except FileNotFoundError:
+        except OSError:
             return None
         if sha256_bytes(data) != pointer.digest:
             return None

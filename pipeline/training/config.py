@@ -14,6 +14,7 @@ from pipeline.sources.opening import FRAMES_IN
 from pipeline.training.optimisation import PRECISIONS
 from pipeline.training.targets import TARGETS
 from pipeline.training.weighting import BALANCES
+from pipeline.typed import require_seed
 
 FOLD = "{fold}"  # in a text of a head's section: the name of the fold
 
@@ -78,6 +79,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         watched = head_kind(self.head).head.watched
+        require_seed("train.seed", self.seed)
         for name, allowed in (
             ("precision", tuple(PRECISIONS)),
             ("standardise", KINDS),

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from pipeline.evaluation.chance import chance_of
 from pipeline.evaluation.links import Link, fit_link
 from pipeline.heads.base import Head
 from pipeline.progress import Reporter
@@ -61,7 +62,7 @@ def train_head(
         reporter: Hears of progress.
 
     Raises:
-        HeadError: If the loss is not finite.
+        HeadError: If training diverges.
     """
     head.to(device)
     for base in head.bases:
@@ -69,7 +70,7 @@ def train_head(
     batches = Batches(train, config, device)
     if head.fits_at_once:
         head.fit(batches.whole(), train.speakers, seed=config.seed)
-        return _selection(head, dev, config, device, best_step=0, curves=[])
+        return _selection(head, dev, config, device, reporter, best_step=0, curves=[])
     state = checkpoints.load(device) if checkpoints is not None else None
     phases = head.phases(config.phase)
     reporter.begin(sum(phase.num_steps for phase in phases))
@@ -115,7 +116,7 @@ def train_head(
             steps_before += loop.step
             if phase.keep_best or index == len(phases) - 1:
                 head.restore(loop.best)
-    return _selection(head, dev, config, device, best_step=best_step, curves=curves)
+    return _selection(head, dev, config, device, reporter, best_step=best_step, curves=curves)
 
 
 def _selection(
@@ -123,12 +124,19 @@ def _selection(
     dev: LabelledClips,
     config: LoopConfig,
     device: str,
+    reporter: Reporter,
     *,
     best_step: int,
     curves: list[dict[str, Any]],
 ) -> Selection:
-    """Fit the link from scores to probabilities on dev."""
+    """Fit the link on dev, and say so where the head does no better there than guesses."""
     values, scores = dev_scores(head, dev, config, device)
+    chance, bound = chance_of(dev.labels)
+    if values["ua"] <= bound < 1:
+        reporter.say(
+            f"dev: UA {values['ua']:.3f} of {len(dev.labels)} clips is at chance (guesses reach "
+            f"{chance:.3f}, and up to {bound:.3f} by luck): it cannot be told from guessing."
+        )
     if not curves:
         named = {f"dev_{name}": value for name, value in values.items()}
         curves = [{"step": 0, "train_loss": np.nan, "learning_rate": np.nan, **named}]

@@ -20,6 +20,8 @@ from pipeline.training.draws import seed_dropout, step_generator
 from pipeline.training.optimisation import learning_rate, make_optimiser, update_average
 from pipeline.training.targets import one_hot
 
+EXPLODED = 1000.0  # times the loss that a phase begins with, or 1 where that is less
+
 
 class PhaseLoop:
     """Everything that moves while a phase is trained.
@@ -67,6 +69,7 @@ class PhaseLoop:
         self.best = _copied(head.kept())
         self.best_step = 0
         self._best_value = -np.inf
+        self._first_loss: float | None = None
 
     @property
     def is_stalled(self) -> bool:
@@ -81,7 +84,7 @@ class PhaseLoop:
             after_look: Called after each look at dev, with the steps since the one before.
 
         Raises:
-            HeadError: If the loss is not finite.
+            HeadError: If training diverges.
         """
         if self.step >= self.phase.num_steps or self.is_stalled:
             return
@@ -106,14 +109,24 @@ class PhaseLoop:
             name: torch.stack([one[name] for one in taken if name in one]).mean().item()
             for name in dict.fromkeys(name for one in taken for name in one)
         }
-        total = torch.stack([torch.stack(list(one.values())).sum() for one in taken]).mean().item()
-        if not np.isfinite(total):
+        totals = torch.stack([torch.stack(list(one.values())).sum() for one in taken])
+        self._require_sound(totals.cpu().double().numpy(), losses)
+        self._look(totals.mean().item(), losses)
+
+    def _require_sound(self, totals: np.ndarray, losses: dict[str, float]) -> None:
+        """Refuse to go on from a loss that is no number, or far above where the phase began."""
+        self._first_loss = float(totals[0]) if self._first_loss is None else self._first_loss
+        limit = EXPLODED * max(1.0, abs(self._first_loss))
+        wrong = np.flatnonzero(~(np.abs(totals) < limit))
+        if len(wrong):
+            step = self._steps_before + self.step - len(totals) + int(wrong[0]) + 1
+            parts = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
             raise HeadError(
-                f"training: the loss is {total} after step {self._steps_before + self.step}; lower "
-                f"{self._config.section}.optimiser.learning_rate or set "
-                f"{self._config.section}.precision to float32."
+                f"{self._config.section}: diverged in step {step}: found a loss of "
+                f"{totals[wrong[0]]:.3g} (mean since the last look: {parts}), which began at "
+                f"{self._first_loss:.3g}; lower {self._config.section}.optimiser.learning_rate or "
+                f"set {self._config.section}.precision to float32."
             )
-        self._look(total, losses)
 
     def _take_step(self, batch: Batch) -> dict[str, Tensor]:
         phase = self.phase
@@ -207,6 +220,7 @@ class PhaseLoop:
             "best_step": self.best_step,
             "best_value": self._best_value,
             "curves": self.curves,
+            "first_loss": self._first_loss,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -218,6 +232,7 @@ class PhaseLoop:
         self.best = state["best"]
         self.best_step = state["best_step"]
         self._best_value = state["best_value"]
+        self._first_loss = state["first_loss"]
 
 
 def dev_scores(

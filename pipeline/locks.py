@@ -1,7 +1,7 @@
-"""Locks on a feature store: one run alone, or the jobs of one plan side by side.
+"""Locks: one run alone writes a store or an output, or the jobs of one plan side by side.
 
-The lock is `flock` on a file inside the store. It ends with the process that holds it, however
-that ends, and the file is removed by the last holder, so a finished run leaves nothing behind.
+The lock is `flock` on a file in the folder that is written. It ends with the process that holds it,
+however that ends, and the file is removed by the last holder, so a finished run leaves nothing.
 """
 
 import fcntl
@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import FeatureStoreError, OutputError
+from pipeline.files import clear_temporaries
+
+RUN_LOCK = ".run.lock"  # in the folder of who writes it
 
 
 class FileLock:
@@ -118,3 +121,26 @@ def hold(lock: FileLock, *, shared: bool = False, wait_s: float = 0.0) -> Iterat
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def claimed(out: Path, *, is_folder: bool) -> Iterator[None]:
+    """Be the only run that writes an output for the length of a block; what a killed one left goes.
+
+    Raises:
+        OutputError: If another run writes it, or its folder cannot be written.
+    """
+    out = Path(os.path.realpath(out))
+    lock = FileLock(out / RUN_LOCK if is_folder else out.with_name(f".{out.name}.lock"))
+    is_new = is_folder and not out.exists()
+    if not lock.try_acquire():
+        raise OutputError(
+            f"{out}: another run is writing it; wait until that has ended, or name another output."
+        )
+    try:
+        clear_temporaries(lock.path.parent, None if is_folder else out.name)
+        yield
+    finally:
+        lock.release()
+        if is_new and not any(out.iterdir()):
+            out.rmdir()  # of a command that was refused

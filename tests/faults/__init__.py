@@ -1,0 +1,1 @@
+"""Faults by the hundred: what genser promises when it is killed, damaged, starved or lied to."""

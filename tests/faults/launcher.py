@@ -1,0 +1,154 @@
+"""Starts genser for a trial, can kill and starve it, and tells how it ended."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TESTS = Path(__file__).parent.parent
+GIGABYTE = 1 << 30
+LIMIT_S = 300.0  # a trial that takes longer hangs; a busy machine is no fault
+# No bomb takes the machine with it: what wants more than this is refused memory.
+ADDRESS_SPACE = 6 * GIGABYTE
+ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a run ended.
+
+    Attributes:
+        code: Exit code, or minus the signal; None: it hung and was killed.
+        stdout: What it said.
+        stderr: What it complained of.
+        peak_bytes: The most memory that it had, beyond what its imports take.
+        seconds: It took.
+        sent: The signal that the trial sent it, if any.
+    """
+
+    code: int | None
+    stdout: str
+    stderr: str
+    peak_bytes: int
+    seconds: float
+    sent: int | None = None
+
+
+class Launcher:
+    """One zygote; runs one command at a time. Two launchers run two at once."""
+
+    def __init__(self, told: Path, **environment: str) -> None:
+        """Start it; `told` is where the streams of its runs are kept, a path without suffix."""
+        self._told = told
+        paths = [str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH", "")]
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("zygote.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(paths)} | environment,
+        )
+        self._read = b""
+        self._pid = 0
+        self._begin = 0.0
+        self._sent: int | None = None
+        self._base = 0
+        assert self._answer(None) == {"ready": True}
+        self._base = self.run_call("os:getpid", [], told.parent).peak_bytes
+
+    def run(self, words: list[str], folder: Path, **options: Any) -> Ended:
+        """Run a command of genser to its end; options as those of `start`."""
+        self.start({"words": words}, folder, **options)
+        return self.wait()
+
+    def run_call(self, call: str, arguments: list[Any], folder: Path, **options: Any) -> Ended:
+        """Run a function `module:name` in a process of its own."""
+        self.start({"call": call, "arguments": arguments}, folder, **options)
+        return self.wait()
+
+    def start(
+        self,
+        what: dict[str, Any],
+        folder: Path,
+        *,
+        limits: dict[str, int] | None = None,
+        point: int | None = None,
+        trace: Path | None = None,
+    ) -> None:
+        """Start a run in a folder.
+
+        Args:
+            what: `words` of genser, or `call` and `arguments`.
+            folder: The current folder of the run.
+            limits: FSIZE (bytes of a file), NOFILE (open files), AS (bytes beyond the imports).
+            point: Die at this point of `faults.points`.
+            trace: File that gets the names of all points.
+        """
+        request = {
+            **what,
+            "folder": str(folder),
+            "told": str(self._told),
+            "limits": {"AS": ADDRESS_SPACE, **(limits or {})},
+            "point": point,
+            "trace": None if trace is None else str(trace),
+        }
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        self._process.stdin.flush()
+        self._sent = signal.SIGKILL if point is not None else None
+        self._begin = time.monotonic()
+        self._pid = self._answer(None)["pid"]
+
+    def send(self, number: int, after_s: float) -> None:
+        """Send a signal after so many seconds, if the run has not ended by then."""
+        if not self._is_ready(after_s):
+            self._sent = number
+            os.kill(self._pid, number)
+
+    def wait(self, limit_s: float = LIMIT_S) -> Ended:
+        """Wait for the run; one that takes longer is killed, and has no code."""
+        answer = self._answer(limit_s)
+        hangs = answer is None
+        if answer is None:
+            os.kill(self._pid, signal.SIGKILL)
+            answer = self._answer(None)
+        seconds = time.monotonic() - self._begin
+        told = [Path(f"{self._told}.{name}") for name in ("stdout", "stderr")]
+        stdout, stderr = (path.read_text(errors="replace") for path in told)
+        return Ended(
+            code=None if hangs else answer["code"],
+            stdout=stdout,
+            stderr=stderr,
+            peak_bytes=max(answer["peak_kb"] * 1024 - self._base, 0),
+            seconds=seconds,
+            sent=self._sent,
+        )
+
+    def close(self) -> None:
+        """End the zygote."""
+        self._process.communicate()
+
+    def _is_ready(self, seconds: float | None) -> bool:
+        if b"\n" in self._read:
+            return True
+        assert self._process.stdout is not None
+        return bool(select.select([self._process.stdout], [], [], seconds)[0])
+
+    def _answer(self, limit_s: float | None) -> Any:
+        """Return the next answer; None if there is none in time."""
+        assert self._process.stdout is not None
+        deadline = None if limit_s is None else time.monotonic() + limit_s
+        while b"\n" not in self._read:
+            left = None if deadline is None else max(deadline - time.monotonic(), 0)
+            if not self._is_ready(left):
+                return None
+            part = os.read(self._process.stdout.fileno(), 65536)
+            assert part, "the zygote died"
+            self._read += part
+        line, _, self._read = self._read.partition(b"\n")
+        return json.loads(line)
