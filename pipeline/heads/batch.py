@@ -76,7 +76,7 @@ class Batch:
 
     @property
     def num_clips(self) -> int:
-        """B."""
+        """B; of a head that reads views."""
         view = next(iter(self.views.values()))
         return len(view.lengths if isinstance(view, Ragged) else view)
 
