@@ -81,6 +81,7 @@ def command(
     read = read_manifest(manifest)
     require_known_suffix(out)
     claim(out, is_folder=False)
+    claim(description_path(out), is_folder=False)
     if given is not None:
         from pipeline.descriptions.given import take_given
 

@@ -126,7 +126,7 @@ def command(
 
     params = params_of(context)
     config = params.section("report", ReportConfig)
-    folders = _named(crossvals, "--crossval")
+    folders, foreign = _named(crossvals, "--crossval"), _named(others, "--with")
     if not predictions:
         needing = (manifest, fold, head, stores, others, against, variants, label_map)
         if any(needing) or not folders:
@@ -204,7 +204,7 @@ def command(
         manifest=rows,
         label_map=given,
         baselines=baselines,
-        others=_named(others, "--with"),
+        others=foreign,
         data=f"{corpora}, {config.split}",
         encoder="?" if head is None else encoder_of(head),
         language="?" if head is None else language_of(head),

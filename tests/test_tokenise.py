@@ -11,6 +11,7 @@ import pytest
 from helpers.codes import CONFIG, Corpus, add_frames, derive, frames_of, write_corpus
 from helpers.commands import genser
 from helpers.extraction import tree
+from helpers.faults import flip
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import FeatureStoreError, ManifestError, ParamsError
 from pipeline.extraction.tokenise import STATE
@@ -18,6 +19,7 @@ from pipeline.manifests.manifest import Manifest
 from pipeline.progress import Silence
 from pipeline.quantisation.codebooks import Codebooks
 from pipeline.store.reader import FeatureStore, View
+from pipeline.store.repair import repair_store
 from pipeline.store.verification import verify_store
 from pipeline.training.config import TrainConfig
 from pipeline.training.rows import choose_rows
@@ -211,3 +213,14 @@ def test_inspect_counts_the_clips_of_the_fit(corpus: Corpus):
     provenance = facts["views"]["codes-4"]["provenance"]
     assert provenance["clips fitted on"] == 18
     assert "fit_ids" not in provenance
+
+
+@pytest.mark.parametrize("name", ["fitted.safetensors", "shards/000000.h5", "recipe.json"])
+def test_what_a_repair_drops_of_a_view_of_codes_is_derived_again(corpus: Corpus, name: str):
+    derive(corpus)
+    whole = tree(corpus.store)
+    flip(corpus.store / "views" / "codes-4" / name, 40)
+    assert verify_store(corpus.store)
+    repair_store(corpus.store)
+    derive(corpus)
+    assert tree(corpus.store) == whole

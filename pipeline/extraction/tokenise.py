@@ -28,6 +28,7 @@ from pipeline.names import require_view_name
 from pipeline.progress import Reporter
 from pipeline.provenance import package_versions
 from pipeline.quantisation.codebooks import Codebooks
+from pipeline.store.contents import fitted_name
 from pipeline.store.format import Shard
 from pipeline.store.planning import REQUEST_COLUMNS, plan_groups
 from pipeline.store.reader import FeatureStore, View
@@ -243,10 +244,13 @@ class _Deriving:
         return fitted.codebooks, told, _describe(fitted, self._clips)
 
     def _editions(self) -> Iterator[View]:
+        """Yield the editions whose codebooks are there: a repair drops what is damaged."""
         store = FeatureStore.open(self._root)
-        if self._name in store.views:
-            yield store.view(self._name)
-        yield from (view for view in store.kept if view.name == self._name)
+        views = [store.view(self._name)] if self._name in store.views else []
+        views += [view for view in store.kept if view.name == self._name]
+        for view in views:
+            if fitted_name(view.edition.folder) in store.contents.digests:
+                yield view
 
 
 def _describe(fitted: Fitted, clips: _Clips) -> str:

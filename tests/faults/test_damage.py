@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from faults.launcher import Ended, Launcher
-from faults.scenes import Scene, World, tree_of
+from faults.scenes import Scene, World, same
 from faults.verdicts import Trials, Verdict, is_refused, judge
 
 Damage = Callable[[bytes, int, np.random.Generator], bytes]
@@ -79,7 +79,7 @@ TARGETS = {
         pattern="store/views/*/outcomes.parquet", reader="train emoq", cure=MEND, makes=("store",)
     ),
     "recipe": Target(
-        pattern="store/views/*/recipe.json", reader="tokenise", cure=MEND, makes=("store",)
+        pattern="store/views/*/recipe.json", reader="train tokens", cure=MEND, makes=("store",)
     ),
     "shard of layers": Target(
         pattern="store/views/layers/shards/*.h5", reader="score", cure=MEND, makes=("store",)
@@ -88,15 +88,18 @@ TARGETS = {
         pattern="store/views/frames/shards/*.h5", reader="train emoq", cure=MEND, makes=("store",)
     ),
     "shard of codes": Target(
-        pattern="store/views/codes-8/shards/*.h5", reader="tokenise", cure=MEND, makes=("store",)
-    ),
-    "codebooks": Target(
-        pattern="store/views/codes-8/fitted.safetensors",
-        reader="tokenise",
+        pattern="store/views/codes-8/shards/*.h5",
+        reader="train tokens",
         cure=MEND,
         makes=("store",),
     ),
-    "ingested": Target(pattern="mine/**/*.*", reader="ingest", cure=MEND_MINE, makes=("mine",)),
+    "codebooks": Target(
+        pattern="store/views/codes-8/fitted.safetensors",
+        reader="train tokens",
+        cure=MEND,
+        makes=("store",),
+    ),
+    "ingested": Target(pattern="mine/**/*.*", reader="train mine", cure=MEND_MINE, makes=("mine",)),
     "head.json": Target(pattern="head/head.json", reader="score", cure=("train",), makes=("head",)),
     "tensors": Target(
         pattern="head/*.safetensors", reader="score", cure=("train",), makes=("head",)
@@ -138,7 +141,7 @@ def read_and_mend(
     reader: Scene = world.scenes[target.reader]
     runs = [reader.run(launcher, folder)]
     if not is_refused(runs[0]):
-        return judge(runs, is_right=reader.is_right(folder)), runs
+        return judge(runs, is_right=same(folder, world.whole, reader.makes)), runs
     if not target.cure:
         return judge(runs, is_right=None), runs
     for step in target.cure:
@@ -146,7 +149,7 @@ def read_and_mend(
         runs.append(launcher.run(words, folder))
     runs.append(reader.run(launcher, folder))
     made = [*target.makes, *reader.makes]
-    return judge(runs, is_right=tree_of(folder, made) == tree_of(world.whole, made)), runs
+    return judge(runs, is_right=same(folder, world.whole, made)), runs
 
 
 @pytest.mark.parametrize("kind", TARGETS)
