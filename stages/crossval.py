@@ -139,6 +139,7 @@ def command(
     params = params_of(context)
     read = read_manifest(manifest)
     report = params.section("report", ReportConfig)
+    grammar = read_grammar(params.section("describe", DescribeConfig).grammar)
     if not heads and not variants:
         raise ParamsError("--heads: names none, and there is no --variant; give one of them.")
     conditions = read_conditions(label_noise, train_speakers, new_class, shots)
@@ -169,7 +170,6 @@ def command(
     runs += fused_runs(runs, fusions, out)
     write_csv(out / COSTS, costs_table([(run.system, run.cost) for run in runs]))
     said = rows_of_runs(runs, parts)
-    grammar = read_grammar(params.section("describe", DescribeConfig).grammar)
     known = {fold: known_descriptors(part) for fold, part in parts.items()}
     for file, table in (
         (PROBES, probes_table([(run.system, run.fold, run.seed, run.probes) for run in runs])),

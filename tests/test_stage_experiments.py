@@ -196,3 +196,10 @@ def test_trials_are_compared_over_folds_on_dev_alone(here, tmp_path):
 def test_what_cannot_be_compared_is_refused_in_one_line(here, tmp_path, words, message):
     words = words.replace("--out x", f"--out {tmp_path}/x")
     assert message in refused(*words.split())
+
+
+def test_a_grammar_that_cannot_be_read_is_refused_before_anything_is_trained(here, tmp_path):
+    words = ["-S", "describe.grammar=none.yaml", "crossval", "demo.csv", "--store", "store"]
+    message = refused(*words, "--heads", "logreg", "--folds", "2", "--out", tmp_path / "x")
+    assert "none.yaml: cannot be read" in message
+    assert not (tmp_path / "x").exists()

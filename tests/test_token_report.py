@@ -48,6 +48,20 @@ def test_the_page_has_its_sections_tables_and_pictures(page: Path) -> None:
     assert (page / "report.html").read_text().count("data:image/png;base64,") == 4
 
 
+def test_codes_that_all_have_acoustics_beside_them_are_in_no_table_of_layers(
+    tmp_path: Path,
+) -> None:
+    folder = write_crossval(tmp_path / "cv")
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    kept = predictions["system"].isin(["c12+", "f12"])
+    predictions[kept].to_parquet(folder / "predictions.parquet")
+    write_crossval_page(tmp_path / "r", {"toy": folder}, cluster="speaker")
+    text = (tmp_path / "r/report.md").read_text()
+    assert "## toy: tokens by layer and size" not in text
+    assert "## toy: fusion and acoustics" in text
+    assert "| c12+ |" in text
+
+
 def test_a_cell_says_what_its_csv_says(page: Path) -> None:
     text = (page / "report.md").read_text()
     layers = pd.read_csv(page / "toy_tokens_layers.csv").set_index("codes")

@@ -94,8 +94,12 @@ def _layers_section(
         if chosen
         else "What is best on dev is not known, so no layer is marked as chosen."
     )
-    caption = f"Codes beside frames of the same layers, macro F1.{note}"
-    shown = Table(caption=caption, frame=layers_cells(study.layers), strong=chosen)
+    tables = []
+    # Systems that all have acoustics beside their codes are in no row of it.
+    if len(study.layers):
+        caption = f"Codes beside frames of the same layers, macro F1.{note}"
+        shown = Table(caption=caption, frame=layers_cells(study.layers), strong=chosen)
+        tables = [shown, published_table(study, corpora)]
     return Section(
         title="tokens by layer and size",
         texts=[
@@ -103,7 +107,7 @@ def _layers_section(
             "frames themselves in their place; all else is the same, so the relative drop, "
             f"100 (frames - codes) / frames, is what quantisation costs. {mark}"
         ],
-        tables=[shown, published_table(study, corpora)] if len(study.layers) else [],
+        tables=tables,
         pictures=pictures,
     )
 
