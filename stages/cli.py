@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -47,6 +48,7 @@ COMMANDS = (
 )
 DEFAULT_PARAMS = Path("params.yaml")
 BY_CTRL_C, BY_SIGTERM = 130, 143  # exit codes
+ASK_AGAIN_S = 0.01
 
 
 class UserError(click.ClickException):
@@ -150,8 +152,22 @@ def _on_sigterm(_: int, __: FrameType | None) -> None:
     raise Interrupted
 
 
+def _raise_again(dropped: "sys.UnraisableHookArgs") -> None:
+    """Ask to stop again where Python has dropped the exception that a signal raised.
+
+    What is raised in a finaliser, or in the callback of a weak reference, goes to
+    `sys.unraisablehook` and nowhere else: a request that arrived there would be lost.
+    """
+    number = {Interrupted: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT}.get(dropped.exc_type)
+    if number is None:
+        sys.__unraisablehook__(dropped)
+    else:  # not at once: it would arrive in this hook, and be dropped in turn
+        threading.Timer(ASK_AGAIN_S, os.kill, (os.getpid(), number)).start()
+
+
 def run() -> None:
     """Run `genser` as a program; a stopped one ends at once."""
+    sys.unraisablehook = _raise_again
     try:
         main()
     except SystemExit as ended:

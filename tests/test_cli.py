@@ -142,10 +142,36 @@ cli.Genser.get_command = lambda *_: command
 cli.run()
 """
 
+# A command stopped within the callback of a weak reference, where Python drops what is raised.
+IN_A_CALLBACK = """
+import os, signal, threading, weakref
+import click
+from stages import cli
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_program_ends_while_a_decoder_is_at_work(number, code):
-    words = [sys.executable, "-c", ENDLESS, "inspect", str(int(number))]
+class Thing: pass
+
+@click.command()
+@click.argument("number", type=int)
+def command(number):
+    thing = Thing()
+    here = weakref.ref(thing, lambda _: os.kill(os.getpid(), number) or len([]))
+    del thing
+    threading.Event().wait(60)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+cli.Genser.get_command = lambda *_: command
+cli.run()
+"""
+
+STOPS = pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=("SIGINT", "SIGTERM")
+)
+
+
+@STOPS
+@pytest.mark.parametrize("program", [ENDLESS, IN_A_CALLBACK], ids=("decoder", "callback"))
+def test_a_stopped_program_ends_whatever_it_is_at(program, number, code):
+    words = [sys.executable, "-c", program, "inspect", str(int(number))]
     ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
     assert ended.returncode == code
     assert ended.stderr == "Stopped; what was finished is kept. Run the same command again.\n"
