@@ -14,6 +14,7 @@ from pipeline.heads.attentive_pooling import AttentivePooling
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch, Ragged
 from pipeline.heads.classifier import reweighted_logits
+from pipeline.heads.dropout import Dropout
 from pipeline.heads.phase import Phase
 
 WAVEFORMS = "waveforms"  # under which a batch has them: ragged, values (B, samples)
@@ -140,7 +141,7 @@ def classifier(dim: int, num_classes: int, config: FinetuneConfig) -> nn.Sequent
     return nn.Sequential(
         nn.Linear(2 * dim, config.hidden),
         nn.GELU(),
-        nn.Dropout(config.dropout),
+        Dropout(config.dropout),
         nn.Linear(config.hidden, num_classes),
     )
 

@@ -17,6 +17,7 @@ from pipeline.errors import ParamsError
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch
 from pipeline.heads.condition import LayerSum, drop_layers, require_layer_weights
+from pipeline.heads.dropout import Dropout
 from pipeline.heads.needs import FeatureShape, LayersInput, Shapes, width_beside
 from pipeline.heads.phase import Phase
 from pipeline.store.views import LAYERS
@@ -146,7 +147,7 @@ class Classifier(LogitHead):
             if config.input == "sum"
             else None
         )
-        dropout = nn.Dropout(config.dropout)
+        dropout = Dropout(config.dropout)
         if config.hidden:
             self.network = nn.Sequential(
                 dropout,

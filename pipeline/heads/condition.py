@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.errors import ParamsError
+from pipeline.heads.dropout import Dropout
 from pipeline.heads.needs import FeatureShape
 
 KINDS = ("sum", "projection", "tokens")
@@ -83,10 +84,10 @@ class Projection(nn.Module):
         self.layers = layers
         self.layer_norm = config.layer_norm
         self.network = nn.Sequential(
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
             nn.Linear(len(layers) * dim, config.hidden),
             nn.GELU(),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
             nn.Linear(config.hidden, dim),
         )
 
@@ -137,7 +138,7 @@ class Condition(nn.Module):
         self.join = (
             nn.Sequential(
                 nn.LayerNorm(width_beside),
-                nn.Dropout(config.dropout),
+                Dropout(config.dropout),
                 nn.Linear(width_beside, shape.dim),
             )
             if width_beside

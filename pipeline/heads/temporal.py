@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from pipeline.heads.dropout import Dropout
+
 NONE, CONV, GRU, TRANSFORMER = "none", "conv", "gru", "transformer"
 TEMPORALS = (NONE, CONV, GRU, TRANSFORMER)
 _MAX_PERIOD = 10000.0
@@ -51,7 +53,7 @@ class ConvBlocks(nn.Module):
 
     def __init__(self, width: int, *, num_blocks: int, kernel_size: int, dropout: float) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(num_blocks))
         self.along = nn.ModuleList(
             nn.Conv1d(width, width, kernel_size, padding=kernel_size // 2, groups=width)
@@ -75,7 +77,7 @@ class Gru(nn.Module):
     def __init__(self, width: int, *, num_blocks: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.gru = nn.GRU(
             width,
             width // 2,

@@ -17,6 +17,7 @@ from pipeline.errors import ParamsError
 from pipeline.heads.attentive_pooling import AttentivePooling
 from pipeline.heads.batch import Batch, Ragged
 from pipeline.heads.classifier import LogitHead
+from pipeline.heads.dropout import Dropout
 from pipeline.heads.embedding import CENTROIDS, EMBEDDINGS, CodeEmbedding, FrameEmbedding
 from pipeline.heads.fusion import ATTENTION, FUSIONS, NONE, Fusion
 from pipeline.heads.needs import Need, Shapes
@@ -128,14 +129,14 @@ class Tokens(LogitHead):
             shape = shapes[ACOUSTICS]
             size = shape.num_layers * shape.dim
             self.map_acoustics = nn.Sequential(
-                nn.LayerNorm(size), nn.Linear(size, config.hidden), nn.Dropout(config.dropout)
+                nn.LayerNorm(size), nn.Linear(size, config.hidden), Dropout(config.dropout)
             )
             width += config.hidden
         self.classify = nn.Sequential(
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
             nn.Linear(width, config.hidden),
             nn.GELU(),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
             nn.Linear(config.hidden, num_classes),
         )
 

@@ -1,15 +1,14 @@
 """The trunk of the Gen-SER head: a conditional transformer that estimates the class code."""
 
 import math
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pipeline.errors import ParamsError, ShapeError
+from pipeline.heads.dropout import Dropout
 
 # Path time runs from 0 to 1, while these sinusoids are made for hundreds of steps: over a range
 # of 1 they would hardly move. The usual factor, which the paper does not mention.
@@ -127,7 +126,7 @@ class _Block(nn.Module):
         self.attention_out = nn.Linear(width, width)
         self.widen = nn.Linear(width, 4 * width)
         self.narrow = nn.Linear(4 * width, width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         nn.init.zeros_(self.modulate.weight)
         nn.init.zeros_(self.modulate.bias)
 
@@ -140,12 +139,22 @@ class _Block(nn.Module):
 
     def _attend(self, tokens: Tensor) -> Tensor:
         B, S, width = tokens.shape
+        if S == 1:
+            return self._attend_alone(tokens)
         qkv = self.qkv(tokens).reshape(B, S, 3, self.num_heads, width // self.num_heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind()  # each (B, heads, S, width/heads)
-        with _attention_kernel(S):
-            attended = functional.scaled_dot_product_attention(query, key, value)
+        attended = functional.scaled_dot_product_attention(query, key, value)
         attended = attended.transpose(1, 2).reshape(B, S, width)
         result: Tensor = self.dropout(self.attention_out(attended))
+        return result
+
+    def _attend_alone(self, tokens: Tensor) -> Tensor:
+        # In the paper layers are averages over time, so a clip is one token: its attention is 1
+        # whatever query and key say, and their projections, 12 % of the parameters, learn nothing.
+        # So they are not made; their rows of the joint weight get gradients of exactly 0.
+        width = tokens.shape[-1]
+        value = functional.linear(tokens, self.qkv.weight[-width:], self.qkv.bias[-width:])
+        result: Tensor = self.dropout(self.attention_out(value))
         return result
 
     def _feed(self, tokens: Tensor) -> Tensor:
@@ -177,14 +186,3 @@ def _rms_norm(tokens: Tensor) -> Tensor:
     """Scale each token to root mean square 1; the weight comes from the time instead."""
     result: Tensor = functional.rms_norm(tokens, tokens.shape[-1:], eps=_NORM_EPS)
     return result
-
-
-def _attention_kernel(num_tokens: int) -> AbstractContextManager[None]:
-    # In the paper layers are averages over time, so a clip is one token: its attention is 1
-    # whatever query and key say, and their projections, 12 % of the parameters, learn nothing.
-    # Fused kernels leave rounding noise of 1e-7 as their gradient, which Adam would blow up to
-    # full steps; the plain one gives exact zeros. Heads with several tokens take the fast ones.
-    if num_tokens == 1:
-        kernel: AbstractContextManager[None] = sdpa_kernel(SDPBackend.MATH)
-        return kernel
-    return nullcontext()
