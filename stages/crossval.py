@@ -210,6 +210,7 @@ def _parts(
     from pipeline.errors import ManifestError, ParamsError
     from pipeline.experiments.parts import corpus_pairs, own_split, pair_name
     from pipeline.manifests.labels import class_names
+    from pipeline.manifests.numbers import thirds
     from pipeline.manifests.splits import make_folds, with_splits
 
     if protocol != "folds" and folds is not None:
@@ -217,7 +218,13 @@ def _parts(
     if protocol == "split":
         return own_split(read)
     names = class_names(read, task, label_map)
+    is_of_numbers = label_map is not None and label_map.numbers
     if protocol == "cross-corpus":
+        if is_of_numbers:
+            raise ParamsError(
+                f"--protocol cross-corpus: labels of {task!r} are numbers, and no two corpora have "
+                "one scale; it is for classes."
+            )
         pairs = corpus_pairs(read, names, read.table["split"], task=task)
         return {pair_name(source, target): manifest for source, target, manifest in pairs}
     if folds is not None:
@@ -226,7 +233,7 @@ def _parts(
         try:
             made = make_folds(
                 read.table[labelled],
-                names[labelled],
+                (thirds(names) if is_of_numbers else names)[labelled],
                 by="speaker",
                 num_folds=folds,
                 dev_fraction=config.dev_fraction,

@@ -1,10 +1,11 @@
-"""Label maps: YAML files that turn the raw labels of a task into classes."""
+"""Label maps: YAML files that turn the raw labels of a task into classes, or numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.errors import ParamsError
 from pipeline.names import is_name
 from pipeline.typed import typed
 from stages.params import read_yaml
@@ -28,7 +29,8 @@ def find_label_map(manifest: Path, task: str, given: Path | None) -> Path | None
 class _File:
     """What a label map's file may say."""
 
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] | None = None
+    numbers: bool = False
     map: Mapping[str, str] | None = None
     drop: tuple[str, ...] | None = None
 
@@ -40,8 +42,18 @@ def read_label_map(path: Path | None) -> "LabelMap | None":
         ParamsError: If the file is not one.
     """
     from pipeline.manifests.labels import LabelMap
+    from pipeline.manifests.numbers import ENDS
 
     if path is None:
         return None
     told = typed(_File, read_yaml(path), path, cure="see data_manifests/README.md")
-    return LabelMap(classes=told.classes, mapping=told.map or {}, drop=told.drop or ())
+    if told.numbers == (told.classes is not None):
+        raise ParamsError(
+            f"{path}: wanted either classes, or numbers: true; see data_manifests/README.md."
+        )
+    return LabelMap(
+        classes=told.classes or ENDS,
+        mapping=told.map or {},
+        drop=told.drop or (),
+        numbers=told.numbers,
+    )

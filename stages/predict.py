@@ -46,6 +46,8 @@ def command(
 ) -> None:
     """Say which class each recording is, with a calibrated probability of every class.
 
+    A head of numbers, such as arousal, says the number.
+
     A head that reads text reads what a recogniser hears, or --text.
 
     \b
@@ -95,10 +97,12 @@ def _show(result: "FilePrediction") -> None:
     if result.error:
         click.echo(f"{result.path}: {result.error}", err=True)
         return
-    assert result.predicted is not None
-    best = result.probabilities[result.predicted]
-    click.echo(f"{result.path}: {result.predicted} ({best:.0%})")
-    width = max(len(name) for name in result.probabilities)
+    if isinstance(result.predicted, str):
+        best = result.probabilities[result.predicted]
+        click.echo(f"{result.path}: {result.predicted} ({best:.0%})")
+    else:
+        click.echo(f"{result.path}: {result.predicted:.3f}")
+    width = max((len(name) for name in result.probabilities), default=0)
     for name, value in result.probabilities.items():
         bar = "█" * round(value * BAR_CELLS)
         click.echo(f"  {name:<{width}}  {value:6.1%}  {bar}")

@@ -91,6 +91,7 @@ def command(
         label_map=read_label_map(find_label_map(manifest, task, label_map)),
         allow_overlap=allow_speaker_overlap,
     )
+    rows.require_classes("genser probe")
     claim(out, is_folder=True)
     with Progress("layers") as progress:
         table = probe_layers(features, rows, reporter=progress)

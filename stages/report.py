@@ -110,6 +110,7 @@ def command(
     """
     from pipeline.descriptions.config import DescribeConfig
     from pipeline.errors import ParamsError
+    from pipeline.evaluation.concordance import CCC
     from pipeline.experiments.baselines import train_baselines
     from pipeline.experiments.plan import Plan
     from pipeline.manifests.manifest import read_manifest
@@ -213,6 +214,14 @@ def command(
     metrics = write_report(out, sources, config)
     for name in (*names, *baselines):
         found = metrics[name][config.split]
+        if CCC in found:
+            low, high = found["interval"][CCC]
+            click.echo(
+                f"{name}, {config.split}, {found['num_clips']} clips: CCC {found[CCC]:.3f} "
+                f"[{low:.3f}, {high:.3f}], Pearson {found['pearson']:.3f}, "
+                f"RMSE {found['rmse']:.3f} (always the mean {found['label_sd']:.3f})"
+            )
+            continue
         low, high = found["interval"]["ua"]
         click.echo(
             f"{name}, {config.split}, {found['num_clips']} clips: WA {found['wa']:.3f}, "

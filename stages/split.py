@@ -58,6 +58,7 @@ def command(
     from pipeline.errors import ManifestError, ParamsError
     from pipeline.manifests.labels import class_names
     from pipeline.manifests.manifest import read_manifest, write_manifest
+    from pipeline.manifests.numbers import thirds
     from pipeline.manifests.splits import assign_splits, make_folds, official_split, with_splits
 
     if (folds is not None) + leave_one_out + official > 1:
@@ -66,7 +67,10 @@ def command(
         raise ParamsError(f"--by {by}: needs --folds K or --leave-one-out.")
     config = params_of(context).section("prepare", PrepareConfig)
     table = (read := read_manifest(manifest)).table
-    labels = class_names(read, task, read_label_map(find_label_map(manifest, task, label_map)))
+    named = read_label_map(find_label_map(manifest, task, label_map))
+    labels = class_names(read, task, named)
+    if named is not None and named.numbers:
+        labels = thirds(labels)
     seed, dev = config.seed, config.dev_fraction
     try:
         if folds or leave_one_out:

@@ -80,7 +80,7 @@ def command(
     """
     from pipeline.experiments.crossval import cross_validate
     from pipeline.experiments.plan import Plan
-    from pipeline.experiments.sweeping import summarise_sweep, sweep_table
+    from pipeline.experiments.sweeping import score_of_sweep, summarise_sweep, sweep_table
     from pipeline.figures.lines import draw_scores
     from pipeline.manifests.manifest import read_manifest
     from pipeline.manifests.tables import write_csv
@@ -111,7 +111,7 @@ def command(
         {"mean and deviation over seeds": summary.rename(columns={"mean": "value"})},
         title=f"{manifest.name}: {name} on dev",
         xlabel=name,
-        ylabel="UA on dev",
+        ylabel=f"{score_of_sweep(table).upper()} on dev",
     )
     click.echo(summary.to_string(index=False, float_format="%.3f"))
     click.echo(f"table and picture: {out}/{name}.csv, .png")

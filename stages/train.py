@@ -65,7 +65,7 @@ def command(
     from pipeline.manifests.manifest import read_manifest
     from pipeline.sources.opening import bytes_in_memory, shapes_of
     from pipeline.training.config import TrainConfig
-    from pipeline.training.rows import choose_rows
+    from pipeline.training.rows import choose_rows, labels_told
     from pipeline.training.train import features_for, train_manifest
 
     config = params_of(context).section("train", TrainConfig)
@@ -95,7 +95,7 @@ def command(
         model = f"{told}; " if told else ""
         click.echo(
             f"{out}: {config.num_steps} steps of {config.batch_size} clips on {len(rows.train)} "
-            f"training clips, {len(rows.dev)} dev clips, {len(rows.classes)} classes; features "
+            f"training clips, {len(rows.dev)} dev clips, {labels_told(rows)}; features "
             f"take at most {memory / 1e6:.1f} MB of memory at once; {model}nothing was done."
         )
         return

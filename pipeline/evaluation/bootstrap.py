@@ -45,22 +45,16 @@ class Interval:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class Difference:
     """Two systems on the same clips.
 
     Attributes:
         difference: Of the scores, first minus second, with its interval.
         margin: How much worse still counts as not inferior.
-        mcnemar_p: Exact two-sided p of McNemar's test on which clips are right.
-        only_first: Clips that only the first has right.
-        only_second: Clips that only the second has right.
     """
 
     difference: Interval
     margin: float
-    mcnemar_p: float
-    only_first: int
-    only_second: int
 
     @property
     def is_better(self) -> bool:
@@ -78,6 +72,21 @@ class Comparison:
         if self.is_better:
             return "better"
         return "not inferior" if self.is_not_inferior else "not shown to be as good"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Difference):
+    """Two systems that tell classes apart, on the same clips; see `Difference`.
+
+    Attributes:
+        mcnemar_p: Exact two-sided p of McNemar's test on which clips are right.
+        only_first: Clips that only the first has right.
+        only_second: Clips that only the second has right.
+    """
+
+    mcnemar_p: float
+    only_first: int
+    only_second: int
 
 
 def scores_of(matrices: np.ndarray) -> dict[str, np.ndarray]:

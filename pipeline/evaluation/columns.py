@@ -37,6 +37,11 @@ def probability_columns(frame: pd.DataFrame) -> list[str]:
     return [column for column in frame.columns if column.startswith(PROBABILITY)]
 
 
+def are_numbers(frame: pd.DataFrame) -> bool:
+    """Say whether the labels of a table of predictions are numbers, not classes."""
+    return pd.api.types.is_numeric_dtype(frame["label"])
+
+
 def class_order(frame: pd.DataFrame) -> list[str]:
     """Return the classes in the order of the probability columns, others after them."""
     told = [column.removeprefix(PROBABILITY) for column in probability_columns(frame)]

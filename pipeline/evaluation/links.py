@@ -20,6 +20,7 @@ from pipeline.evaluation.calibration import probabilities as softmax_probabiliti
 
 SOFTMAX, POWER = "softmax", "power"
 LINKS = (SOFTMAX, POWER)
+SHARES = "shares"  # of heads whose labels are numbers; nobody chooses it
 EXPONENTS = (0.05, 1e2)  # between which q is sought
 OFFSETS = (1e-6, 1.0)  # and e
 _OFFSETS_TRIED = 25
@@ -82,14 +83,28 @@ class Power:
         return raised
 
 
-Link = Softmax | Power
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """Of heads whose labels are numbers: scores are shares of two ends, and nothing is fitted.
+
+    Beside the number itself there is no probability to tell: p_high is where it lies between the
+    ends, at most at one of them.
+    """
+
+    def probabilities(self, scores: np.ndarray) -> np.ndarray:
+        """Return the shares of both ends of scores (B, 2), float64, rows sum to 1."""
+        high = np.clip((1.0 + scores[:, 1].astype(np.float64) - scores[:, 0]) / 2, 0.0, 1.0)
+        return np.stack([1.0 - high, high], axis=1)
+
+
+Link = Softmax | Power | Shares
 
 
 def fit_link(name: str, scores: np.ndarray, labels: np.ndarray) -> Link:
     """Fit a link to labelled scores: the one with the least mean negative log likelihood.
 
     Args:
-        name: One of `LINKS`.
+        name: One of `LINKS`, or `SHARES`.
         scores: Shape (B, C), finite.
         labels: Class indices, shape (B,), int64.
 
@@ -101,6 +116,8 @@ def fit_link(name: str, scores: np.ndarray, labels: np.ndarray) -> Link:
         return Softmax(temperature=fit_temperature(scores, labels))
     if name == POWER:
         return fit_power(scores, labels)
+    if name == SHARES:
+        return Shares()
     raise HeadError(f"link: {name!r} is not one of {list(LINKS)}; mend the head's link.")
 
 
@@ -144,7 +161,8 @@ def fit_power(scores: np.ndarray, labels: np.ndarray) -> Power:
 
 def link_json(link: Link) -> dict[str, Any] | None:
     """Return what a head's record keeps of a link beside its temperature: None of a softmax."""
-    return {"kind": POWER, **asdict(link)} if isinstance(link, Power) else None
+    kinds = {Power: POWER, Shares: SHARES}
+    return None if isinstance(link, Softmax) else {"kind": kinds[type(link)], **asdict(link)}
 
 
 def _loss(power: Power, scores: np.ndarray, labels: np.ndarray) -> float:

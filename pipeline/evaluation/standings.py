@@ -238,12 +238,7 @@ def seed_counts(
     Raises:
         PredictionsError: If its seeds were not scored on the same clips.
     """
-    runs = [part.sort_values("utterance_id") for _, part in table.groupby("seed")]
-    ids = runs[0]["utterance_id"].tolist()
-    if any(run["utterance_id"].tolist() != ids for run in runs):
-        raise PredictionsError(
-            f"{table['system'].iloc[0]}: its seeds were scored on different clips; score all again."
-        )
+    runs = seed_runs(table)
     counts = [
         cluster_counts(
             class_indices(run["label"], classes),
@@ -254,6 +249,21 @@ def seed_counts(
         for run in runs
     ]
     return np.stack(counts), runs
+
+
+def seed_runs(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the rows of each training seed of one system, sorted by utterance id.
+
+    Raises:
+        PredictionsError: If its seeds were not scored on the same clips.
+    """
+    runs = [part.sort_values("utterance_id") for _, part in table.groupby("seed")]
+    ids = runs[0]["utterance_id"].tolist()
+    if any(run["utterance_id"].tolist() != ids for run in runs):
+        raise PredictionsError(
+            f"{table['system'].iloc[0]}: its seeds were scored on different clips; score all again."
+        )
+    return runs
 
 
 def _abstained(table: pd.DataFrame, cluster: str) -> Interval | None:

@@ -98,6 +98,11 @@ def under(
         return manifest
     if condition.kind == TRAIN_SPEAKERS:
         return _of_few_speakers(manifest, condition.train_speakers, seed)
+    if label_map is not None and label_map.numbers:
+        raise ManifestError(
+            f"{manifest.path}: labels of {task!r} are numbers, and {condition.kind} is for "
+            "classes; leave it out."
+        )
     names = class_names(manifest, task, label_map)
     trained = ((manifest.table["split"] == TRAIN) & (names != "")).to_numpy()
     labels = manifest.table[task].copy()

@@ -228,7 +228,7 @@ def _binding(features: StoredFeatures, digest: str, plan: Plan, system: System) 
     )
     texts = [name for name in read if name in table.columns]
     voted = [name for name in table.columns if name.startswith(VOTES)]
-    label_map = None if plan.label_map is None else asdict(plan.label_map)
+    label_map = None if plan.label_map is None else plan.label_map.as_json()
     return fingerprint(
         [
             system.train.as_json(),

@@ -161,7 +161,9 @@ def questions(features: StoredFeatures, trained: TrainedHead, part: str) -> list
     sentences = given_texts(table).to_numpy(dtype="U")
     usable = features.has_features
     parts = {name: usable & (table["split"] == name).to_numpy() for name in ("train", part)}
-    labels = {trained.task: class_names(manifest, trained.task, trained.record.label_map)}
+    labels = {}
+    if trained.record.scale is None:
+        labels[trained.task] = class_names(manifest, trained.task, trained.record.label_map)
     if GENDER in table.columns:
         labels.setdefault(GENDER, table[GENDER])
     columns = {name: column.to_numpy(dtype="U") for name, column in labels.items()}

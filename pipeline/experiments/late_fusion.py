@@ -111,6 +111,10 @@ def fuse(parts: Mapping[str, Predictions], metadata: Mapping[str, object]) -> Pr
     frames = {name: one.frame for name, one in parts.items()}
     first_name = next(iter(parts))
     first, classes = frames[first_name], parts[first_name].classes
+    if not classes:
+        raise ParamsError(
+            "--late-fusion: is of class probabilities, and these systems say numbers; leave it out."
+        )
     total = np.zeros((len(first), len(classes)))
     errors: list[str | None] = [None] * len(first)
     for name, frame in frames.items():

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from pipeline.evaluation.concordance import CCC, measure_numbers
 from pipeline.evaluation.metrics import SELECTORS
 from pipeline.experiments.plan import Run
 
@@ -18,21 +19,32 @@ def sweep_table(runs: Sequence[Run]) -> pd.DataFrame:
     rows = []
     for run in runs:
         frame = run.predictions.frame[["label", "predicted"]].dropna()
+        place = {"value": run.system, "fold": run.fold, "seed": run.seed}
+        if not run.predictions.classes:
+            numbers = measure_numbers(frame["label"].to_numpy(), frame["predicted"].to_numpy())
+            rows.append({**place, **{f"dev_{name}": value for name, value in numbers.items()}})
+            continue
         places = {name: i for i, name in enumerate(run.predictions.classes)}
         labels, predicted = (
             frame[column].map(places).to_numpy(dtype=np.int64) for column in ("label", "predicted")
         )
         scores = {f"dev_{name}": score(labels, predicted) for name, score in SELECTORS.items()}
-        rows.append({"value": run.system, "fold": run.fold, "seed": run.seed, **scores})
+        rows.append({**place, **scores})
     return pd.DataFrame(rows)
 
 
+def score_of_sweep(table: pd.DataFrame) -> str:
+    """Return the score that a sweep is summed up by: CCC of numbers, UA of classes."""
+    return CCC if f"dev_{CCC}" in table.columns else "ua"
+
+
 def summarise_sweep(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean UA over folds of each value, and one deviation over seeds to either side.
+    """Return the mean score over folds of each value, and one deviation over seeds to either side.
 
     Columns x (the value), mean, low, high; low and high are NaN for a single seed.
     """
-    by_seed = table.groupby(["value", "seed"], sort=False)["dev_ua"].mean()
+    score = f"dev_{score_of_sweep(table)}"
+    by_seed = table.groupby(["value", "seed"], sort=False)[score].mean()
     groups = by_seed.groupby("value", sort=False)
     mean, deviation = groups.mean(), groups.std(ddof=1)
     return pd.DataFrame(

@@ -8,7 +8,14 @@ import pandas as pd
 
 from pipeline.evaluation.abstention import abstention_table
 from pipeline.evaluation.bootstrap import FEW_CLUSTERS
-from pipeline.evaluation.columns import class_order, labelled_rows, probability_columns
+from pipeline.evaluation.columns import (
+    are_numbers,
+    class_order,
+    labelled_rows,
+    probability_columns,
+)
+from pipeline.evaluation.concordance import CCC, RMSE
+from pipeline.evaluation.number_standings import number_standings_of
 from pipeline.evaluation.standings import standing, standings_of
 from pipeline.experiments.condition_tables import CONDITIONS, conditions_table
 from pipeline.experiments.conditions import Condition
@@ -104,6 +111,8 @@ def write_tables(
     if len(conditions) > 1:
         coped = conditions_table(table, names, conditions, cluster=cluster, margin=margin)
         write_csv(folder / CONDITIONS, coped)
+    if are_numbers(table):
+        return _write_numbers(folder, table, cluster=cluster, margin=margin)
     found = standings_of(table, cluster=cluster, margin=margin)
     write_csv(folder / STANDINGS, found.table())
     left = abstention_table(table, cluster=cluster)
@@ -141,10 +150,37 @@ def write_tables(
         )
     if compared:
         write_csv(folder / COMPARISONS, pd.DataFrame(compared))
-    num = found.first.scores["ua"].num_clusters
-    if num < FEW_CLUSTERS:
-        lines.append(f"only {num} {cluster}s were resampled, so the ends of intervals say little")
-    return [*lines, f"tables: {folder}"]
+    return [*lines, *_ending(folder, found.first.scores["ua"].num_clusters, cluster)]
+
+
+def _write_numbers(folder: Path, table: pd.DataFrame, *, cluster: str, margin: float) -> list[str]:
+    found = number_standings_of(table, cluster=cluster, margin=margin)
+    write_csv(folder / STANDINGS, found.table())
+    lines = []
+    for one in found.overall:
+        ccc, rmse = one.scores[CCC], one.scores[RMSE]
+        lines.append(
+            f"{one.system}: CCC {ccc.value:.3f} [{ccc.low:.3f}, {ccc.high:.3f}], "
+            f"RMSE {rmse.value:.3f} [{rmse.low:.3f}, {rmse.high:.3f}]"
+        )
+    for other, result in found.comparisons.items():
+        gain = result.difference
+        lines.append(
+            f"{found.first.system} - {other}: CCC {gain.value:+.3f} [{gain.low:+.3f}, "
+            f"{gain.high:+.3f}], {result.verdict}"
+        )
+    if found.comparisons:
+        write_csv(folder / COMPARISONS, found.comparisons_table())
+    return [*lines, *_ending(folder, found.first.scores[CCC].num_clusters, cluster)]
+
+
+def _ending(folder: Path, num_clusters: int, cluster: str) -> list[str]:
+    few = (
+        f"only {num_clusters} {cluster}s were resampled, so the ends of intervals say little"
+        if num_clusters < FEW_CLUSTERS
+        else ""
+    )
+    return [*([few] if few else []), f"tables: {folder}"]
 
 
 def _write_matrix(folder: Path, table: pd.DataFrame, cluster: str) -> list[str]:

@@ -120,6 +120,7 @@ def finetune(
         allow_overlap=task.allow_overlap,
         read="a usable recording",
     )
+    rows.require_classes("genser finetune")
     reporter.say(_describe(rows))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)

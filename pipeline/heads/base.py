@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.evaluation.links import SOFTMAX
+from pipeline.errors import HeadError
+from pipeline.evaluation.links import SHARES, SOFTMAX
 from pipeline.heads.batch import Batch
 from pipeline.heads.cost import Part
 from pipeline.heads.needs import LAYERS_OF_A_CLIP, LayersInput, Need, Shapes
@@ -50,7 +51,9 @@ class Head(nn.Module, ABC):
 
     Attributes:
         fits_at_once: Whether `fit` takes the place of steps; such a head reads no frames.
-        link: How its scores become probabilities, one of `pipeline.evaluation.links.LINKS`.
+        takes_numbers: Whether it can learn labels that are numbers; see `learn_numbers`.
+        link: How its scores become probabilities, one of `pipeline.evaluation.links.LINKS`; or
+            `SHARES`, where labels are numbers.
         columns: Manifest columns that it reads beside the labels.
         learns: Manifest columns that it is taught to say: training and dev read them too, no clip
             that is scored needs them.
@@ -60,6 +63,7 @@ class Head(nn.Module, ABC):
     """
 
     fits_at_once: ClassVar[bool] = False
+    takes_numbers: ClassVar[bool] = False
     link: str = SOFTMAX
     columns: Sequence[str] = ()
     learns: Sequence[str] = ()
@@ -119,6 +123,26 @@ class Head(nn.Module, ABC):
         It is called once when a head is made, to be trained or loaded.
         """
         del classes
+
+    def learn_numbers(self, kind: str) -> None:
+        """Take that labels are numbers: of the two classes the low and the high end of a scale.
+
+        It is called once when a head is made, to be trained or loaded. From then on targets are
+        shares of the ends (`pipeline.manifests.numbers`), and scores are estimates of these, in
+        their own scale: `link` is `SHARES`.
+
+        Args:
+            kind: The head's name in the catalogue, for messages.
+
+        Raises:
+            HeadError: If it tells classes apart and nothing else.
+        """
+        if not self.takes_numbers:
+            raise HeadError(
+                f"train.head: {kind} tells classes apart, and the label map says that labels are "
+                "numbers; take genser, twin, linear, mlp, logreg or tokens."
+            )
+        self.link = SHARES
 
     def learn_shares(self, shares: Tensor) -> None:
         """Take the share of each class in what the loss will see, shape (C,); nothing here.

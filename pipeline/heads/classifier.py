@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.errors import ParamsError
+from pipeline.evaluation.links import SHARES
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch
 from pipeline.heads.condition import LayerSum, drop_layers, require_layer_weights
@@ -89,10 +90,14 @@ class MLPConfig(LinearConfig):
 class LogitHead(Head):
     """A head that gives logits and is trained with cross-entropy.
 
+    Where labels are numbers, its two outputs are the shares of the ends themselves, trained with
+    the squared error: the loss of Gen-SER's Eq. 8, so that heads differ in nothing but the head.
+
     Attributes:
         label_smoothing: Of the cross-entropy, in [0, 1).
     """
 
+    takes_numbers = True
     label_smoothing: float
 
     @abstractmethod
@@ -102,9 +107,12 @@ class LogitHead(Head):
     def loss(
         self, batch: Batch, *, phase: Phase, progress: float, generator: torch.Generator
     ) -> Mapping[str, Tensor]:
-        """Return the cross-entropy with label smoothing, averaged over the batch."""
+        """Return the cross-entropy with label smoothing, or of numbers the squared error."""
         del phase, progress, generator
         assert batch.targets is not None
+        if self.link == SHARES:
+            squares = (self.logits(batch) - batch.targets).square().sum(-1)
+            return {"square": batch.weighted_mean(squares)}
         value = functional.cross_entropy(
             self.logits(batch),
             batch.targets,

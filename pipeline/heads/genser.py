@@ -17,7 +17,7 @@ from pipeline.diffusion.path import Schedule
 from pipeline.diffusion.sampler import Sample, SamplerConfig, integrate
 from pipeline.errors import ParamsError
 from pipeline.evaluation.columns import UNCERTAINTY
-from pipeline.evaluation.links import LINKS, POWER, SOFTMAX
+from pipeline.evaluation.links import LINKS, SHARES, SOFTMAX
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch
 from pipeline.heads.condition import Condition, ConditionConfig, beside
@@ -79,11 +79,18 @@ class GenSERConfig(LayersInput):
 class GenSER(Head):
     """Predicts x0 from any point between x1 and x0, and integrates from x1 to classify.
 
+    Where labels are numbers, two codes stand for the ends of their scale, and a number is a point
+    on the line between them, as a label of several classes is a mixture of their codes. What
+    minimises Eq. 8 is then the point of the mean number, and it is read linearly: by the
+    projections of the estimate on both codes. A curve would bend the way that the mean of two
+    points takes, so the estimate of an unsure clip would lie off it.
+
     Attributes:
         codes: One code per class, Eq. 2 or another, shape (C, D).
         condition: What stands beside x_t; in the paper the weighted sum of the layers (2.4).
     """
 
+    takes_numbers = True
     codes: Tensor
 
     def __init__(self, shapes: Shapes, num_classes: int, config: GenSERConfig) -> None:
@@ -134,7 +141,7 @@ class GenSER(Head):
         return {"target": batch.weighted_mean(squares)}
 
     def _smoothed(self, targets: Tensor) -> Tensor:
-        share = self.config.label_smoothing
+        share = 0.0 if self.link == SHARES else self.config.label_smoothing
         return targets + share * (1 / targets.shape[1] - targets) if share else targets
 
     def dev_scoring(self) -> SamplerConfig:
@@ -188,7 +195,8 @@ class GenSER(Head):
     def scores(self, batch: Batch, options: SamplerConfig) -> Tensor:
         """Return the cosine of the transported embedding to each class code (2.6), (B, C).
 
-        For the power link it is its projection on each code, which ranks them alike.
+        For the power link, and for numbers, it is its projection on each code, which ranks them
+        alike.
         """
         return self.answer(batch, options)[0]
 
@@ -199,7 +207,7 @@ class GenSER(Head):
     def answer(self, batch: Batch, options: SamplerConfig) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Return both from the same draws."""
         estimate, scatter = self.drawn_estimate(batch, options)
-        compare = projections if self.link == POWER else similarities
+        compare = similarities if self.link == SOFTMAX else projections
         scores = compare(estimate, self.codes)
         return scores, {} if scatter is None else {UNCERTAINTY: scatter}
 

@@ -1,7 +1,8 @@
 """Logistic regression by scikit-learn: the bar that a trained head has to reach.
 
 Fitted at once, without steps. C is chosen by the unweighted accuracy over folds within the training
-rows that share no speaker, so dev has no part in it.
+rows that share no speaker, so dev has no part in it. Where labels are numbers it is a ridge
+regression, whose penalty is chosen in the same way (`pipeline.heads.ridge`).
 """
 
 import warnings
@@ -16,12 +17,14 @@ from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
 from pipeline.errors import HeadError, ParamsError
+from pipeline.evaluation.links import SHARES
 from pipeline.evaluation.metrics import unweighted_accuracy
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch
 from pipeline.heads.classifier import input_layers, require_input, reweighted_logits
 from pipeline.heads.needs import LayersInput, Shapes, width_beside
 from pipeline.heads.phase import Phase
+from pipeline.heads.ridge import fit_ridge
 from pipeline.store.views import LAYERS
 
 STRENGTHS = tuple(10.0**power for power in range(-5, 2))  # the grid of C
@@ -36,7 +39,8 @@ class LogRegConfig(LayersInput):
 
     input: str = "all"  # all layers side by side, the last one, or one layer
     layer: int = 0  # which, where input is layer
-    strength: float = 0.0  # scikit-learn's C; 0 chooses it among 1e-5 to 10 by inner folds
+    # scikit-learn's C, of ridge 1 / alpha; 0 chooses it among powers of ten by inner folds
+    strength: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -57,6 +61,7 @@ class LogReg(Head):
     """
 
     fits_at_once = True
+    takes_numbers = True
     weight: Tensor
     bias: Tensor
     strength: Tensor
@@ -84,8 +89,7 @@ class LogReg(Head):
         assert batch.targets is not None
         x = self._features(batch).cpu().double().numpy()
         shares = batch.targets.cpu().double().numpy()
-        if batch.weights is not None:
-            shares = shares * batch.weights.cpu().double().numpy()[:, None]
+        counts = np.ones(len(x)) if batch.weights is None else batch.weights.cpu().double().numpy()
         # The penalised weights lie in the span of the rows. In the rows' own coordinates there
         # are at most N features instead of P, and the solution is the same.
         centre = x.mean(0)
@@ -97,10 +101,18 @@ class LogReg(Head):
                 "train.logreg: found the same features in every training row, wanted some that "
                 "differ; 'genser inspect' says what the store holds."
             )
-        strength = self.config.strength or _choose_strength(coordinates, shares, groups, seed)
-        model = _fitted(coordinates, shares, strength)
-        present = model.classes_.tolist()
-        coefficients, intercepts = _all_classes(model)
+        strength = self.config.strength
+        if self.link == SHARES:
+            present = [0, 1]
+            coefficients, intercepts, strength = fit_ridge(
+                coordinates, shares, counts, groups, strength
+            )
+        else:
+            shares = shares * counts[:, None]
+            strength = strength or _choose_strength(coordinates, shares, groups, seed)
+            model = _fitted(coordinates, shares, strength)
+            present = model.classes_.tolist()
+            coefficients, intercepts = _all_classes(model)
         weight = coefficients @ axes
         self.weight[present] = torch.from_numpy(weight).to(self.weight)
         self.bias[present] = torch.from_numpy(intercepts - weight @ centre).to(self.bias)

@@ -11,13 +11,14 @@ from pipeline.heads.catalogue import head_kind, head_kinds, head_needs
 from pipeline.heads.needs import FeatureShape, Need
 from pipeline.heads.standardiser import ALL
 from pipeline.manifests.labels import LabelMap
+from pipeline.manifests.numbers import Scale
 from pipeline.parameters import filled
 from pipeline.store.recipe import Recipe, checked_recipe
 from pipeline.store.views import LAYERS
 from pipeline.typed import typed
 
 FORMAT = "genser-head"
-SOFTMAX_VERSION, FORMAT_VERSION = 2, 3
+SOFTMAX_VERSION, LINK_VERSION, FORMAT_VERSION = 2, 3, 4
 CURE = "train the head again"
 
 
@@ -77,6 +78,7 @@ class HeadRecord:
         label_map: How raw labels become classes; None where they are the labels.
         temperature: Of the softmax, fitted on dev; None where the scores have another link.
         link: The kind and the numbers of that link, fitted on dev; None for a softmax.
+        scale: The ends of the scale where labels are numbers; None where they are classes.
         prior: The share of each class in what the loss saw; None in heads of older versions.
         corpora: The classes that each corpus's training rows had; empty where nobody kept them.
         train: The rest of the section `train`.
@@ -117,6 +119,7 @@ class HeadRecord:
     facts: Mapping[str, Any] = field(default_factory=dict)
     text_sources: tuple[str, ...] = ()
     link: Mapping[str, Any] | None = None
+    scale: Scale | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -145,7 +148,12 @@ class HeadRecord:
     def as_json(self) -> dict[str, Any]:
         """Return the content of `head.json`, before the names and digests of files."""
         value = asdict(self)
+        value["label_map"] = None if self.label_map is None else self.label_map.as_json()
         version = FORMAT_VERSION
+        if self.scale is None:
+            # A head of classes is kept as it was before there were numbers.
+            del value["scale"]
+            version = LINK_VERSION
         if self.link is None:
             # What a softmax was kept as before there was another link, and is read by.
             del value["link"]
@@ -162,7 +170,7 @@ def read_record(where: object, value: Mapping[str, Any]) -> HeadRecord:
     found = (value.get("format"), value.get("format_version"))
     if found == (FORMAT, 1):
         value = _of_first_version(where, value)
-    elif found not in ((FORMAT, SOFTMAX_VERSION), (FORMAT, FORMAT_VERSION)):
+    elif found not in [(FORMAT, v) for v in (SOFTMAX_VERSION, LINK_VERSION, FORMAT_VERSION)]:
         raise HeadError(
             f"{where}: found format {found}, wanted {(FORMAT, FORMAT_VERSION)}; load it with the "
             "version of genser that trained it, or train it again."

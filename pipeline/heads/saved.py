@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save as save_tensors
 
 from pipeline.errors import HeadError
-from pipeline.evaluation.links import Link, Power, Softmax
+from pipeline.evaluation.links import Link, Power, Shares, Softmax
 from pipeline.files import (
     publish_bytes,
     sealed_json,
@@ -99,7 +99,7 @@ class TrainedHead:
             assert self.record.temperature is not None
             return Softmax(temperature=self.record.temperature)
         numbers = {name: value for name, value in self.record.link.items() if name != "kind"}
-        return Power(**numbers)
+        return Power(**numbers) if self.record.scale is None else Shares()
 
     def require_recipes(self, where: object, recipes: Mapping[str, Recipe]) -> None:
         """Refuse features that were made otherwise than those it was trained on.
@@ -159,6 +159,8 @@ def load_head(folder: Path, device: str = "cpu") -> TrainedHead:
     head = build_head(record.kind, record.shapes, len(record.classes), record.head_config)
     _require_bases(folder, head, record)
     head.name_classes(record.classes)
+    if record.scale is not None:
+        head.learn_numbers(record.kind)
     with _fitting(folder):
         codebooks = {
             view: Codebooks(**mine)

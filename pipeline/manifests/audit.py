@@ -8,6 +8,7 @@ import pandas as pd
 from pipeline.manifests.labels import LabelMap, class_names, train_classes
 from pipeline.manifests.leaks import Leaks, find_leaks
 from pipeline.manifests.manifest import SPLITS, Manifest
+from pipeline.manifests.numbers import THIRDS, thirds
 from pipeline.manifests.text_leaks import Finding, shared_texts, within_texts
 
 SHORTEST_S = 0.025  # 400 samples at 16 kHz: one frame of HuBERT
@@ -59,6 +60,8 @@ def audit_manifest(
         ManifestError: If a label is unknown.
     """
     names = class_names(manifest, task, label_map)
+    if label_map is not None and label_map.numbers:
+        names, label_map = thirds(names), LabelMap(classes=THIRDS)
     classes = list(train_classes(names, label_map))
     durations = _durations(manifest.table)
     digests = None

@@ -1,7 +1,8 @@
-"""From raw labels to classes: the label map of a task and the order of its classes."""
+"""From raw labels to classes or numbers: the label map of a task and the order of its classes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,25 +10,39 @@ import pandas as pd
 from pipeline.errors import ManifestError
 from pipeline.manifests.faults import Problems
 from pipeline.manifests.manifest import Manifest
+from pipeline.manifests.numbers import ENDS, is_number
 
 UNLABELLED = -1
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelMap:
-    """How the raw labels of one task become classes.
+    """How the raw labels of one task become classes, or numbers.
 
     Attributes:
-        classes: All classes, in the order that heads and predictions use.
-        mapping: Raw label to class; a class's own name needs no entry.
+        classes: All classes, in the order that heads and predictions use; of numbers the two ends
+            of their scale, `pipeline.manifests.numbers.ENDS`.
+        mapping: Raw label to class; a class's own name needs no entry. Of numbers, raw label to a
+            number in digits; a number needs no entry.
         drop: Raw labels whose rows count as unlabelled.
+        numbers: Whether labels are numbers, such as arousal from 1 to 7.
     """
 
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ENDS
     mapping: Mapping[str, str] = field(default_factory=dict)
     drop: tuple[str, ...] = ()
+    numbers: bool = False
 
     def __post_init__(self) -> None:
+        if self.numbers:
+            strange = sorted(value for value in self.mapping.values() if not is_number(value))
+            if strange or self.classes != ENDS:
+                found = f"{strange[0]!r}, mapped to," if strange else f"classes {self.classes}"
+                raise ManifestError(
+                    f"label map: found {found} beside numbers: true, wanted numbers in digits and "
+                    "no classes; mend it."
+                )
+            return
         repeated = sorted({c for c in self.classes if self.classes.count(c) > 1})
         if repeated:
             raise ManifestError(f"label map: class {repeated[0]!r} is named twice; name it once.")
@@ -41,9 +56,18 @@ class LabelMap:
         if both:
             raise ManifestError(f"label map: {both[0]!r} is both dropped and used; choose one.")
 
+    def as_json(self) -> dict[str, Any]:
+        """Return what is kept of it; of classes, as it was before there were numbers."""
+        value = asdict(self)
+        if not self.numbers:
+            del value["numbers"]
+        return value
+
 
 def class_names(manifest: Manifest, task: str, label_map: LabelMap | None) -> pd.Series:
     """Return each row's class, "" where it is unlabelled or its label is dropped.
+
+    Of a map of numbers it is the number in digits.
 
     Raises:
         ManifestError: If the manifest has no such column, or a row's label is not in the map.
@@ -56,10 +80,17 @@ def class_names(manifest: Manifest, task: str, label_map: LabelMap | None) -> pd
     raw = manifest.table[task]
     if label_map is None:
         return raw
+    problems = Problems(manifest.path, manifest.first_row)
+    if label_map.numbers:
+        told = raw.replace({**label_map.mapping, **dict.fromkeys(label_map.drop, "")})
+        problems.add(
+            (told != "") & ~told.map(is_number), lambda i: f"{task} {raw[i]!r} is not a number"
+        )
+        problems.raise_if_any("mend the label, or map or drop it in the label map")
+        return told.astype("str")
     table = {c: c for c in label_map.classes} | dict(label_map.mapping)
     table |= {label: "" for label in label_map.drop} | {"": ""}
     named = raw.map(table)
-    problems = Problems(manifest.path, manifest.first_row)
     wanted = sorted(set(table) - {""})
     problems.add(named.isna(), lambda i: f"{task} {raw[i]!r} is not one of {wanted}")
     problems.raise_if_any("mend the label, or map or drop it in the label map")

@@ -7,12 +7,14 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import PredictionsError
+from pipeline.evaluation.concordance import CCC
 from pipeline.experiments.systems import SYSTEMS, read_systems
 from pipeline.experiments.tables import COMPARISONS, MATRIX, STANDINGS
 from pipeline.report.abstention import kept_abstention_sections
 from pipeline.report.conditions import condition_sections
 from pipeline.report.descriptors_study import descriptors_sections
 from pipeline.report.emoq_study import emoq_sections
+from pipeline.report.numbers import readable_comparisons, readable_standings
 from pipeline.report.page import Page, Section, Table, write_page
 from pipeline.report.tables import ERROR_AT_80, few_note
 from pipeline.report.token_study import token_sections
@@ -109,6 +111,10 @@ def _contaminated(folders: Mapping[str, Path]) -> list[str]:
 
 
 def _readable(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
+    if kind == "standings" and CCC in frame.columns:
+        return readable_standings(frame)
+    if kind == "comparisons" and f"{CCC}_difference" in frame.columns:
+        return readable_comparisons(frame)
     if kind == "matrix":
         return frame.map(lambda cell: f"{cell:.3f}" if isinstance(cell, float) else str(cell))
     if kind == "comparisons":

@@ -68,6 +68,8 @@ def head_sections(
     if not stores or manifest is None:
         return sections
     features = features_of(trained, manifest, stores)
+    if trained.record.scale is not None:
+        return sections  # what follows counts classes
     chosen = choose_rows(
         manifest,
         features,

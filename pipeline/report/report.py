@@ -10,8 +10,10 @@ import pandas as pd
 
 from pipeline.errors import ParamsError
 from pipeline.evaluation.abstention import abstention_table
-from pipeline.evaluation.columns import CLUSTERS, class_indices, probabilities_of
+from pipeline.evaluation.columns import CLUSTERS, are_numbers, class_indices, probabilities_of
+from pipeline.evaluation.concordance import CCC
 from pipeline.evaluation.metrics import confusion_matrix, summarise
+from pipeline.evaluation.number_standings import number_standings_of
 from pipeline.evaluation.standings import Standing, standings_of
 from pipeline.experiments.said_texts import SAID
 from pipeline.figures.confusion import draw_confusion
@@ -23,12 +25,18 @@ from pipeline.manifests.tables import write_csv
 from pipeline.report.abstention import abstention_sections
 from pipeline.report.besides import besides_sections
 from pipeline.report.emoq_study import emoq_standings_sections
+from pipeline.report.numbers import (
+    intervals_of,
+    measure_rows,
+    number_figures,
+    number_sections,
+)
 from pipeline.report.page import Page, Picture, Section, write_page
+from pipeline.report.stamped import lead_of, provenance_of
 from pipeline.report.tables import (
     NO_SPLIT,
     comparison_table,
     corpora_table,
-    interval_text,
     prediction_table,
     published_tables,
     recall_table,
@@ -46,7 +54,7 @@ class ReportConfig:
 
     split: str = "test"  # what is measured: train, dev, test, or unsplit
     cluster: str = "speaker"  # what intervals resample: speaker, dialogue (MELD), or clip
-    margin: float = 0.02  # how much less UA still counts as not inferior
+    margin: float = 0.02  # how much less UA, or CCC of numbers, still counts as not inferior
     java_seconds: float = 60.0  # METEOR and SPICE of descriptions may take each; 0 leaves them out
 
     def __post_init__(self) -> None:
@@ -99,19 +107,38 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
         OutputError: If something cannot be written.
     """
     cluster = config.cluster if sources.manifest is not None else "clip"
+    title = f"{', '.join(sources.predictions)} on {config.split}"
     every = {**sources.predictions, **sources.baselines}
     own = prediction_table(every, config.split, sources.manifest, sources.label_map)
     table = with_others(own, sources.others)
-    found = standings_of(table, cluster=cluster, margin=config.margin)
-    systems = [one.system for one in found.overall]
-    shown = [name for name in systems if name not in sources.baselines]
     metrics = {name: measure(one) for name, one in every.items()}
+    systems = list(dict.fromkeys(table["system"]))
+    shown = [name for name in systems if name not in sources.baselines]
+    if are_numbers(table):
+        numbers = number_standings_of(table, cluster=cluster, margin=config.margin)
+        for each in numbers.overall:
+            if each.system in metrics:
+                metrics[each.system][config.split] |= intervals_of(each)
+        _write_numbers(folder, metrics, numbers.table())
+        page = Page(
+            title=title,
+            lead=lead_of(sources.predictions, numbers.first.system, CCC, numbers.first.scores[CCC]),
+            figures=number_figures(numbers.first),
+            sections=[
+                *number_sections(
+                    folder, table, numbers, drawn=shown, cluster=cluster, split=config.split
+                ),
+                *sources.sections,
+                Section(title="What was run", texts=provenance_of(sources.predictions)),
+            ],
+        )
+        write_page(folder, page)
+        return metrics
+    found = standings_of(table, cluster=cluster, margin=config.margin)
     for one in found.overall:
         if one.system in metrics:
             metrics[one.system][config.split] |= _intervals(one)
-    write_csv(folder / STANDINGS, found.table())
-    text = json.dumps(metrics, indent=1, sort_keys=True, ensure_ascii=False)
-    publish_bytes(folder / METRICS, f"{text}\n".encode())
+    _write_numbers(folder, metrics, found.table())
     scores = Section(
         title="Systems",
         texts=[
@@ -133,8 +160,8 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
     # With a manifest these are shown beside what is given.
     shown_elsewhere = () if sources.manifest is None else SAID
     page = Page(
-        title=f"{', '.join(sources.predictions)} on {config.split}",
-        lead=_lead(sources, found.first),
+        title=title,
+        lead=lead_of(sources.predictions, found.first.system, "ua", found.first.scores["ua"]),
         figures=_figures(found.first),
         sections=[
             scores,
@@ -159,11 +186,17 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
                 encoder=sources.encoder,
                 language=sources.language,
             ),
-            Section(title="What was run", texts=_provenance(sources)),
+            Section(title="What was run", texts=provenance_of(sources.predictions)),
         ],
     )
     write_page(folder, page)
     return metrics
+
+
+def _write_numbers(folder: Path, metrics: Mapping[str, Any], standings: pd.DataFrame) -> None:
+    write_csv(folder / STANDINGS, standings)
+    text = json.dumps(metrics, indent=1, sort_keys=True, ensure_ascii=False)
+    publish_bytes(folder / METRICS, f"{text}\n".encode())
 
 
 def measure(predictions: Predictions) -> dict[str, Any]:
@@ -185,7 +218,9 @@ def measure(predictions: Predictions) -> dict[str, Any]:
             "num_unlabelled": int(rows["label"].isna().sum()),
             "num_clips": len(usable),
         }
-        if len(usable):
+        if not predictions.classes:
+            counts = {**measure_rows(usable), **counts}
+        elif len(usable):
             labels, predicted = (
                 class_indices(usable[c], predictions.classes) for c in ("label", "predicted")
             )
@@ -256,37 +291,5 @@ def _figures(one: Standing) -> list[tuple[str, str, str]]:
     ]
 
 
-def _lead(sources: Sources, first: Standing) -> str:
-    metadata = next(iter(sources.predictions.values())).metadata
-    leaks = metadata.get("head_leaks") or {}
-    shared = leaks.get("shared_speakers", 0) if isinstance(leaks, dict) else 0
-    stamp = (
-        f"{shared} speakers were in more than one split when it was trained."
-        if shared
-        else "No speaker was in two splits when it was trained."
-    )
-    transductive = (
-        " It is transductive: each speaker or new corpus was standardised by its own scored clips."
-        * bool(metadata.get("transductive"))
-    )
-    known: Any = metadata.get(CONTAMINATED) or ()
-    contaminated = (
-        f" Contaminated: the model behind its features was trained on {', '.join(known)}, which is "
-        "scored here." * bool(known)
-    )
-    return (
-        f"{first.system}, task {metadata.get('task', 'unknown')}: UA "
-        f"{interval_text(first.scores['ua'])}. {stamp}{transductive}{contaminated}"
-    )
-
-
 def _corpora(sources: Sources) -> list[str]:
     return [] if sources.manifest is None else sorted(set(sources.manifest.table["corpus"]))
-
-
-def _provenance(sources: Sources) -> list[str]:
-    texts = []
-    for name, one in sources.predictions.items():
-        told = "; ".join(f"{key} {value}" for key, value in sorted(one.metadata.items()))
-        texts.append(f"{name}: classes {', '.join(one.classes)}; {told}.")
-    return texts

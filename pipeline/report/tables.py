@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import PredictionsError
+from pipeline.evaluation import columns
 from pipeline.evaluation.bootstrap import FEW_CLUSTERS, SCORES, Comparison, Interval
 from pipeline.evaluation.columns import PROBABILITY, UNCERTAINTY, labelled_rows, probability_columns
 from pipeline.evaluation.standings import Standing
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import Manifest
+from pipeline.manifests.numbers import is_number
 from pipeline.report.page import Table
 from pipeline.report.published import PUBLISHED
 from pipeline.scoring.predictions import Predictions, read_predictions
@@ -37,6 +39,10 @@ def prediction_table(
     Raises:
         PredictionsError: If a system has no such row, or rows that the manifest has not.
     """
+    if len({bool(one.classes) for one in predictions.values()}) > 1:
+        raise PredictionsError(
+            f"{', '.join(predictions)}: some tell classes and some say numbers; report them apart."
+        )
     parts = []
     for name, one in predictions.items():
         frame = one.frame
@@ -80,6 +86,7 @@ def with_others(table: pd.DataFrame, others: Mapping[str, Path]) -> pd.DataFrame
     first = table[table["system"] == table["system"].iloc[0]]
     known = {*table["label"], *table["predicted"]}
     known |= {column.removeprefix(PROBABILITY) for column in probability_columns(table)}
+    numbers = columns.are_numbers(table)
     parts = [table]
     for name, path in others.items():
         if name in set(table["system"]):
@@ -93,11 +100,12 @@ def with_others(table: pd.DataFrame, others: Mapping[str, Path]) -> pd.DataFrame
                 f"{path}: has no prediction for {len(lacking)} of {len(first)} clips, e.g. "
                 f"{lacking['utterance_id'].iloc[0]!r}; predict all of them."
             )
-        strange = sorted(set(told.reindex(first["utterance_id"])) - known)
+        said = set(told.reindex(first["utterance_id"]))
+        strange = sorted(v for v in said if not (is_number(v) if numbers else v in known))
         if strange:
-            raise PredictionsError(
-                f"{path}: predicts {strange[0]!r}, wanted one of {sorted(known)}; rename it."
-            )
+            wanted = "a number" if numbers else f"one of {sorted(known)}"
+            raise PredictionsError(f"{path}: predicts {strange[0]!r}, wanted {wanted}; rename it.")
+        told = pd.to_numeric(told, errors="coerce") if numbers else told
         unknown = ["predicted", *probability_columns(first)]
         mine = first.drop(columns=unknown).assign(system=name)
         parts.append(mine.assign(predicted=mine["utterance_id"].map(told)))

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from pipeline.evaluation.links import Power
+from pipeline.errors import HeadError
+from pipeline.evaluation.links import Power, Shares, Softmax
 from pipeline.heads.saved import TrainedHead
 
 
@@ -11,16 +12,21 @@ def with_prior(trained: TrainedHead, scores: np.ndarray, prior: str) -> np.ndarr
     """Return a head's scores (N, C) under another prior of the classes, `train` or `uniform`.
 
     Raises:
-        HeadError: If the head does not know the shares that it was trained with.
+        HeadError: If the head does not know the shares that it was trained with, or says numbers.
     """
     if prior == "train":
         return scores
+    if isinstance(trained.link, Shares):
+        raise HeadError(
+            f"score.prior: {prior!r} is for classes, and this head says numbers; set it to 'train'."
+        )
     # A class that the loss never saw has no share to divide by.
     shares = np.where(trained.prior > 0, trained.prior, 1 / len(trained.classes))
     factors = 1 / (len(trained.classes) * shares)
     link = trained.link
     if isinstance(link, Power):
         return link.reweighted(scores, factors)
+    assert isinstance(link, Softmax)
     changed = trained.head.reweighted(
         torch.from_numpy(scores), torch.from_numpy(factors).to(torch.float32), link.temperature
     )

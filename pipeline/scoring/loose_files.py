@@ -31,7 +31,9 @@ class FilePrediction:
 
     Attributes:
         path: The file.
-        probabilities: By class, in class order; empty if there is an error.
+        probabilities: By class, in class order; empty if there is an error, or the head says a
+            number.
+        number: What a head of numbers says, in units of its labels; None of others.
         extras: What it says besides, by column.
         error: Why there is no prediction, "" if there is one.
         text: What the head read beside the sound; None where it reads no text.
@@ -39,13 +41,16 @@ class FilePrediction:
 
     path: Path
     probabilities: dict[str, float]
+    number: float | None = None
     extras: dict[str, str | float] = field(default_factory=dict)
     error: str = ""
     text: str | None = None
 
     @property
-    def predicted(self) -> str | None:
-        """The likeliest class."""
+    def predicted(self) -> str | float | None:
+        """The likeliest class, or the number."""
+        if self.number is not None:
+            return self.number
         if not self.probabilities:
             return None
         return max(self.probabilities, key=lambda name: self.probabilities[name])
@@ -173,10 +178,17 @@ def predict_files(
         scores, extras = say(
             trained.head, batch, options, device=device, precision=trained.record.precision
         )
-        values: np.ndarray = trained.probabilities(with_prior(trained, scores, score.prior))[0]
-        named = dict(zip(trained.classes, values.tolist(), strict=True))
+        scores = with_prior(trained, scores, score.prior)
         told = {name: _plain(value[0]) for name, value in extras.items()}
-        results.append(FilePrediction(path=path, probabilities=named, extras=told, text=text))
+        named, number = {}, None
+        if trained.record.scale is not None:
+            number = float(trained.record.scale.values(scores)[0])
+        else:
+            values: np.ndarray = trained.probabilities(scores)[0]
+            named = dict(zip(trained.classes, values.tolist(), strict=True))
+        results.append(
+            FilePrediction(path=path, probabilities=named, number=number, extras=told, text=text)
+        )
     return results
 
 

@@ -10,7 +10,9 @@ Columns, in this order (all but the first may be null):
     ...                            named columns of the head, if it has any
     error                 string   why the clip has no prediction
 
-A row has either an error, and then neither prediction nor scores, or all of them. Schema metadata:
+A row has either an error, and then neither prediction nor scores, or all of them. Where labels are
+numbers there are no classes: label and predicted are float64, in the units of the labels, and there
+are neither scores nor probabilities. Schema metadata:
 `genser.format`, `genser.format_version`, `genser.classes` (JSON list), `genser.<key>` (JSON) for
 every entry of `Predictions.metadata`, and `genser.content`, see `pipeline.parquet`.
 """
@@ -48,7 +50,7 @@ class Predictions:
 
     Attributes:
         table: The columns described in the module docstring.
-        classes: Class names in index order.
+        classes: Class names in index order; empty where labels are numbers.
         metadata: JSON values by name: task, fingerprints, solver, seed, leaks and the like.
     """
 
@@ -122,7 +124,7 @@ def assemble_predictions(
             pa.array(errors, pa.string()),
         ]
         fields = [pa.field(name, array.type) for name, array in extras.items()]
-        table = pa.Table.from_arrays(arrays, names=_schema(classes, fields).names)
+        table = pa.Table.from_arrays(arrays, names=schema_of(classes, fields).names)
     except (pa.ArrowException, UnicodeError) as error:
         raise PredictionsError(
             f"predictions: found what Arrow cannot store ({error}), wanted text or None for ids, "
@@ -141,7 +143,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     schema = _checked_schema(path, predictions)
     metadata = _schema_metadata(path, predictions)
     table = pa.Table.from_arrays(predictions.table.columns, schema=schema)
-    repeating = ["split", "label", "predicted", "error"]
+    repeating = ["split", "error", *(["label", "predicted"] * bool(predictions.classes))]
     publish_bytes(path, sealed_table_bytes(table, metadata, repeating=repeating))
 
 
@@ -186,11 +188,13 @@ def verify_predictions(path: Path) -> None:
     read_predictions(path)
 
 
-def _schema(classes: Sequence[str], extras: Iterable[pa.Field]) -> pa.Schema:
+def schema_of(classes: Sequence[str], extras: Iterable[pa.Field]) -> pa.Schema:
+    """Return the schema of predictions of these classes, none for numbers, with extra columns."""
     return pa.schema(
         [
             pa.field("utterance_id", pa.string(), nullable=False),
-            *(pa.field(name, pa.string()) for name in _HEADING[1:]),
+            pa.field("split", pa.string()),
+            *(pa.field(n, pa.string() if classes else pa.float64()) for n in _HEADING[2:]),
             *(pa.field(f"{SCORE}{name}", pa.float32()) for name in classes),
             *(pa.field(f"{PROBABILITY}{name}", pa.float32()) for name in classes),
             *(pa.field(extra.name, extra.type) for extra in extras),
@@ -202,13 +206,13 @@ def _schema(classes: Sequence[str], extras: Iterable[pa.Field]) -> pa.Schema:
 def _checked_schema(path: Path, predictions: Predictions) -> pa.Schema:
     """Return the schema that the file must have, once columns and rows keep the rules."""
     table, classes = predictions.table, predictions.classes
-    if not classes or len(set(classes)) < len(classes) or "" in classes:
+    if len(set(classes)) < len(classes) or "" in classes:
         raise PredictionsError(
             f"{path}: found classes {classes!r}, wanted different, non-empty names; "
             "mend the label map."
         )
     extras = list(table.schema)[len(_HEADING) + 2 * len(classes) : -1]
-    schema = _schema(classes, extras)
+    schema = schema_of(classes, extras)
     found = [(column.name, str(column.type)) for column in table.schema]
     wanted = [(column.name, str(column.type)) for column in schema]
     if found != wanted or len(set(schema.names)) < len(schema.names):

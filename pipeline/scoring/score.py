@@ -15,6 +15,7 @@ from pipeline.heads.saved import TrainedHead
 from pipeline.heads.standardiser import CORPUS
 from pipeline.manifests.labels import UNLABELLED, class_indices, class_names
 from pipeline.manifests.manifest import Manifest
+from pipeline.manifests.numbers import as_numbers
 from pipeline.scoring.class_priors import classes_lacking, masked, with_prior
 from pipeline.scoring.predictions import Predictions
 from pipeline.scoring.stored import Scored, stored_predictions
@@ -169,7 +170,7 @@ def score_stored(
         ManifestError: If a label is unknown to the head.
         FeatureStoreError: If a store is damaged.
     """
-    labels = label_indices(features.manifest, trained)
+    labels = labels_of(features.manifest, trained)
     wanted = np.arange(len(labels)) if rows is None else rows
     usable = features.has_features[wanted]
     found = None
@@ -183,8 +184,21 @@ def score_stored(
         trained,
         config.stamps(trained.record.kind),
         classes=trained.classes,
-        labels=[trained.classes[i] if i != UNLABELLED else None for i in labels[wanted]],
+        labels=labels[wanted]
+        if trained.record.scale is not None
+        else [trained.classes[i] if i != UNLABELLED else None for i in labels[wanted]],
     )
+
+
+def labels_of(manifest: Manifest, trained: TrainedHead) -> np.ndarray:
+    """Return the label of each row for a head: as `label_indices`, or its number, NaN for none.
+
+    Raises:
+        ManifestError: If a label is unknown to the head, or no number.
+    """
+    if trained.record.scale is None:
+        return label_indices(manifest, trained)
+    return as_numbers(_names(manifest, trained))
 
 
 def label_indices(manifest: Manifest, trained: TrainedHead) -> np.ndarray:
@@ -193,8 +207,10 @@ def label_indices(manifest: Manifest, trained: TrainedHead) -> np.ndarray:
     Raises:
         ManifestError: If a label is unknown to the head.
     """
+    return class_indices(manifest, _names(manifest, trained), trained.classes, trained.task)
+
+
+def _names(manifest: Manifest, trained: TrainedHead) -> pd.Series:
     if trained.task not in manifest.table.columns:
-        names = pd.Series("", index=manifest.table.index, dtype="str")
-    else:
-        names = class_names(manifest, trained.task, trained.record.label_map)
-    return class_indices(manifest, names, trained.classes, trained.task)
+        return pd.Series("", index=manifest.table.index, dtype="str")
+    return class_names(manifest, trained.task, trained.record.label_map)

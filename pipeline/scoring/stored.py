@@ -1,7 +1,7 @@
 """What a head says of rows of a manifest as a table of predictions, with what is stamped on it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,12 @@ from pipeline.dataset import StoredFeatures
 from pipeline.files import fingerprint
 from pipeline.heads.saved import TrainedHead
 from pipeline.manifests.leaks import find_leaks
-from pipeline.scoring.predictions import CONTAMINATED, Predictions, assemble_predictions
+from pipeline.scoring.number_predictions import assemble_numbers
+from pipeline.scoring.predictions import (
+    CONTAMINATED,
+    Predictions,
+    assemble_predictions,
+)
 from pipeline.sources.inference import Extras
 from pipeline.store.recipe import trained_on
 
@@ -23,7 +28,7 @@ class Scored:
 
     Attributes:
         scores: Shape (N, C), float32.
-        probabilities: Calibrated, shape (N, C), float64.
+        probabilities: Calibrated, shape (N, C), float64; of numbers the shares of the ends.
         extras: What it says besides, by column.
     """
 
@@ -40,7 +45,7 @@ def stored_predictions(
     stamps: Mapping[str, Any],
     *,
     classes: Sequence[str],
-    labels: Sequence[str | None],
+    labels: Sequence[str | None] | np.ndarray,
 ) -> Predictions:
     """Return what was found of rows of a manifest; a row without features keeps its reason.
 
@@ -51,7 +56,8 @@ def stored_predictions(
         trained: The head that said it.
         stamps: How it was scored.
         classes: In score order.
-        labels: The class of each row, None where it has none.
+        labels: The class of each row, None where it has none; or its number, float64, NaN where it
+            has none.
     """
     usable = features.has_features[rows]
     scores = np.full((len(rows), len(classes)), np.nan, np.float32)
@@ -64,30 +70,46 @@ def stored_predictions(
     table = manifest.table.iloc[rows]
     outcomes, messages = features.outcomes.iloc[rows], features.messages.iloc[rows]
     leaks = find_leaks(manifest.table, features.audio_digests)
+    metadata = {
+        "task": trained.task,
+        "head": trained.digest,
+        "head_kind": trained.record.kind,
+        "recipes": {view: fingerprint(recipe) for view, recipe in features.recipes.items()},
+        **stamps,
+        "transductive": is_transductive(features, trained),
+        "seed": trained.record.seed,
+        "head_leaks": dict(trained.record.leaks),
+        "leaks": leaks.counts(),
+        **_texts_read(features, trained, rows),
+        **_contaminated(features, rows),
+    }
+    ids = table["utterance_id"].tolist()
+    splits = [split or None for split in table["split"]]
+    errors = [
+        None if outcome == OK else f"{outcome}: {message}"
+        for outcome, message in zip(outcomes, messages, strict=True)
+    ]
+    if isinstance(labels, np.ndarray):
+        scale = trained.record.scale
+        assert scale is not None
+        return assemble_numbers(
+            utterance_ids=ids,
+            splits=splits,
+            labels=labels,
+            predicted=scale.values(scores),
+            errors=errors,
+            metadata={**metadata, "scale": asdict(scale)},
+            extras=extras,
+        )
     return assemble_predictions(
-        utterance_ids=table["utterance_id"].tolist(),
-        splits=[split or None for split in table["split"]],
+        utterance_ids=ids,
+        splits=splits,
         labels=labels,
         scores=scores,
         probabilities=probabilities,
-        errors=[
-            None if outcome == OK else f"{outcome}: {message}"
-            for outcome, message in zip(outcomes, messages, strict=True)
-        ],
+        errors=errors,
         classes=classes,
-        metadata={
-            "task": trained.task,
-            "head": trained.digest,
-            "head_kind": trained.record.kind,
-            "recipes": {view: fingerprint(recipe) for view, recipe in features.recipes.items()},
-            **stamps,
-            "transductive": is_transductive(features, trained),
-            "seed": trained.record.seed,
-            "head_leaks": dict(trained.record.leaks),
-            "leaks": leaks.counts(),
-            **_texts_read(features, trained, rows),
-            **_contaminated(features, rows),
-        },
+        metadata=metadata,
         extras=extras,
     )
 

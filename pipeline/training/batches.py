@@ -7,26 +7,43 @@ import numpy as np
 import torch
 
 from pipeline.errors import ParamsError
+from pipeline.evaluation.concordance import measure_numbers
+from pipeline.evaluation.metrics import SELECTORS
 from pipeline.heads.batch import Batch
 from pipeline.heads.phase import Phase
+from pipeline.manifests.numbers import Numbers
 from pipeline.sources.source import Pool, Source
 from pipeline.training.config import LoopConfig
 from pipeline.training.draws import mixed_seed, mixup, noised
 from pipeline.training.plans import Layout, plan_steps
+from pipeline.training.targets import one_hot
 from pipeline.training.weighting import Weighting
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledClips:
-    """Clips with their classes.
+    """Clips with their classes, or numbers.
 
     Attributes:
         source: What a head sees of them.
         labels: Class indices, int64, shape (N,).
+        numbers: Their labels where these are numbers, else None.
     """
 
     source: Source
     labels: np.ndarray
+    numbers: Numbers | None = None
+
+    def shares(self, num_classes: int) -> np.ndarray:
+        """Return each label as shares of the classes, or of the ends of a scale, (N, C)."""
+        return one_hot(self.labels, num_classes) if self.numbers is None else self.numbers.shares
+
+    def measure(self, scores: np.ndarray) -> dict[str, float]:
+        """Return by name how good a head's scores (N, C) of them are."""
+        if self.numbers is not None:
+            return measure_numbers(self.numbers.values, self.numbers.scale.values(scores))
+        predicted = scores.argmax(1)
+        return {name: value(self.labels, predicted) for name, value in SELECTORS.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 from pipeline.errors import ParamsError
+from pipeline.evaluation.concordance import NUMBER_SCORES
 from pipeline.evaluation.metrics import SELECTORS
 from pipeline.heads.catalogue import head_kind, head_kinds
 from pipeline.heads.phase import LAST, OptimiserConfig, Phase
@@ -70,7 +71,8 @@ class TrainConfig:
     mixup: float = 0.0  # alpha of Beta(alpha, alpha); 0 mixes nothing; not for logreg or frames
     noise: float = later(0.0, neutral=0.0)  # deviation, on standardised layers; not for logreg
     eval_every: int = 25  # steps between looks at dev, each a checkpoint
-    select_by: str = "last"  # what is kept: the best on dev by ua, wa, wf1, macro_f1, or the last
+    # what is kept: the best on dev by ua, wa, wf1, macro_f1; of numbers ccc, pearson, rmse; or last
+    select_by: str = "last"
     patience: int = 0  # looks at dev without a better one before stopping; 0, or last, never stops
     frames_in: str = "store"  # of heads that read frames: store streams them, memory holds them all
     pool_shards: int = 8  # shards of frames that are shuffled together; two such pools in memory
@@ -86,7 +88,7 @@ class TrainConfig:
             ("standardise_over", OVER),
             ("targets", TARGETS),
             ("balance", BALANCES),
-            ("select_by", (*SELECTORS, *watched, LAST)),
+            ("select_by", (*SELECTORS, *NUMBER_SCORES, *watched, LAST)),
             ("frames_in", FRAMES_IN),
         ):
             if getattr(self, name) not in allowed:

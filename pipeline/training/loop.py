@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from pipeline.evaluation.chance import chance_of
+from pipeline.evaluation.concordance import CCC
 from pipeline.evaluation.links import Link, fit_link
 from pipeline.heads.base import Head
 from pipeline.progress import Reporter
@@ -25,7 +26,7 @@ class Selection:
         head: With the averaged weights that the last phase selected.
         link: From scores to probabilities, fitted on dev.
         best_step: The step they are of, counted over all phases.
-        dev: Every selector's value on dev, at that step.
+        dev: Every measure's value on dev, at that step.
         curves: One row per look at dev: step, train_loss, learning_rate, dev_ua, ...; the phase
             where there are several, and each loss where there are several.
     """
@@ -132,7 +133,13 @@ def _selection(
     """Fit the link on dev, and say so where the head does no better there than guesses."""
     values, scores = dev_scores(head, dev, config, device)
     chance, bound = chance_of(dev.labels)
-    if values["ua"] <= bound < 1:
+    if dev.numbers is not None:
+        if values[CCC] <= 0:
+            reporter.say(
+                f"dev: CCC {values[CCC]:.3f} of {len(dev.labels)} clips is not above 0: it cannot "
+                "be told from always saying the mean."
+            )
+    elif values["ua"] <= bound < 1:
         reporter.say(
             f"dev: UA {values['ua']:.3f} of {len(dev.labels)} clips is at chance (guesses reach "
             f"{chance:.3f}, and up to {bound:.3f} by luck): it cannot be told from guessing."

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import HeadError
+from pipeline.evaluation.concordance import NUMBER_SCORES, RISING
 from pipeline.evaluation.metrics import SELECTORS
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch
@@ -18,7 +19,6 @@ from pipeline.training.batches import Batches, LabelledClips, phase_seed
 from pipeline.training.config import LoopConfig
 from pipeline.training.draws import seed_dropout, step_generator
 from pipeline.training.optimisation import learning_rate, make_optimiser, update_average
-from pipeline.training.targets import one_hot
 
 EXPLODED = 1000.0  # times the loss that a phase begins with, or 1 where that is less
 
@@ -166,7 +166,7 @@ class PhaseLoop:
         if len(losses) > 1:
             entry |= {f"loss.{name}": value for name, value in losses.items()}
         with self._averaged():
-            targets = one_hot(self._dev.labels, self._batches.num_classes)
+            targets = self._dev.shares(self._batches.num_classes)
             values = watch_source(
                 self._head,
                 self._dev.source,
@@ -175,7 +175,7 @@ class PhaseLoop:
                 device=self._device,
                 precision=self._config.precision,
             )
-            if not values or phase.select_by in SELECTORS:
+            if not values or phase.select_by in (*SELECTORS, *NUMBER_SCORES):
                 values |= dev_scores(self._head, self._dev, self._config, self._device)[0]
             value = 0.0 if phase.select_by == LAST else self._worth(values)
             if value > self._best_value or phase.select_by == LAST:
@@ -190,9 +190,9 @@ class PhaseLoop:
         if name not in values:
             raise HeadError(
                 f"phase {self.phase.name!r}: selected by {name!r}, wanted one of "
-                f"{[*dict.fromkeys([*SELECTORS, *values]), LAST]}; mend the head's phases."
+                f"{[*values, LAST]}; mend the head's phases."
             )
-        return values[name] if name in SELECTORS else -values[name]
+        return values[name] if name in (*SELECTORS, *RISING) else -values[name]
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
@@ -238,12 +238,11 @@ class PhaseLoop:
 def dev_scores(
     head: Head, dev: LabelledClips, config: LoopConfig, device: str
 ) -> tuple[dict[str, float], np.ndarray]:
-    """Return every selector's value on dev, and the class scores, shape (N, C)."""
+    """Return how good a head is on dev, by every measure, and its scores there, shape (N, C)."""
     said = score_source(
         head, dev.source, head.dev_scoring(), device=device, precision=config.precision
     )
-    predicted = said.scores.argmax(1)
-    return {name: value(dev.labels, predicted) for name, value in SELECTORS.items()}, said.scores
+    return dev.measure(said.scores), said.scores
 
 
 def _freeze_still(head: Head) -> None:

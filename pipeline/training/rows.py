@@ -11,6 +11,7 @@ from pipeline.errors import ManifestError
 from pipeline.manifests.labels import LabelMap, class_indices, class_names, train_classes
 from pipeline.manifests.leaks import Leaks, find_leaks, require_no_leaks
 from pipeline.manifests.manifest import Manifest
+from pipeline.manifests.numbers import ENDS, Numbers, Scale, as_numbers
 
 
 class Usable(Protocol):
@@ -30,8 +31,9 @@ class TrainingRows:
     """Which rows of a manifest a head is trained on and selected by.
 
     Attributes:
-        classes: In score order.
-        labels: Class index of every row, `UNLABELLED` where it has none.
+        classes: In score order; of numbers the ends of their scale.
+        labels: Class index of every row, `UNLABELLED` where it has none; of numbers the nearer end.
+        numbers: The label of every row where labels are numbers, else None.
         train: Rows of the training split with label and features.
         dev: The same of dev.
         num_skipped: Labelled rows of both splits without features.
@@ -44,6 +46,19 @@ class TrainingRows:
     dev: np.ndarray
     num_skipped: int
     leaks: Leaks
+    numbers: Numbers | None = None
+
+    def require_classes(self, what: str) -> None:
+        """Refuse labels that are numbers.
+
+        Raises:
+            ManifestError: Naming what is for classes alone.
+        """
+        if self.numbers is not None:
+            raise ManifestError(
+                f"{what}: is for classes, and the label map says that these labels are numbers; "
+                "give a label map with classes."
+            )
 
     def require_unfitted(self, features: StoredFeatures) -> None:
         """Refuse derived features that were fitted on clips of dev or test.
@@ -101,7 +116,12 @@ def choose_rows(
                 f"wanted some (of {int((split == part).sum())} rows {int(parts[part].sum())} are "
                 f"labelled); {_cure(manifest)}."
             )
-    classes = train_classes(names.iloc[usable["train"]], label_map)
+    numbers = None
+    if label_map is not None and label_map.numbers:
+        numbers = _numbers(manifest, as_numbers(names), usable["train"], task)
+        classes: tuple[str, ...] = ENDS
+    else:
+        classes = train_classes(names.iloc[usable["train"]], label_map)
     if len(classes) < 2:
         raise ManifestError(
             f"{manifest.path}: the training rows have only the class {classes[0]!r} of {task!r}, "
@@ -109,7 +129,10 @@ def choose_rows(
         )
     # Only rows that are used must have a class of the head; scoring looks at the others.
     used = names.where(split.isin(list(parts)), "")
-    labels = class_indices(manifest, used, classes, task)
+    if numbers is None:
+        labels = class_indices(manifest, used, classes, task)
+    else:
+        labels = numbers.nearer_ends
     return TrainingRows(
         classes=classes,
         labels=labels,
@@ -118,7 +141,19 @@ def choose_rows(
         num_skipped=int(sum(rows.sum() for rows in parts.values()))
         - sum(len(rows) for rows in usable.values()),
         leaks=leaks,
+        numbers=numbers,
     )
+
+
+def _numbers(manifest: Manifest, values: np.ndarray, train: np.ndarray, task: str) -> Numbers:
+    """Return the numbers of all rows on the scale of the training rows."""
+    low, high = float(values[train].min()), float(values[train].max())
+    if low == high:
+        raise ManifestError(
+            f"{manifest.path}: the training rows have only the number {low:g} of {task!r}, wanted "
+            "at least two; add rows of another."
+        )
+    return Numbers(scale=Scale(low=low, high=high), values=values)
 
 
 def describe_rows(rows: TrainingRows, features: StoredFeatures) -> str:
@@ -126,10 +161,15 @@ def describe_rows(rows: TrainingRows, features: StoredFeatures) -> str:
     counts = features.outcomes[~features.has_features].value_counts().sort_index()
     why = ", ".join(f"{n} {outcome}" for outcome, n in counts.items())
     skipped = f"; {rows.num_skipped} without features are skipped ({why})" * bool(rows.num_skipped)
-    return (
-        f"{len(rows.train)} training and {len(rows.dev)} dev clips, {len(rows.classes)} classes: "
-        f"{', '.join(rows.classes)}{skipped}"
-    )
+    return f"{len(rows.train)} training and {len(rows.dev)} dev clips, {labels_told(rows)}{skipped}"
+
+
+def labels_told(rows: TrainingRows) -> str:
+    """Return what the labels are, for a line of words."""
+    if rows.numbers is not None:
+        scale = rows.numbers.scale
+        return f"numbers from {scale.low:g} to {scale.high:g}"
+    return f"{len(rows.classes)} classes: {', '.join(rows.classes)}"
 
 
 def _cure(manifest: Manifest) -> str:

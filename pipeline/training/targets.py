@@ -8,6 +8,7 @@ import pandas as pd
 from pipeline.errors import ManifestError, ParamsError
 from pipeline.manifests.labels import UNLABELLED, LabelMap
 from pipeline.manifests.manifest import VOTES, Manifest
+from pipeline.manifests.numbers import Numbers
 
 TARGETS = ("label", "votes")
 
@@ -65,6 +66,7 @@ def make_targets(
     label_map: LabelMap | None,
     *,
     kind: str,
+    numbers: Numbers | None = None,
 ) -> np.ndarray:
     """Return what the loss compares with, float32, shape (N, C), rows sum to 1.
 
@@ -74,13 +76,21 @@ def make_targets(
         classes: In score order.
         label_map: Of the task.
         kind: `"label"`, or `"votes"`; a row without votes has its label.
+        numbers: The rows' labels where they are numbers: shares of the ends of their scale.
 
     Raises:
-        ParamsError: If the kind is unknown.
+        ParamsError: If the kind is unknown, or votes are wanted of numbers.
         ManifestError: If votes are wanted and no row has any for these classes.
     """
     if kind not in TARGETS:
         raise ParamsError(f"train.targets: {kind!r} is not one of {list(TARGETS)}.")
+    if numbers is not None:
+        if kind != "label":
+            raise ParamsError(
+                f"train.targets: found {kind!r}, which is for classes, but labels are numbers; set "
+                "it to 'label'."
+            )
+        return numbers.shares
     targets = one_hot(labels, len(classes))
     if kind == "label":
         return targets

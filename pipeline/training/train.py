@@ -8,10 +8,13 @@ import torch
 
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import ParamsError
+from pipeline.evaluation.concordance import NUMBER_SCORES
 from pipeline.evaluation.links import Softmax, link_json
+from pipeline.evaluation.metrics import SELECTORS
 from pipeline.files import require_writable, sha256_bytes
 from pipeline.heads.catalogue import build_head, head_needs
 from pipeline.heads.needs import adopted
+from pipeline.heads.phase import LAST
 from pipeline.heads.record import BaseRecord, HeadRecord, StandardiserRecord
 from pipeline.heads.saved import TrainedHead, save_head
 from pipeline.heads.standardiser import CORPUS, SPEAKER, Standardiser
@@ -134,10 +137,13 @@ def train_rows(
     features = features.only(views_of(needs))
     rows.require_unfitted(features)
     shapes = shapes_of(features, needs)
+    _require_selector(config, rows)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         head = build_head(config.head, shapes, len(rows.classes), config.head_config)
         head.name_classes(rows.classes)
+        if rows.numbers is not None:
+            head.learn_numbers(config.head)
         codebooks = {v: features.codebooks(v) for v in features.views if features.kind(v) == CODES}
         head.adopt(adopted(needs, codebooks))
     columns = tuple(dict.fromkeys([*head.columns, *head.learns]))
@@ -158,7 +164,12 @@ def train_rows(
         source.use(known)
     train = _training_clips(sources["train"], rows, label_map, config)
     head.learn_shares(torch.from_numpy(train.weighting.prior).float())
-    dev = LabelledClips(source=sources["dev"], labels=rows.labels[rows.dev])
+    numbers = rows.numbers
+    dev = LabelledClips(
+        source=sources["dev"],
+        labels=rows.labels[rows.dev],
+        numbers=None if numbers is None else numbers.of(rows.dev),
+    )
     checkpoints = None
     if state_folder is not None:
         binding = [
@@ -192,9 +203,10 @@ def train_rows(
         temperature=link.temperature if isinstance(link, Softmax) else None,
         link=link_json(link),
         prior=tuple(train.weighting.prior.tolist()),
-        corpora=_classes_by_corpus(
-            train.targets, features.groups(CORPUS)[rows.train], rows.classes
-        ),
+        corpora={}
+        if numbers is not None
+        else _classes_by_corpus(train.targets, features.groups(CORPUS)[rows.train], rows.classes),
+        scale=None if numbers is None else numbers.scale,
         train={k: v for k, v in config.as_json().items() if k != "config"},
         seed=config.seed,
         num_train=len(rows.train),
@@ -214,6 +226,18 @@ def train_rows(
     return trained, selection
 
 
+def _require_selector(config: TrainConfig, rows: TrainingRows) -> None:
+    """Refuse to select by a measure that the labels do not have."""
+    of_classes = rows.numbers is None
+    wrong, right = (SELECTORS, NUMBER_SCORES) if not of_classes else (NUMBER_SCORES, SELECTORS)
+    if config.select_by in wrong:
+        raise ParamsError(
+            f"train.select_by: {config.select_by!r} is for {'numbers' if of_classes else 'classes'}"
+            f", and the labels are {'classes' if of_classes else 'numbers'}; set it to one of "
+            f"{[*right, LAST]}."
+        )
+
+
 def _encoder(provenance: Mapping[str, object]) -> str | None:
     spelling = provenance.get("encoder")
     return None if spelling is None else str(spelling)
@@ -223,16 +247,19 @@ def _training_clips(
     source: StoredSource, rows: TrainingRows, label_map: LabelMap | None, config: TrainConfig
 ) -> TrainingClips:
     features, part = source.features, rows.train
+    numbers = None if rows.numbers is None else rows.numbers.of(part)
     targets = make_targets(
         features.manifest.table.iloc[part],
         rows.labels[part],
         rows.classes,
         label_map,
         kind=config.targets,
+        numbers=numbers,
     )
     return TrainingClips(
         source=source,
         labels=rows.labels[part],
+        numbers=numbers,
         speakers=features.groups(SPEAKER)[part],
         targets=targets,
         weighting=weigh_rows(
@@ -249,6 +276,7 @@ def _digest_of_arrays(
 ) -> list[str]:
     """Return digests of what a training depends on beside its features and parameters."""
     arrays = [train.labels, dev.labels, train.targets, train.weighting.draw]
+    arrays += [one.numbers.values for one in (train, dev) if one.numbers is not None]
     # Groups may take their numbers from rows beside these.
     for one in standardisers.values():
         arrays += [one.group_mean.cpu().numpy(), one.group_inverse_deviation.cpu().numpy()]
