@@ -1,8 +1,9 @@
 """IEMOCAP (Busso et al. 2008): ten actors in five sessions of two, improvised and scripted.
 
 Recordings are `Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav`: session, dialogue,
-and who of the two speaks. Labels lie in `Session1/dialog/EmoEvaluation/Ses01F_impro01.txt`, texts
-in `Session1/dialog/transcriptions/Ses01F_impro01.txt`.
+and who of the two speaks. Labels lie in `Session1/dialog/EmoEvaluation/Ses01F_impro01.txt`, with
+valence, activation (here arousal) and dominance from 1 to 5, the raters' mean; texts lie in
+`Session1/dialog/transcriptions/Ses01F_impro01.txt`.
 """
 
 import re
@@ -15,6 +16,8 @@ from pipeline.errors import ManifestError
 
 NAME = re.compile(r"(Ses(0[1-5])[FM]_(?:impro|script)\w+)_([FM])(?:XX)?\d+")
 LABEL = re.compile(r"^\[[\d. -]+\]\t(Ses\w+)\t([a-z]{3})\t", re.MULTILINE)
+RATED = re.compile(r"^\[[\d. -]+\]\t(Ses\w+)\t[a-z]{3}\t\[([\d., ]+)\]", re.MULTILINE)
+DIMENSIONS = ("valence", "arousal", "dominance")  # in the order of the files
 TEXT = re.compile(r"^(Ses\w+) \[[\d. -]+\]: ?(.*)$", re.MULTILINE)
 EMOTIONS = {
     "neu": "neutral",
@@ -46,21 +49,27 @@ def describe(path: PurePath) -> Row | None:
 
 
 def read_iemocap(folder: Path) -> Corpus:
-    """Return the utterances with label and text.
+    """Return the utterances with label, dimensions as far as they are told, and text.
 
     Raises:
         ManifestError: If recordings or labels are missing.
     """
-    labels = _matches(folder, "EmoEvaluation", LABEL).map(EMOTIONS)
+    labels = _matches(folder, "EmoEvaluation", LABEL).map(EMOTIONS).to_frame("emotion")
+    rated = _matches(folder, "EmoEvaluation", RATED, is_wanted=False).str.split(", *", expand=True)
+    for place, name in enumerate(DIMENSIONS):
+        if place in rated.columns:
+            labels[name] = rated[place].reindex(labels.index).fillna("").astype("str")
     texts = _matches(folder, "transcriptions", TEXT)
     corpus = with_labels(
-        read_names(folder, describe), labels.to_frame("emotion"), what="labelled utterances"
+        read_names(folder, describe), labels, what="labelled utterances"
     )
     table = corpus.table.assign(text=corpus.table["utterance_id"].map(texts).fillna(""))
     return Corpus(table=table, notes=corpus.notes)
 
 
-def _matches(folder: Path, kind: str, pattern: re.Pattern[str]) -> pd.Series:
+def _matches(
+    folder: Path, kind: str, pattern: re.Pattern[str], *, is_wanted: bool = True
+) -> pd.Series:
     """Return what the files in all folders of a kind say of each utterance."""
     files = sorted(path for path in folder.rglob(f"{kind}/*.txt") if path.name[0] != ".")
     found = {
@@ -68,7 +77,7 @@ def _matches(folder: Path, kind: str, pattern: re.Pattern[str]) -> pd.Series:
         for path in files
         for name, value in pattern.findall(path.read_text("utf-8", errors="replace"))
     }
-    if not found:
+    if not found and is_wanted:
         raise ManifestError(
             f"{folder}: found no labels in Session*/dialog/{kind}/*.txt; name the folder that "
             "IEMOCAP unpacks to."

@@ -1,7 +1,7 @@
 """MSP-Podcast (Lotfian & Busso 2019): podcasts in English, 8 emotions, several raters a clip.
 
 `Labels/labels_consensus.csv` has a row for each clip of `Audios/` with its class, speaker, gender
-and split; `Labels/labels_detailed.csv` has a row for each rating; `Transcripts/` a text per clip.
+and split, and its arousal, valence and dominance from 1 to 7, the raters' mean; `Labels/labels_detailed.csv` has a row for each rating; `Transcripts/` a text per clip.
 """
 
 from pathlib import Path, PurePath
@@ -41,6 +41,7 @@ RATED = {
 }
 SPLITS = {"train": "train", "development": "dev"}  # Test1, Test2 and Test3 are test
 UNKNOWN = "unknown"
+DIMENSIONS = {"EmoAct": "arousal", "EmoVal": "valence", "EmoDom": "dominance"}
 COLUMNS = ("FileName", "EmoClass", "SpkrID", "Gender", "Split_Set")
 
 
@@ -62,6 +63,7 @@ def read_msp_podcast(folder: Path) -> Corpus:
             "gender": gender.where(gender != UNKNOWN, ""),
             "official": table["Split_Set"].str.lower().map(SPLITS).fillna("test"),
             "part": table["Split_Set"],
+            **{name: table[column] for column, name in DIMENSIONS.items() if column in table},
         }
     ).set_index(table["FileName"].map(_stem))
     labels = labels.join(_votes(folder)).fillna("")

@@ -85,15 +85,33 @@ class Power:
 
 @dataclass(frozen=True, kw_only=True)
 class Shares:
-    """Of heads whose labels are numbers: scores are shares of two ends, and nothing is fitted.
+    """Of heads whose labels are numbers: scores are estimates of the shares of a scale's two ends.
 
-    Beside the number itself there is no probability to tell: p_high is where it lies between the
-    ends, at most at one of them.
+    What is least wrong is drawn to the mean, the more the less is known of a clip; concordance
+    wants the spread of the labels too. So positions are stretched as dev has it:
+
+        u = offset + gain (1 + score_high - score_low) / 2
+
+    If the ends have orthogonal codes of one norm and the scores are an estimate's projections on
+    them, the fraction is the point nearest to the estimate on the line through both codes.
+
+    Attributes:
+        gain: Above 0; 1 stretches nothing.
+        offset: Added.
     """
 
+    gain: float = 1.0
+    offset: float = 0.0
+
+    def positions(self, scores: np.ndarray) -> np.ndarray:
+        """Return where scores (B, 2) are on the scale, 0 low and 1 high, float64, shape (B,)."""
+        raw = (1.0 + scores[:, 1].astype(np.float64) - scores[:, 0]) / 2
+        found: np.ndarray = self.offset + self.gain * raw
+        return found
+
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
-        """Return the shares of both ends of scores (B, 2), float64, rows sum to 1."""
-        high = np.clip((1.0 + scores[:, 1].astype(np.float64) - scores[:, 0]) / 2, 0.0, 1.0)
+        """Return the shares of both ends, of positions between them, float64, shape (B, 2)."""
+        high = np.clip(self.positions(scores), 0.0, 1.0)
         return np.stack([1.0 - high, high], axis=1)
 
 
@@ -104,7 +122,7 @@ def fit_link(name: str, scores: np.ndarray, labels: np.ndarray) -> Link:
     """Fit a link to labelled scores: the one with the least mean negative log likelihood.
 
     Args:
-        name: One of `LINKS`, or `SHARES`.
+        name: One of `LINKS`.
         scores: Shape (B, C), finite.
         labels: Class indices, shape (B,), int64.
 
@@ -116,9 +134,26 @@ def fit_link(name: str, scores: np.ndarray, labels: np.ndarray) -> Link:
         return Softmax(temperature=fit_temperature(scores, labels))
     if name == POWER:
         return fit_power(scores, labels)
-    if name == SHARES:
-        return Shares()
     raise HeadError(f"link: {name!r} is not one of {list(LINKS)}; mend the head's link.")
+
+
+def fit_shares(scores: np.ndarray, positions: np.ndarray, *, stretch: bool) -> Shares:
+    """Return the link of a head of numbers: with `stretch` the one of the greatest CCC.
+
+    Of all positive stretches, that which gives predictions the mean and the deviation of the
+    labels (Lin 1989: CCC = Pearson / C, C = 1 where both agree). Without two different labels, or
+    predictions, nothing is stretched.
+
+    Args:
+        scores: Shape (B, 2).
+        positions: Of the labels on the scale, shape (B,).
+        stretch: Whether to fit anything.
+    """
+    raw = Shares().positions(scores)
+    if not stretch or np.ptp(raw) == 0 or np.ptp(positions) == 0:
+        return Shares()
+    gain = float(positions.std() / raw.std())
+    return Shares(gain=gain, offset=float(positions.mean() - gain * raw.mean()))
 
 
 def fit_power(scores: np.ndarray, labels: np.ndarray) -> Power:
@@ -161,8 +196,9 @@ def fit_power(scores: np.ndarray, labels: np.ndarray) -> Power:
 
 def link_json(link: Link) -> dict[str, Any] | None:
     """Return what a head's record keeps of a link beside its temperature: None of a softmax."""
-    kinds = {Power: POWER, Shares: SHARES}
-    return None if isinstance(link, Softmax) else {"kind": kinds[type(link)], **asdict(link)}
+    if isinstance(link, Softmax):
+        return None
+    return {"kind": POWER if isinstance(link, Power) else SHARES, **asdict(link)}
 
 
 def _loss(power: Power, scores: np.ndarray, labels: np.ndarray) -> float:

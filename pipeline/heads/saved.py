@@ -99,7 +99,14 @@ class TrainedHead:
             assert self.record.temperature is not None
             return Softmax(temperature=self.record.temperature)
         numbers = {name: value for name, value in self.record.link.items() if name != "kind"}
-        return Power(**numbers) if self.record.scale is None else Shares()
+        return Power(**numbers) if self.record.scale is None else Shares(**numbers)
+
+    def numbers(self, scores: Any) -> np.ndarray:
+        """Return the numbers that scores (B, 2) mean, in units of the labels, float64, (B,)."""
+        link, scale = self.link, self.record.scale
+        assert isinstance(link, Shares)
+        assert scale is not None
+        return scale.values(link.positions(scores))
 
     def require_recipes(self, where: object, recipes: Mapping[str, Recipe]) -> None:
         """Refuse features that were made otherwise than those it was trained on.

@@ -21,24 +21,23 @@ class Scale:
     low: float
     high: float
 
+    def positions(self, values: np.ndarray) -> np.ndarray:
+        """Return u = (value - low) / (high - low), float64, shape (N,)."""
+        found: np.ndarray = (values - self.low) / (self.high - self.low)
+        return found
+
     def shares(self, values: np.ndarray) -> np.ndarray:
         """Return how much of each end a value is, float32, shape (N, 2); of NaN nothing of either.
 
-        u = (value - low) / (high - low); beyond the ends one share is below 0 and one above 1.
+        Beyond the ends one share is below 0 and one above 1.
         """
-        u = (values - self.low) / (self.high - self.low)
-        return np.nan_to_num(np.stack([1 - u, u], axis=1)).astype(np.float32)
+        u = self.positions(values)
+        found: np.ndarray = np.nan_to_num(np.stack([1 - u, u], axis=1)).astype(np.float32)
+        return found
 
-    def values(self, shares: np.ndarray) -> np.ndarray:
-        """Return the values that estimates of the shares (N, 2) are nearest to, float64, (N,).
-
-            value = low + (high - low) (1 + share_high - share_low) / 2
-
-        If the ends have orthogonal codes of one norm and the shares are an estimate's projections
-        on them, it is the point nearest to the estimate on the line through both codes.
-        """
-        u = (1.0 + shares[:, 1].astype(np.float64) - shares[:, 0]) / 2
-        found: np.ndarray = self.low + (self.high - self.low) * u
+    def values(self, positions: np.ndarray) -> np.ndarray:
+        """Return the values at positions u, 0 at the low end and 1 at the high one, shape (N,)."""
+        found: np.ndarray = self.low + (self.high - self.low) * positions
         return found
 
 
@@ -62,6 +61,11 @@ class Numbers:
     def shares(self) -> np.ndarray:
         """Return them as shares of the ends, float32, shape (N, 2)."""
         return self.scale.shares(self.values)
+
+    @property
+    def positions(self) -> np.ndarray:
+        """Return where they are on the scale, float64, shape (N,)."""
+        return self.scale.positions(self.values)
 
     @property
     def nearer_ends(self) -> np.ndarray:

@@ -24,6 +24,7 @@ from pipeline.manifests.manifest import Manifest
 from pipeline.manifests.tables import write_csv
 from pipeline.progress import Reporter
 from pipeline.report.head_probe import head_probe_section
+from pipeline.report.numbers import NUMBER_NAMES
 from pipeline.report.page import Picture, Section
 from pipeline.report.probe import PICTURE as PROBE_PICTURE
 from pipeline.report.probe import write_probe
@@ -122,7 +123,8 @@ def learning_section(folder: Path, head: Path, trained: TrainedHead) -> Section:
     draw_learning_curve(path, curves, title=f"{trained.record.kind} on {trained.task}")
     best = trained.record.best_step
     by = trained.record.train["select_by"]
-    chosen = "the last one" if by == LAST else f"the best on dev by {NAMES[by]}"
+    names = {**NAMES, **NUMBER_NAMES}
+    chosen = "the last one" if by == LAST else f"the best on dev by {names[by]}"
     return Section(
         title="Learning",
         texts=[

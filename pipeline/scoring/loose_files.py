@@ -182,7 +182,7 @@ def predict_files(
         told = {name: _plain(value[0]) for name, value in extras.items()}
         named, number = {}, None
         if trained.record.scale is not None:
-            number = float(trained.record.scale.values(scores)[0])
+            number = float(trained.numbers(scores)[0])
         else:
             values: np.ndarray = trained.probabilities(scores)[0]
             named = dict(zip(trained.classes, values.tolist(), strict=True))

@@ -96,7 +96,7 @@ def stored_predictions(
             utterance_ids=ids,
             splits=splits,
             labels=labels,
-            predicted=scale.values(scores),
+            predicted=trained.numbers(scores),
             errors=errors,
             metadata={**metadata, "scale": asdict(scale)},
             extras=extras,

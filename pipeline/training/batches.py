@@ -8,6 +8,7 @@ import torch
 
 from pipeline.errors import ParamsError
 from pipeline.evaluation.concordance import measure_numbers
+from pipeline.evaluation.links import Link, fit_link, fit_shares
 from pipeline.evaluation.metrics import SELECTORS
 from pipeline.heads.batch import Batch
 from pipeline.heads.phase import Phase
@@ -28,20 +29,30 @@ class LabelledClips:
         source: What a head sees of them.
         labels: Class indices, int64, shape (N,).
         numbers: Their labels where these are numbers, else None.
+        stretch: Whether predicted numbers are given the mean and the spread of these labels.
     """
 
     source: Source
     labels: np.ndarray
     numbers: Numbers | None = None
+    stretch: bool = True
 
     def shares(self, num_classes: int) -> np.ndarray:
         """Return each label as shares of the classes, or of the ends of a scale, (N, C)."""
         return one_hot(self.labels, num_classes) if self.numbers is None else self.numbers.shares
 
+    def fit_link(self, name: str, scores: np.ndarray) -> Link:
+        """Return the link of that name that fits a head's scores (N, C) of them."""
+        if self.numbers is None:
+            return fit_link(name, scores, self.labels)
+        return fit_shares(scores, self.numbers.positions, stretch=self.stretch)
+
     def measure(self, scores: np.ndarray) -> dict[str, float]:
-        """Return by name how good a head's scores (N, C) of them are."""
+        """Return by name how good a head's scores (N, C) of them are; of numbers, as stretched."""
         if self.numbers is not None:
-            return measure_numbers(self.numbers.values, self.numbers.scale.values(scores))
+            link = fit_shares(scores, self.numbers.positions, stretch=self.stretch)
+            told = self.numbers.scale.values(link.positions(scores))
+            return measure_numbers(self.numbers.values, told)
         predicted = scores.argmax(1)
         return {name: value(self.labels, predicted) for name, value in SELECTORS.items()}
 

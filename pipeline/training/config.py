@@ -73,6 +73,8 @@ class TrainConfig:
     eval_every: int = 25  # steps between looks at dev, each a checkpoint
     # what is kept: the best on dev by ua, wa, wf1, macro_f1; of numbers ccc, pearson, rmse; or last
     select_by: str = "last"
+    # whether predicted numbers get dev's mean and spread, which CCC wants; without, the least RMSE
+    stretch: bool = later(default=True, neutral=True)
     patience: int = 0  # looks at dev without a better one before stopping; 0, or last, never stops
     frames_in: str = "store"  # of heads that read frames: store streams them, memory holds them all
     pool_shards: int = 8  # shards of frames that are shuffled together; two such pools in memory

@@ -9,7 +9,7 @@ import torch
 
 from pipeline.evaluation.chance import chance_of
 from pipeline.evaluation.concordance import CCC
-from pipeline.evaluation.links import Link, fit_link
+from pipeline.evaluation.links import Link
 from pipeline.heads.base import Head
 from pipeline.progress import Reporter
 from pipeline.training.batches import Batches, LabelledClips, TrainingClips
@@ -149,7 +149,7 @@ def _selection(
         curves = [{"step": 0, "train_loss": np.nan, "learning_rate": np.nan, **named}]
     return Selection(
         head=head,
-        link=fit_link(head.link, scores, dev.labels),
+        link=dev.fit_link(head.link, scores),
         best_step=best_step,
         dev=values,
         curves=pd.DataFrame(curves).astype({"step": "int64"}),

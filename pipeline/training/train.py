@@ -169,6 +169,7 @@ def train_rows(
         source=sources["dev"],
         labels=rows.labels[rows.dev],
         numbers=None if numbers is None else numbers.of(rows.dev),
+        stretch=config.stretch,
     )
     checkpoints = None
     if state_folder is not None:
