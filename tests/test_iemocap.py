@@ -32,6 +32,9 @@ def test_iemocap_has_labels_texts_sessions_and_a_fold_for_each_session(
         "dialogue": "Ses01F_impro01",
         "language": "en",
         "text": "Excuse me.",
+        "valence": "2.5000",
+        "arousal": "2.0000",
+        "dominance": "3.5000",
         **HEADER,
     }
     man = rows["Ses01F_impro01_M000"]

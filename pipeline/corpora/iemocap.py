@@ -60,9 +60,7 @@ def read_iemocap(folder: Path) -> Corpus:
         if place in rated.columns:
             labels[name] = rated[place].reindex(labels.index).fillna("").astype("str")
     texts = _matches(folder, "transcriptions", TEXT)
-    corpus = with_labels(
-        read_names(folder, describe), labels, what="labelled utterances"
-    )
+    corpus = with_labels(read_names(folder, describe), labels, what="labelled utterances")
     table = corpus.table.assign(text=corpus.table["utterance_id"].map(texts).fillna(""))
     return Corpus(table=table, notes=corpus.notes)
 

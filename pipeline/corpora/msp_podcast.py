@@ -1,7 +1,8 @@
 """MSP-Podcast (Lotfian & Busso 2019): podcasts in English, 8 emotions, several raters a clip.
 
 `Labels/labels_consensus.csv` has a row for each clip of `Audios/` with its class, speaker, gender
-and split, and its arousal, valence and dominance from 1 to 7, the raters' mean; `Labels/labels_detailed.csv` has a row for each rating; `Transcripts/` a text per clip.
+and split, and the raters' mean of its arousal, valence and dominance, 1 to 7;
+`Labels/labels_detailed.csv` has a row for each rating; `Transcripts/` a text per clip.
 """
 
 from pathlib import Path, PurePath

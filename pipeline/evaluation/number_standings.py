@@ -128,7 +128,7 @@ def number_standings_of(table: pd.DataFrame, *, cluster: str, margin: float) -> 
 
     Raises:
         PredictionsError: If a system's seeds were not scored on the same clips, or two systems have
-            no clip in common.
+            no clip in common or other labels.
     """
     first, *others = dict.fromkeys(table["system"])
     corpora = sorted(set(table["corpus"]))
@@ -188,6 +188,14 @@ def _compared(
     shared = set(mine["utterance_id"]) & set(theirs["utterance_id"])
     if not shared:
         raise PredictionsError(f"{first} and {second} have no clip in common; score the same rows.")
+    labels = [
+        one.drop_duplicates("utterance_id").set_index("utterance_id") for one in (mine, theirs)
+    ]
+    for name in sorted(shared):
+        if labels[0]["label"][name] != labels[1]["label"][name]:
+            raise PredictionsError(
+                f"{first} and {second} have other labels for {name}; score the same task."
+            )
     sums = [_seed_sums(one[one["utterance_id"].isin(shared)], cluster)[0] for one in (mine, theirs)]
     values = [number_scores(one.sum(1)) for one in sums]
     drawn = [drawn_numbers(one) for one in sums]

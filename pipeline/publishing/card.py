@@ -76,8 +76,7 @@ def model_card(
     parts = [
         f"---\n{data.to_yaml()}\n---",
         f"# {repository}",
-        f"A `{record.kind}` head of genser {version} for the task `{record.task}`. It tells "
-        f"{len(record.classes)} classes apart: {', '.join(record.classes)}.",
+        f"A `{record.kind}` head of genser {version} for the task `{record.task}`. {_says(record)}",
         f"    pip install genser\n    genser predict clip.wav --head hf://{repository}@<commit>",
         "## What it hears with",
         _hearing(record),
@@ -114,6 +113,15 @@ def _models(record: HeadRecord) -> list[str]:
 
 def _is_of_the_hub(name: str) -> bool:
     return name.startswith(PREFIX) or "@" in name
+
+
+def _says(record: HeadRecord) -> str:
+    if record.scale is not None:
+        return (
+            f"It says a number; those that it was trained on are from {record.scale.low:g} to "
+            f"{record.scale.high:g}."
+        )
+    return f"It tells {len(record.classes)} classes apart: {', '.join(record.classes)}."
 
 
 def _hearing(record: HeadRecord) -> str:

@@ -44,6 +44,11 @@ def tested_of(
             f"{path}: of the head {said_by[:12]}, wanted {trained.digest[:12]}, which is "
             "published; score with that head."
         )
+    if trained.record.scale is not None:
+        raise PredictionsError(
+            f"{path}: says numbers, and a card has room for scores of classes alone; publish the "
+            "head without --predictions, and its report beside it."
+        )
     table = prediction_table({"head": predictions}, split, manifest, label_map)
     cluster = "clip" if manifest is None else cluster
     found = standings_of(table, cluster=cluster, margin=0.0)

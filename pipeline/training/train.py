@@ -204,9 +204,11 @@ def train_rows(
         temperature=link.temperature if isinstance(link, Softmax) else None,
         link=link_json(link),
         prior=tuple(train.weighting.prior.tolist()),
-        corpora={}
-        if numbers is not None
-        else _classes_by_corpus(train.targets, features.groups(CORPUS)[rows.train], rows.classes),
+        corpora=_classes_by_corpus(
+            np.ones_like(train.targets) if numbers is not None else train.targets,
+            features.groups(CORPUS)[rows.train],
+            rows.classes,
+        ),
         scale=None if numbers is None else numbers.scale,
         train={k: v for k, v in config.as_json().items() if k != "config"},
         seed=config.seed,

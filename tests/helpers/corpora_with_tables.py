@@ -61,7 +61,7 @@ MELD_CLIPS = {
 
 EVALUATION = """% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]
 
-[6.2901 - 8.2357]\tSes01F_impro01_F000\tneu\t[2.5000, 2.5000, 2.5000]
+[6.2901 - 8.2357]\tSes01F_impro01_F000\tneu\t[2.5000, 2.0000, 3.5000]
 C-E2:\tNeutral;\t()
 C-E3:\tNeutral;\t()
 C-E4:\tNeutral;\t()
