@@ -56,8 +56,8 @@ def test_saved_again_it_is_of_this_version_and_says_the_same(tmp_path: Path) -> 
 def test_a_head_of_a_later_version_is_refused(tmp_path: Path) -> None:
     value = unseal_json((FIRST_VERSION / "head.json").read_bytes())
     assert value is not None
-    (tmp_path / "head.json").write_bytes(sealed_json({**value, "format_version": 4}))
-    with pytest.raises(HeadError, match=r"found format \('genser-head', 4\), wanted .* 3\)"):
+    (tmp_path / "head.json").write_bytes(sealed_json({**value, "format_version": 5}))
+    with pytest.raises(HeadError, match=r"found format \('genser-head', 5\), wanted .* 4\)"):
         load_head(tmp_path)
 
 
