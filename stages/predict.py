@@ -8,20 +8,39 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stages.options import device_option, params_of, torch_device
+from pipeline.errors import ParamsError
+from stages.options import (
+    batch_seconds_option,
+    claim,
+    device_option,
+    params_of,
+    torch_device,
+    workers_option,
+)
+from stages.progress import Progress
 from stages.score import head_option
 
 if TYPE_CHECKING:
-    from pipeline.scoring.loose_files import FilePrediction
+    from pipeline.scoring.loose_clips import LoosePrediction
 
 BAR_CELLS = 30
 
 
 @click.command("predict")
 @click.argument(
-    "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE ..."
+    "paths",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE-OR-FOLDER ...",
 )
 @head_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="TABLE.csv",
+    help="Write a row for each file as it is done; run again, it goes on where it was stopped.",
+)
 @click.option(
     "--encoder", help="Folder or owner/name@commit of the encoder  [default: the head's own]"
 )
@@ -32,34 +51,46 @@ BAR_CELLS = 30
 )
 @click.option("--text", help="Of a head that reads text: what is said in the one recording.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@workers_option
+@batch_seconds_option
 @device_option
 @click.pass_context
 def command(
     context: click.Context,
-    files: Sequence[Path],
+    paths: Sequence[Path],
     head_folder: Path,
+    out: Path | None,
     encoder: str | None,
     recogniser: str | None,
     text: str | None,
     as_json: bool,
+    workers: int,
+    batch_seconds: float,
     device: str,
 ) -> None:
     """Say which class each recording is, with a calibrated probability of every class.
 
-    A head that reads text reads what a recogniser hears, or --text.
+    Of a folder, all recordings in it and below. A head that reads text reads what a recogniser
+    hears, or --text.
 
     \b
     Example:
       genser predict hello.wav --head models/demo
     """
     from pipeline.heads.saved import load_head
-    from pipeline.scoring.loose_files import predict_files, views_of_head
+    from pipeline.scoring.loose_files import views_of_head
+    from pipeline.scoring.loose_tables import predict_files, predict_into, recordings_of
     from pipeline.scoring.loose_texts import texts_for_head
+    from pipeline.scoring.predictor import Predictor
     from pipeline.scoring.score import ScoreConfig
     from pipeline.transcription.transcribe import TranscribeConfig
 
-    sampler = params_of(context).section("score", ScoreConfig)
+    if out is not None:
+        _require_csv(out, as_json)
+        claim(out, is_folder=False)
+    score = params_of(context).section("score", ScoreConfig)
     where = torch_device(device)
+    files = recordings_of(paths)
     trained = load_head(head_folder, where)
     texts = texts_for_head(
         trained,
@@ -69,18 +100,38 @@ def command(
         recogniser=recogniser,
         device=where,
     )
-    views = views_of_head(trained, encoder, where)
-    results = predict_files(files, trained, views, sampler, device=where, texts=texts)
-    if as_json:
-        click.echo(json.dumps([_as_json(result) for result in results], ensure_ascii=False))
+    predictor = Predictor(
+        trained=trained,
+        views=views_of_head(trained, encoder, where),
+        score=score,
+        device=where,
+        texts=texts,
+        batch_seconds=batch_seconds,
+    )
+    if out is not None:
+        with Progress("files") as progress:
+            failed = predict_into(out, files, predictor, workers=workers, reporter=progress)
+        click.echo(f"{out}: {len(files)} files, {failed} of them with an error")
     else:
-        for result in results:
-            _show(result)
-    if any(result.error for result in results):
+        results = []
+        for piece in predict_files(files, predictor, workers=workers):
+            results += piece
+            for result in [] if as_json else piece:
+                _show(result)
+        if as_json:
+            click.echo(json.dumps([_as_json(result) for result in results], ensure_ascii=False))
+        failed = sum(result.error != "" for result in results)
+    if failed:
         sys.exit(3)
 
 
-def _as_json(result: "FilePrediction") -> dict[str, object]:
+def _require_csv(out: Path, as_json: bool) -> None:
+    if out.suffix.lower() != ".csv" or as_json:
+        found = "--json too" if as_json else repr(out.name)
+        raise ParamsError(f"--out: a table is written as .csv, found {found}; mend one of them.")
+
+
+def _as_json(result: "LoosePrediction") -> dict[str, object]:
     return {
         "path": str(result.path),
         "predicted": result.predicted,
@@ -91,7 +142,7 @@ def _as_json(result: "FilePrediction") -> dict[str, object]:
     }
 
 
-def _show(result: "FilePrediction") -> None:
+def _show(result: "LoosePrediction") -> None:
     if result.error:
         click.echo(f"{result.path}: {result.error}", err=True)
         return
