@@ -22,6 +22,7 @@ from stages.score import head_option
 
 if TYPE_CHECKING:
     from pipeline.scoring.loose_clips import LoosePrediction
+    from pipeline.segmentation.stretches import Segmentation
 
 BAR_CELLS = 30
 
@@ -38,8 +39,15 @@ BAR_CELLS = 30
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    metavar="TABLE.csv",
-    help="Write a row for each file as it is done; run again, it goes on where it was stopped.",
+    metavar="TABLE.csv or FOLDER",
+    help="Write a row for each file as it is done, or with --segments a folder of timelines; run "
+    "again, it goes on where it was stopped.",
+)
+@click.option(
+    "--segments",
+    type=click.Choice(["speech", "windows"]),
+    help="Score stretches of long recordings: speech that silero-vad finds, or windows of one "
+    "length. The section segments has the numbers.",
 )
 @click.option(
     "--encoder", help="Folder or owner/name@commit of the encoder  [default: the head's own]"
@@ -60,6 +68,7 @@ def command(
     paths: Sequence[Path],
     head_folder: Path,
     out: Path | None,
+    segments: str | None,
     encoder: str | None,
     recogniser: str | None,
     text: str | None,
@@ -70,14 +79,17 @@ def command(
 ) -> None:
     """Say which class each recording is, with a calibrated probability of every class.
 
-    Of a folder, all recordings in it and below. A head that reads text reads what a recogniser
-    hears, or --text.
+    Of a folder, all recordings in it and below. With --segments, each of their stretches, and what
+    follows of them: timelines as JSON, CSV, RTTM, TextGrid and picture. A head that reads text
+    reads what a recogniser hears, or --text.
 
     \b
     Example:
       genser predict hello.wav --head models/demo
+      genser predict calls --head models/demo --segments speech --out timelines
     """
     from pipeline.heads.saved import load_head
+    from pipeline.scoring.long_recordings import predict_recordings
     from pipeline.scoring.loose_files import views_of_head
     from pipeline.scoring.loose_tables import predict_files, predict_into, recordings_of
     from pipeline.scoring.loose_texts import texts_for_head
@@ -85,9 +97,10 @@ def command(
     from pipeline.scoring.score import ScoreConfig
     from pipeline.transcription.transcribe import TranscribeConfig
 
+    _check_out(out, segments, as_json=as_json)
+    segmentation = None if segments is None else _segmentation(context, segments)
     if out is not None:
-        _require_csv(out, as_json)
-        claim(out, is_folder=False)
+        claim(out, is_folder=segments is not None)
     score = params_of(context).section("score", ScoreConfig)
     where = torch_device(device)
     files = recordings_of(paths)
@@ -108,7 +121,13 @@ def command(
         texts=texts,
         batch_seconds=batch_seconds,
     )
-    if out is not None:
+    if out is not None and segmentation is not None:
+        with Progress("seconds") as progress:
+            failed = predict_recordings(
+                out, files, predictor, segmentation, workers=workers, reporter=progress
+            )
+        click.echo(f"{out}: {len(files)} recordings, {failed} of them could not be used")
+    elif out is not None:
         with Progress("files") as progress:
             failed = predict_into(out, files, predictor, workers=workers, reporter=progress)
         click.echo(f"{out}: {len(files)} files, {failed} of them with an error")
@@ -125,10 +144,24 @@ def command(
         sys.exit(3)
 
 
-def _require_csv(out: Path, as_json: bool) -> None:
-    if out.suffix.lower() != ".csv" or as_json:
-        found = "--json too" if as_json else repr(out.name)
-        raise ParamsError(f"--out: a table is written as .csv, found {found}; mend one of them.")
+def _check_out(out: Path | None, segments: str | None, *, as_json: bool) -> None:
+    """Refuse outputs that do not fit one another."""
+    if segments is not None and out is None:
+        raise ParamsError("--segments: found no --out, wanted a folder for the timelines; name it.")
+    if out is not None and as_json:
+        raise ParamsError("--json: is printed, found --out too; leave one out.")
+    if out is not None and segments is None and out.suffix.lower() != ".csv":
+        raise ParamsError(f"--out {out}: wanted a table that ends in .csv; name it so.")
+
+
+def _segmentation(context: click.Context, kind: str) -> "Segmentation":
+    from pipeline.segmentation.config import SPEECH, SegmentsConfig
+    from pipeline.segmentation.silero import SileroDetector
+    from pipeline.segmentation.stretches import Segmentation
+
+    config = params_of(context).section("segments", SegmentsConfig)
+    detector = SileroDetector() if kind == SPEECH else None
+    return Segmentation(config=config, detector=detector)
 
 
 def _as_json(result: "LoosePrediction") -> dict[str, object]:

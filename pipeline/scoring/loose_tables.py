@@ -86,7 +86,12 @@ def predict_into(
     reporter.say(f"{len(todo)} files to predict, {len(paths) - len(todo)} kept from an earlier run")
     reporter.begin(len(todo))
     for piece in predict_files(todo, predictor, workers=workers):
-        table.append([{PATH: str(one.path), **answer_cells(one)} for one in piece])
+        table.append(
+            [
+                {PATH: str(one.path), "seconds": f"{one.duration:.3f}", **answer_cells(one)}
+                for one in piece
+            ]
+        )
         reporter.advance(len(piece), sum(one.duration for one in piece))
     wanted = set(digests)
     return sum(row[ERROR] != "" for row in table.rows if row[PATH] in wanted)
@@ -101,7 +106,6 @@ def answer_columns(predictor: Predictor) -> list[str]:
 def answer_cells(said: LoosePrediction) -> dict[str, str]:
     """Return the cells of what a head says of a clip."""
     return {
-        "seconds": f"{said.duration:.3f}",
         "predicted": said.predicted or "",
         **{f"{PROBABILITY}{name}": f"{p:.6f}" for name, p in said.probabilities.items()},
         "text": said.text or "",
