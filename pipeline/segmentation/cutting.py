@@ -120,7 +120,7 @@ class SpeechFrames:
         return max(begin - self._pad, 0)
 
     def hear(self, probabilities: Sequence[float]) -> list[tuple[int, int]]:
-        """Return the stretches that are complete with these frames: the first, one past the last."""
+        """Return the stretches that are complete with these frames, as first and one past last."""
         found = [self._hear(float(one)) for one in probabilities]
         return [stretch for stretch in found if stretch is not None]
 
