@@ -66,12 +66,13 @@ class GrowingTable:
             self._rewrite(rows)
 
     def append(self, rows: Sequence[Row]) -> None:
-        """Add rows, on the disk when this returns.
+        """Add rows, on the disk when this returns; a cell that one lacks is empty.
 
         Raises:
             OutputError: If they cannot be written.
         """
-        made = [{**row, MADE_BY: self._made_by} for row in rows]
+        empty = dict.fromkeys(self._columns, "")
+        made = [{**empty, **row, MADE_BY: self._made_by} for row in rows]
         with writing(self.path), self.path.open("ab", buffering=0) as file:
             file.write(self._written(made).encode(ENCODING, ODD_BYTES))
             os.fsync(file.fileno())
