@@ -98,6 +98,8 @@ def command(
     from pipeline.transcription.transcribe import TranscribeConfig
 
     _check_out(out, segments, as_json=as_json)
+    if segments is not None and text is not None:
+        raise ParamsError("--text: is of a whole recording, found --segments too; leave one out.")
     segmentation = None if segments is None else _segmentation(context, segments)
     if out is not None:
         claim(out, is_folder=segments is not None)

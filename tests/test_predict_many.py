@@ -14,7 +14,7 @@ from pipeline.scoring import predictor
 
 
 @pytest.fixture
-def calls(here, tmp_path, monkeypatch) -> Path:
+def calls(here, tmp_path) -> Path:
     """A folder with five recordings, two of them below, and what is none."""
     clips = sorted((here / "demo" / "audio").rglob("*.wav"))[:5]
     folder = tmp_path / "calls"
@@ -24,7 +24,6 @@ def calls(here, tmp_path, monkeypatch) -> Path:
     (folder / "note.txt").write_text("no sound")
     (folder / ".hidden.wav").write_text("no sound")
     os.mkfifo(folder / "pipe.wav")
-    monkeypatch.setattr(predictor, "AT_ONCE", 2)
     return folder
 
 
@@ -101,6 +100,8 @@ def test_outputs_that_do_not_fit_are_refused(calls, tmp_path):
     assert "--json: is printed, found --out too" in refused("predict", calls, *head, *words)
     words = ("--segments", "windows")
     assert "--segments: found no --out" in refused("predict", calls, *head, *words)
+    words = (*words, "--out", folder, "--text", "a")
+    assert "--text: is of a whole recording" in refused("predict", calls, *head, *words)
     csv.write_text("mine\n1\n")
     assert "is another table than this" in refused("predict", calls, *head, "--out", csv)
     assert csv.read_text() == "mine\n1\n"

@@ -16,6 +16,7 @@ from pipeline.files import publish_bytes, read_bytes, writing
 
 DIGEST, MADE_BY = "file_digest", "made_by"
 # Names of files need not be UTF-8; what is read is written back.
+SHOWN = 200  # characters of what a foreign table begins with
 ENCODING, ODD_BYTES = "utf-8", "surrogateescape"
 
 Row = Mapping[str, str]
@@ -79,14 +80,18 @@ class GrowingTable:
         self.rows = [*self.rows, *made]
 
     def _read(self, text: str) -> list[Row]:
-        lines = list(csv.reader(io.StringIO(text, newline="")))
+        try:
+            lines = list(csv.reader(io.StringIO(text, newline="")))
+        except csv.Error:
+            lines = [["no CSV"]] * 2
         # A kill leaves at most the last row unfinished.
         if lines and (not text.endswith("\n") or len(lines[-1]) != len(self._columns)):
             lines.pop()
         if (lines and lines[0] != self._columns) or any(len(x) != len(lines[0]) for x in lines):
             raise OutputError(
                 f"{self.path}: is another table than this command writes, found the columns "
-                f"{', '.join(lines[0])}, wanted {', '.join(self._columns)}; name another output."
+                f"{', '.join(lines[0])[:SHOWN]!r}, wanted {', '.join(self._columns)!r}; name "
+                "another output."
             )
         rows: list[Row] = [dict(zip(self._columns, line, strict=True)) for line in lines[1:]]
         for number, row in enumerate(rows, 2):

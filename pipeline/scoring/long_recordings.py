@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.audio.decoders import decoders
 from pipeline.errors import AudioError
 from pipeline.extraction.encoding import file_digest
-from pipeline.files import sha256_bytes
+from pipeline.files import clear_temporaries, sha256_bytes
 from pipeline.progress import Reporter
 from pipeline.scoring.growing_table import DIGEST, GrowingTable, Row
 from pipeline.scoring.loose_clips import LooseClip
@@ -53,6 +53,7 @@ def predict_recordings(
         OutputError: If it cannot be written, or holds rows of another head or other settings.
     """
     key = made_by(predictor.identity, segmentation.identity)
+    clear_temporaries(out, below=True)
     columns = [PATH, FOLDER, "seconds", "stretches", "without_prediction", "parts", ERROR]
     table = GrowingTable(out / RECORDINGS, columns, key)
     with decoders(workers) as pool:

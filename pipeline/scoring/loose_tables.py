@@ -71,8 +71,10 @@ def predict_into(
     """
     columns = [PATH, "seconds", *answer_columns(predictor)]
     table = GrowingTable(out, columns, made_by(predictor.identity))
+    there = {row[PATH] for row in table.rows}
+    again = [path for path in paths if str(path) in there]
     with decoders(workers) as pool:
-        digests = dict(zip(map(str, paths), pool.map(file_digest, paths), strict=True))
+        digests = dict(zip(map(str, again), pool.map(file_digest, again), strict=True))
     known = [
         row
         for row in table.rows
@@ -93,7 +95,7 @@ def predict_into(
             ]
         )
         reporter.advance(len(piece), sum(one.duration for one in piece))
-    wanted = set(digests)
+    wanted = {str(path) for path in paths}
     return sum(row[ERROR] != "" for row in table.rows if row[PATH] in wanted)
 
 

@@ -30,7 +30,7 @@ from pipeline.scoring.score import ScoreConfig
 from pipeline.sources.inference import score_source
 from pipeline.sources.loose import LooseFeatures, LooseSource
 
-AT_ONCE = 32  # clips of a piece; what a kill can cost
+AT_ONCE = 32  # clips of a piece at least; what a kill can cost
 
 Found = Mapping[str, np.ndarray] | AudioError  # the views of a clip, or why it has none
 
@@ -136,7 +136,8 @@ class Predictor:
     def _submit(
         self, clips: Iterator[LooseClip], pool: Executor
     ) -> tuple[list[LooseClip], list[Future[list[Decoded]]]]:
-        piece = list(islice(clips, AT_ONCE))
+        # A GPU that takes long batches wants pieces that fill them.
+        piece = list(islice(clips, max(AT_ONCE, round(self.batch_seconds))))
         return piece, [pool.submit(clip.decode, self.listeners) for clip in piece]
 
     def _features(

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,8 @@ def write_timeline(
         said=[(*part.span, part.predicted) for part in timeline],
         classes=classes,
         duration=duration,
-        title=f"{path.name}: {task}",
+        # A name need not be UTF-8, a letter of a picture must.
+        title=f"{os.fsencode(path.name).decode(errors='replace')}: {task}",
     )
     return len(timeline)
 
