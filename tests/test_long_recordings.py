@@ -152,8 +152,9 @@ def test_bad_recordings_have_a_row_and_stop_nothing(tmp_path):
     samples[16000 * 20] = np.nan
     soundfile.write(broken, samples, 16000, subtype="FLOAT")
     silent = session(tmp_path / "silent.wav", [(100, QUIET)])
-    paths = [text, cut_off, pipe, broken, silent, tmp_path / "none.wav", good]
-    assert predict(tmp_path / "out", paths, speech()) == 5
+    empty = session(tmp_path / "empty.wav", [(0, QUIET)])
+    paths = [text, cut_off, pipe, broken, silent, empty, tmp_path / "none.wav", good]
+    assert predict(tmp_path / "out", paths, speech()) == 6
     table = pd.read_csv(tmp_path / "out" / "recordings.csv", keep_default_na=False)
     outcomes = dict(zip(table["path"].map(lambda x: Path(x).stem), table["error"], strict=True))
     assert {name: error.split(":")[0] for name, error in outcomes.items()} == {
@@ -162,6 +163,7 @@ def test_bad_recordings_have_a_row_and_stop_nothing(tmp_path):
         "pipe": "decode_error",
         "nan": "nonfinite",
         "silent": "",
+        "empty": "too_short",
         "none": "missing",
         "good": "",
     }

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.audio import outcomes
 from pipeline.audio.decoding import Recording, open_recording
 from pipeline.audio.segments import Segment
+from pipeline.errors import AudioError
 from pipeline.segmentation.config import SegmentsConfig
 from pipeline.segmentation.cutting import Cutter, Span, Windows
 from pipeline.segmentation.speech import Detector, Speech
@@ -64,6 +66,9 @@ class Stretches:
         self._path, self._cutter, self._heard = path, segmentation.cutter(self._recording), heard
         self.sample_rate = self._recording.sample_rate
         self.duration = self._recording.num_samples / self.sample_rate
+        if not self._recording.num_samples:
+            self._stack.close()
+            raise AudioError(outcomes.TOO_SHORT, "holds no samples; record it again.")
 
     def __enter__(self) -> "Stretches":
         return self
