@@ -91,7 +91,8 @@ def _predict(
     """Score the stretches of one recording that are not there yet, and write its timeline."""
 
     def heard(seconds: float) -> None:
-        reporter.advance(round(seconds), seconds)
+        if round(seconds):  # what is less would end the progress twice
+            reporter.advance(round(seconds), seconds)
 
     with Stretches(path, segmentation, heard) as stretches:
         table = GrowingTable(folder / STRETCHES, [START, END, *answer_columns(predictor)], key)
