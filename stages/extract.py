@@ -9,6 +9,7 @@ import click
 
 from stages.options import (
     audio_root_option,
+    batch_seconds_option,
     by_corpus,
     device_option,
     dry_run_option,
@@ -16,6 +17,7 @@ from stages.options import (
     one_store_option,
     params_of,
     torch_device,
+    workers_option,
 )
 from stages.progress import Progress
 
@@ -63,14 +65,8 @@ if TYPE_CHECKING:
     help="Exit with 3 if a larger part of the clips has no features.",
 )
 @device_option
-@click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Decoders.")
-@click.option(
-    "--batch-seconds",
-    default=32.0,
-    show_default=True,
-    type=click.FloatRange(1),
-    help="Audio per batch, padding included; a GPU likes more.",
-)
+@workers_option
+@batch_seconds_option
 @click.option(
     "--num-jobs",
     "--num-shards",

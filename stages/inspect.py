@@ -163,6 +163,7 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
     from pipeline.heads.catalogue import head_needs
     from pipeline.report.report import ReportConfig
     from pipeline.scoring.score import ScoreConfig
+    from pipeline.segmentation.config import SegmentsConfig
     from pipeline.training.config import TrainConfig
     from pipeline.transcription.transcribe import TranscribeConfig
 
@@ -178,6 +179,7 @@ def _params(path: Path, given: Params) -> dict[str, Any]:
         "train": TrainConfig,
         "finetune": FinetuneConfig,
         "score": ScoreConfig,
+        "segments": SegmentsConfig,
         "report": ReportConfig,
     }
     sections = {name: params.section(name, kind) for name, kind in kinds.items()}

@@ -24,6 +24,7 @@ SECTIONS = (
     "train",
     "finetune",
     "score",
+    "segments",
     "report",
 )
 

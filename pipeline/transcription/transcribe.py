@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.audio.decoders import decoders
 from pipeline.audio.decoding import CONTRACT
 from pipeline.audio.outcomes import OK, TOO_LONG
-from pipeline.audio.segments import Segment, segments
+from pipeline.audio.segments import segments
 from pipeline.errors import EncoderError, ParamsError
 from pipeline.extraction.encoding import Decoded, decode
 from pipeline.extraction.kept import Clip, KeptClips, clips_of
@@ -145,10 +145,12 @@ def transcribe(
     return _concluded(manifest, [heard[clip.key] for clip in clips], recogniser.source, len(todo))
 
 
-def transcribe_clip(segment: Segment, recogniser: Recogniser, config: TranscribeConfig) -> Heard:
-    """Return what becomes of one clip outside a manifest; no text where it cannot be used."""
-    decoded = decode(segment, recogniser, config.max_duration_s)
-    return _heard(decoded, _texts([decoded], recogniser, 1)[0], config)
+def hear(
+    decoded: Sequence[Decoded], recogniser: Recogniser, config: TranscribeConfig
+) -> list[Heard]:
+    """Return what becomes of decoded clips; no text where one cannot be used."""
+    texts = _texts(decoded, recogniser, config.batch_size)
+    return [_heard(each, text, config) for each, text in zip(decoded, texts, strict=True)]
 
 
 def _pieces(
@@ -174,11 +176,11 @@ def _pieces(
         current = ahead
         ahead = submit(cuts[i + 1]) if i + 1 < len(cuts) else []
         decoded = [future.result() for future in current]
-        texts = _texts(decoded, recogniser, config.batch_size)
+        heard = hear(decoded, recogniser, config)
         yield [
             # What another content says is not kept under this one.
-            Piece(clip, _heard(each, text, config), clip.digest == each.file_digest != "")
-            for clip, each, text in zip(clips, decoded, texts, strict=True)
+            Piece(clip, told, clip.digest == each.file_digest != "")
+            for clip, each, told in zip(clips, decoded, heard, strict=True)
         ]
 
 
