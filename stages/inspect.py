@@ -15,7 +15,7 @@ from pipeline.typed import typed
 from stages.costs import cost_facts
 from stages.kinds import kind_of
 from stages.options import params_of
-from stages.params import HEADS, Params
+from stages.params import HEADS, Params, shipped
 
 
 @click.command("inspect")
@@ -36,7 +36,7 @@ def command(context: click.Context, path: Path, as_json: bool) -> None:
         "predictions": _predictions,
         "params": lambda p: _params(p, params_of(context)),
     }
-    facts = readers[kind_of(path)](path)
+    facts = readers[kind_of(shipped(path))](path)
     if as_json:
         click.echo(json.dumps(facts, ensure_ascii=False, default=str))
         return
