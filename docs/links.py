@@ -32,7 +32,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         target = Path(os.path.normpath(here / path)).resolve()
         inside = target / "README.md" if target.is_dir() else target
         if inside in pages:
-            return f"[{text}]({os.path.relpath(pages[inside], Path(page.file.src_uri).parent)}{anchor})"
+            link = os.path.relpath(pages[inside], Path(page.file.src_uri).parent)
+            return f"[{text}]({link}{anchor})"
         is_ours = target.exists() and target.is_relative_to(root)
         return text if is_ours else match[0]
 
