@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.names import is_name
 from pipeline.typed import typed
-from stages.params import read_yaml, shipped
+from stages.params import read_yaml
 
 if TYPE_CHECKING:
     from pipeline.manifests.labels import LabelMap
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 def find_label_map(manifest: Path, task: str, given: Path | None) -> Path | None:
     """Return the label map of a task: the one given, or the one beside the manifest if any.
 
-    Beside a manifest in a folder `data_manifests` that has none it is the one that genser brings.
     A column whose name cannot name a file has none beside.
     """
     if given or not is_name(task):
         return given
-    beside = shipped(manifest.parent / "label_maps" / f"{task}.yaml")
+    beside = manifest.parent / "label_maps" / f"{task}.yaml"
     return beside if beside.exists() else None
 
 

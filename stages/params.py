@@ -7,7 +7,6 @@ import dataclasses
 import math
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,24 +37,14 @@ MOST_VALUES = 100_000
 Config = TypeVar("Config")
 
 
-def shipped(path: Path) -> Path:
-    """Return a path, or where nothing is there the file that genser brings by that name.
-
-    It brings `params/...` and `data_manifests/label_maps/...`, so that a command that names one
-    of them is the same in any folder.
-    """
-    own = Path(str(files("stages"))) / "share" / path  # links, in the repository
-    return own if own.is_file() and not path.exists() else path
-
-
 def read_yaml(path: Path) -> Any:
-    """Return the content of a YAML file, here or shipped, as plain Python values.
+    """Return the content of a YAML file as plain Python values.
 
     Raises:
         ParamsError: If it is absent or not YAML.
     """
     try:
-        with shipped(path).open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8") as file:
             text = file.read(LONGEST_YAML + 1)
     except OSError as error:
         raise ParamsError(f"{path}: cannot be read ({error.strerror}); name another.") from error
