@@ -16,7 +16,6 @@ from stages.costs import cost_facts
 from stages.kinds import kind_of
 from stages.options import params_of
 from stages.params import HEADS, Params
-from stages.shipped import shipped
 
 
 @click.command("inspect")
@@ -37,7 +36,7 @@ def command(context: click.Context, path: Path, as_json: bool) -> None:
         "predictions": _predictions,
         "params": lambda p: _params(p, params_of(context)),
     }
-    facts = readers[kind_of(path if path.exists() else shipped(path) or path)](path)
+    facts = readers[kind_of(path)](path)
     if as_json:
         click.echo(json.dumps(facts, ensure_ascii=False, default=str))
         return
