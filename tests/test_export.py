@@ -5,6 +5,7 @@ import re
 import sys
 from dataclasses import replace
 from pathlib import Path
+from shutil import copyfile
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import nn
+from transformers import HubertConfig, HubertModel
 
 from helpers.commands import genser, refused
 from pipeline.diffusion.sampler import SamplerConfig
@@ -79,15 +81,30 @@ def test_the_file_scores_any_number_of_clips_as_genser_does(
     assert json.loads(told["classes"]) == list(trained.classes)
 
 
+def save_small_encoder(folder: Path) -> None:
+    """Save a HuBERT of one block and two convolutions, which is soon exported."""
+    config = HubertConfig.from_pretrained("demo/encoder")
+    config.conv_dim, config.num_hidden_layers, config.num_feat_extract_layers = (16, 16), 1, 2
+    config.conv_kernel, config.conv_stride = (400, 2), (160, 2)
+    torch.manual_seed(0)
+    HubertModel(config).save_pretrained(folder)
+    copyfile("demo/encoder/preprocessor_config.json", folder / "preprocessor_config.json")
+
+
 def test_the_page_s_ten_lines_say_what_predict_says(
     here, onnxruntime, tmp_path, monkeypatch, capsys
 ):
     page = (ROOT / "docs" / "export.md").read_text("utf-8")
     lines = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
     clip = next(iter(sorted(Path("demo/audio").rglob("*.wav"))))
-    (tmp_path / "hello.wav").write_bytes(clip.read_bytes())
-    wanted = json.loads(genser("predict", clip, "--head", "head", "--json").stdout)
-    genser("export", "head", "--onnx-waveform", tmp_path / "ravdess_waveform.onnx")
+    copyfile(clip, tmp_path / "hello.wav")
+    encoder, store, head = (tmp_path / name for name in ("encoder", "store", "head"))
+    save_small_encoder(encoder)
+    words = ("extract", "demo.csv", "--audio-root", "demo/audio", "--store", store)
+    genser("-S", f"extract.encoder={encoder}", *words)
+    genser("-S", "train.head=logreg", "train", "demo.csv", "--store", store, "--out", head)
+    wanted = json.loads(genser("predict", clip, "--head", head, "--json").stdout)
+    genser("export", head, "--onnx-waveform", tmp_path / "ravdess_waveform.onnx")
     monkeypatch.chdir(tmp_path)
     capsys.readouterr()
     exec(lines, {})
