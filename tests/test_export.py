@@ -152,7 +152,7 @@ def test_what_cannot_be_in_a_file_is_refused_before_anything_is_exported(here):
     power = replace(trained, record=replace(trained.record, link=link, temperature=None))
     with pytest.raises(HeadError, match="'uniform' with a power link"):
         Scorer(power, ScoreConfig(prior="uniform"))
-    with pytest.raises(EncoderError, match="'filterbank' is not exported"):
+    with pytest.raises(EncoderError, match="'fbank' is not exported"):
         Listener(open_encoder("fbank", compute_dtype="float32", device="cpu"), "mean")
 
 
