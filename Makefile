@@ -2,6 +2,7 @@
 # make test    set up, then run the tests and say which branches they miss
 # make faults  set up, then try thousands of faults, hours long, and write tests/faults/RESULTS.md
 # make check   set up, then lint, types and import rules
+# make docs    set up, then build the site into site/, its links checked
 #
 # TORCH_INDEX chooses another build of torch than PyPI's, e.g.
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
@@ -12,7 +13,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test faults check clean
+.PHONY: demo test faults check docs clean
 
 $(READY): constraints.txt setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -43,5 +44,9 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(READY)
+	$(PIP) --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf .venv demo data_manifests/demo*.csv* features models predictions reports dvc.lock
+	rm -rf .venv site demo data_manifests/demo*.csv* features models predictions reports dvc.lock

@@ -44,6 +44,7 @@ COMMANDS = (
     "report",
     "predict",
     "publish",
+    "export",
     "inspect",
 )
 DEFAULT_PARAMS = Path("params.yaml")

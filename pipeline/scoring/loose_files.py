@@ -41,12 +41,7 @@ def views_of_head(
         HeadError: If its features were ingested: nothing here can make them.
         FeatureStoreError: If an encoder is another one, by field.
     """
-    for standardiser in trained.standardisers.values():
-        if standardiser.is_grouped:
-            raise HeadError(
-                f"this head standardises over each {standardiser.over}, and a loose file has none; "
-                "use 'genser score' with a manifest, or train with train.standardise_over=all."
-            )
+    require_no_groups(trained)
     settings = []
     wanted = {name: _made_of(recipe) for name, recipe in trained.record.recipes.items()}
     texts = {name: wanted.pop(name) for name in list(wanted) if _is_of_texts(wanted[name])}
@@ -75,6 +70,20 @@ def views_of_head(
         )
         for view in views
     ]
+
+
+def require_no_groups(trained: TrainedHead) -> None:
+    """Refuse a head that has to know whose a recording is.
+
+    Raises:
+        HeadError: Naming what it standardises over.
+    """
+    for standardiser in trained.standardisers.values():
+        if standardiser.is_grouped:
+            raise HeadError(
+                f"this head standardises over each {standardiser.over}, and a loose file has none; "
+                "use 'genser score' with a manifest, or train with train.standardise_over=all."
+            )
 
 
 def _is_of_texts(recipe: Recipe) -> bool:
