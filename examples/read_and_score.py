@@ -12,8 +12,10 @@ from sklearn.neighbors import NearestCentroid
 from pipeline.evaluation.bootstrap import cluster_counts, intervals
 from pipeline.heads.saved import load_head
 from pipeline.manifests.manifest import read_manifest
-from pipeline.scoring.loose_files import predict_files, views_of_head
+from pipeline.scoring.loose_files import views_of_head
+from pipeline.scoring.loose_tables import predict_files
 from pipeline.scoring.predictions import write_predictions
+from pipeline.scoring.predictor import Predictor
 from pipeline.scoring.score import ScoreConfig, score_manifest
 from pipeline.store.reader import FeatureStore
 
@@ -57,5 +59,6 @@ print(f"{trained.record.kind}: UA {ua.value:.3f} [{ua.low:.3f}, {ua.high:.3f}]")
 # %% A recording that is in no store
 recording = AUDIO / table["path"][0]
 views = views_of_head(trained, None, "cpu")
-(result,) = predict_files([recording], trained, views, config, device="cpu")
+predictor = Predictor(trained=trained, views=views, score=config, device="cpu")
+((result,),) = predict_files([recording], predictor, workers=1)
 print(recording.name, result.predicted, result.probabilities)
