@@ -77,7 +77,9 @@ if TYPE_CHECKING:
     "num_jobs",
     default=1,
     show_default=True,
-    help="Jobs that share the work.",
+    envvar=["SLURM_ARRAY_TASK_COUNT", "WORLD_SIZE"],
+    show_envvar=True,
+    help="Jobs that share the work; the index is written by a run without them.",
 )
 @click.option(
     "--job-index",
@@ -85,6 +87,8 @@ if TYPE_CHECKING:
     "job_index",
     default=0,
     show_default=True,
+    envvar=["SLURM_ARRAY_TASK_ID", "RANK"],
+    show_envvar=True,
     help="Which of them this is, from 0.",
 )
 @dry_run_option
@@ -148,7 +152,10 @@ def command(
             kept_bytes=keep_gb * 1e9 if replace else 0 if prune else None,
         )
     if not all(summary.is_committed for summary in summaries.values()):
-        click.echo(f"{store}: this job is done; the last of {num_jobs} writes the index.")
+        click.echo(
+            f"{store}: job {job_index} of {num_jobs} is done; when all are, the same command "
+            "without --num-jobs and --job-index writes the index."
+        )
         return
     for name, summary in summaries.items():
         counts = ", ".join(f"{n} {outcome}" for outcome, n in summary.outcomes.items())

@@ -23,7 +23,7 @@ from pipeline.extraction.views import (
     remembered,
 )
 from pipeline.progress import Reporter
-from pipeline.store.turns import Job, Turn, enter_turn
+from pipeline.store.turns import WHOLE, Job, enter_turn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Summary:
     """What a run has done for one view.
 
     Attributes:
-        outcomes: Clips of the manifest by outcome; empty while other jobs are still at work.
+        outcomes: Clips of the manifest by outcome; empty of a job of several.
         num_computed: Clips decoded and encoded by this run.
         audio_s: Seconds of audio in them.
         is_committed: Whether index and store.json stand.
@@ -54,7 +54,7 @@ def extract(
     views: Sequence[OpenView],
     *,
     reporter: Reporter,
-    job: Job | None = None,
+    job: Job = WHOLE,
     workers: int = 2,
     batch_seconds: float = 32.0,
     prune: bool = False,
@@ -70,7 +70,7 @@ def extract(
         root: The store's folder.
         views: What to make, with the encoders open; names are unique.
         reporter: Hears of progress.
-        job: This job of a plan of several; None does the whole.
+        job: This job of a plan of several, which adds its shards and commits nothing.
         workers: Threads that decode; changes speed only.
         batch_seconds: Audio per batch, padding included; changes the last bits only.
         prune: Forget clips that `requests` does not name.
@@ -92,41 +92,32 @@ def extract(
             f"{root}: found store_id {repeated.iloc[0]!r} in several rows, wanted one row for each "
             "clip of a store; mend the manifest."
         )
-    job = job or Job()
-    clips = requests.drop(columns="source").to_json(orient="values")
-    plan_key = [clips, {view.name: dict(view.recipe) for view in views}]
-    with enter_turn(root, job=job, plan_key=plan_key) as turn, decoders(workers) as executor:
-        with turn.settled():
-            plans = [ViewPlan(root, view, replace=replace) for view in views]
+    with enter_turn(root, job), decoders(workers) as executor:
+        plans = [ViewPlan(root, view, replace=replace) for view in views]
         digests_of = remembered(lambda sources: list(executor.map(file_digest, map(Path, sources))))
         for plan in plans:
-            plan.make(requests, digests_of, may_adopt=turn.alone)
-        turn.share()
-        with turn.settled():
-            # The other jobs may have committed while this one planned.
-            if not turn.alone and any([plan.writer.refresh() for plan in plans]):
-                for plan in plans:
-                    plan.make(requests, digests_of, may_adopt=False)
+            plan.make(requests, digests_of, is_whole=job.is_whole)
         pieces = cut_pieces(plans, job)
         _announce(plans, pieces, requests, reporter)
         seconds = dict.fromkeys((view.name for view in views), 0.0)
         for piece, decoded in _decoded_pieces(pieces, executor):
             shards = make_shards(piece.requests, decoded, piece.views, batch_seconds)
             for (plan, number), shard in zip(piece.shards, shards, strict=True):
-                plan.writer.publish(number, shard)
+                publish = plan.writer.publish if job.is_whole else plan.publish_beside_others
+                publish(number, shard)
                 seconds[plan.view.name] += float(shard.clips["duration"].sum())
             reporter.advance(len(piece.requests), float(shards[0].clips["duration"].sum()))
         keep = frozenset(requests["utterance_id"]) if prune else None
-        is_committed = _commit(turn, plans, keep, kept_bytes)
-        for plan in plans:
+        for plan in plans if job.is_whole else []:
+            plan.commit(keep, kept_bytes)
             if plan.writer.kept_line:
                 reporter.say(plan.writer.kept_line)
     return {
         plan.view.name: Summary(
-            outcomes=_count_outcomes(plan, requests) if is_committed else {},
+            outcomes=_count_outcomes(plan, requests) if job.is_whole else {},
             num_computed=_num_todo(plan, pieces),
             audio_s=seconds[plan.view.name],
-            is_committed=is_committed,
+            is_committed=job.is_whole,
         )
         for plan in plans
     }
@@ -181,24 +172,6 @@ def _decoded_pieces(
         current = ahead
         ahead = submit(pieces[i + 1]) if i + 1 < len(pieces) else []
         yield piece, [future.result() for future in current]
-
-
-def _commit(
-    turn: Turn,
-    plans: Sequence[ViewPlan],
-    keep: frozenset[str] | None,
-    kept_bytes: float | None,
-) -> bool:
-    """Commit if every shard of every view is there; return whether the store now holds them."""
-    with turn.settled():
-        for plan in plans:
-            plan.writer.refresh()
-        if not all(plan.is_published for plan in plans):
-            return False
-        for plan in plans:
-            plan.commit(keep, kept_bytes)
-        turn.close_plan()
-        return True
 
 
 def _count_outcomes(plan: ViewPlan, requests: pd.DataFrame) -> dict[str, int]:
