@@ -123,7 +123,7 @@ def test_a_job_writes_files_of_its_own_numbers_and_nothing_else(
 def test_jobs_side_by_side_give_the_bytes_of_one_run(
     tmp_path: Path, files: dict[str, Path], undisturbed: dict[str, bytes], locks: str
 ) -> None:
-    for attempt in range(3):
+    for attempt in range(2):
         root = tmp_path / f"store{attempt}"
         children = [
             forked(lambda root=root, job=job: run(table(files), root, job=job))  # type: ignore[misc]
@@ -141,7 +141,7 @@ def test_a_job_killed_beside_the_others_is_resumed(
             kill_at(event)
         run(table(files), root, job=JOBS[index])
 
-    for event in range(0, 8, 2):
+    for event in (1, 4):
         root = tmp_path / f"store{event}"
         events = (None, event, None)
         children = [
@@ -188,7 +188,7 @@ def test_shards_of_another_manifest_are_not_overwritten_by_a_job(
     root = tmp_path / "store"
     few = table(files).iloc[1:]
     stop_after(2, few, root)
-    with pytest.raises(FeatureStoreError, match="2 finished shards of other clips.*once without"):
+    with pytest.raises(FeatureStoreError, match=r"2 finished shards of other clips.*once without"):
         run(table(files), root, job=JOBS[2])
     run(table(files), root)
     assert verify_store(root) == []
@@ -235,7 +235,7 @@ def test_a_commit_that_was_killed_is_the_whole_s_to_end(
         run(table(files), root)
 
     assert outcome(forked(die_in_commit)) == KILLED
-    with pytest.raises(FeatureStoreError, match="stopped while it wrote the index; .* without"):
+    with pytest.raises(FeatureStoreError, match=r"stopped while it wrote the index; .* without"):
         run(table(files), root, job=JOBS[0])
     assert collected(table(files), root) == undisturbed
 

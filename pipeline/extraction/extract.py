@@ -11,6 +11,7 @@ import pandas as pd
 from pipeline.audio.decoders import decoders
 from pipeline.audio.outcomes import OK
 from pipeline.audio.segments import segments
+from pipeline.engines.base import Engine
 from pipeline.errors import ManifestError
 from pipeline.extraction.encoding import Decoded, decode, file_digest
 from pipeline.extraction.shards import make_shards
@@ -22,7 +23,9 @@ from pipeline.extraction.views import (
     pass_key,
     remembered,
 )
+from pipeline.extraction.workers import ShardMaker, clips_of
 from pipeline.progress import Reporter
+from pipeline.store.format import Shard
 from pipeline.store.turns import WHOLE, Job, enter_turn
 
 
@@ -54,6 +57,8 @@ def extract(
     views: Sequence[OpenView],
     *,
     reporter: Reporter,
+    engine: Engine | None = None,
+    device: str = "cpu",
     job: Job = WHOLE,
     workers: int = 2,
     batch_seconds: float = 32.0,
@@ -70,6 +75,8 @@ def extract(
         root: The store's folder.
         views: What to make, with the encoders open; names are unique.
         reporter: Hears of progress.
+        engine: Workers that encode, each with encoders of its own; None encodes here.
+        device: A torch device of such workers.
         job: This job of a plan of several, which adds its shards and commits nothing.
         workers: Threads that decode; changes speed only.
         batch_seconds: Audio per batch, padding included; changes the last bits only.
@@ -85,6 +92,7 @@ def extract(
         ManifestError: If two rows have one id.
         FeatureStoreError: If the store is in use, damaged, or was made with another recipe.
         OutputError: If it cannot be written; finished shards are kept.
+        EngineError: If workers cannot be had, die again and again, or have other packages.
     """
     repeated = requests["utterance_id"][requests["utterance_id"].duplicated()]
     if len(repeated):
@@ -100,8 +108,14 @@ def extract(
         pieces = cut_pieces(plans, job)
         _announce(plans, pieces, requests, reporter)
         seconds = dict.fromkeys((view.name for view in views), 0.0)
-        for piece, decoded in _decoded_pieces(pieces, executor):
-            shards = make_shards(piece.requests, decoded, piece.views, batch_seconds)
+        maker = ShardMaker.of(views, device=device, workers=workers, batch_seconds=batch_seconds)
+        made = (
+            _made_here(pieces, executor, batch_seconds)
+            if engine is None
+            else engine.map(maker, [clips_of(piece) for piece in pieces])
+        )
+        for place, shards in made:
+            piece = pieces[place]
             for (plan, number), shard in zip(piece.shards, shards, strict=True):
                 publish = plan.writer.publish if job.is_whole else plan.publish_beside_others
                 publish(number, shard)
@@ -154,10 +168,10 @@ def _announce(
     reporter.begin(sum(len(piece.requests) for piece in pieces))
 
 
-def _decoded_pieces(
-    pieces: Sequence[Piece], executor: ThreadPoolExecutor
-) -> Iterator[tuple[Piece, list[Decoded]]]:
-    """Yield each piece with its clips decoded; the next one is decoded meanwhile."""
+def _made_here(
+    pieces: Sequence[Piece], executor: ThreadPoolExecutor, batch_seconds: float
+) -> Iterator[tuple[int, list[Shard]]]:
+    """Yield the place of each piece and its shards; the next one is decoded meanwhile."""
 
     def submit(piece: Piece) -> list[Future[Decoded]]:
         view = piece.views[0]
@@ -171,7 +185,8 @@ def _decoded_pieces(
     for i, piece in enumerate(pieces):
         current = ahead
         ahead = submit(pieces[i + 1]) if i + 1 < len(pieces) else []
-        yield piece, [future.result() for future in current]
+        decoded = [future.result() for future in current]
+        yield i, make_shards(piece.requests, decoded, piece.views, batch_seconds)
 
 
 def _count_outcomes(plan: ViewPlan, requests: pd.DataFrame) -> dict[str, int]:

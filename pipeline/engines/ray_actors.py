@@ -1,0 +1,92 @@
+"""Workers are actors of a Ray cluster, on this machine or on many.
+
+Ray Core only: it starts actors anew where a process or a machine is lost and gives them the item
+again. What is finished is written by the driver alone.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pipeline.engines.base import MAX_RETRIES, Crew, Done, SideBySide, Start, Worker, gone
+from pipeline.errors import EngineError
+
+
+class Ray(SideBySide):
+    """Actors side by side.
+
+    Args:
+        num_workers: Actors, of one CPU each.
+        address: Of a cluster; None starts one on this machine that ends with the work.
+        num_gpus: Of each actor.
+    """
+
+    def __init__(self, num_workers: int, address: str | None = None, num_gpus: float = 0) -> None:
+        super().__init__(num_workers)
+        self.address = address
+        self.num_gpus = num_gpus
+
+    @contextmanager
+    def crew(self, start: Start, num_workers: int) -> Iterator[Crew]:
+        """Return actors that end with the block; so does a cluster that was started for it."""
+        ray = _imported()
+        handler = signal.getsignal(signal.SIGTERM)
+        try:
+            ray.init(
+                address=self.address or "local",
+                num_cpus=None if self.address else num_workers,
+                include_dashboard=None if self.address else False,
+                log_to_driver=False,
+                logging_level="ERROR",
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise EngineError(
+                f"--address {self.address}: no Ray cluster can be reached ({error}); start one "
+                "with 'ray start --head', or leave --address out for one of this machine."
+            ) from error
+        try:
+            signal.signal(signal.SIGTERM, handler)  # Ray has put its own in place
+            yield _Crew(ray, start, num_workers, self.num_gpus)
+        finally:
+            ray.shutdown()
+
+
+def _imported() -> Any:
+    # Read by Ray's processes; no figures about this run leave it.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise EngineError(
+            "--engine ray: needs the extra 'ray'; pip install 'genser[ray]', or take --engine "
+            "processes."
+        ) from error
+    return ray
+
+
+class _Crew:
+    def __init__(self, ray: Any, start: Start, num_workers: int, num_gpus: float) -> None:
+        self._ray = ray
+        actor = ray.remote(
+            num_cpus=1, num_gpus=num_gpus, max_restarts=-1, max_task_retries=MAX_RETRIES
+        )(Worker)
+        shared = ray.put(start)
+        self._idle = [actor.remote(shared) for _ in range(num_workers)]
+        self._busy: dict[Any, tuple[int, Any]] = {}  # place and actor, by the result to come
+
+    def give(self, place: int, item: Any) -> None:
+        actor = self._idle.pop()
+        self._busy[actor.do.remote(item)] = place, actor
+
+    def take(self) -> tuple[int, Done]:
+        ready, _ = self._ray.wait(list(self._busy), num_returns=1)
+        place, actor = self._busy.pop(ready[0])
+        try:
+            done: Done = self._ray.get(ready[0])
+        except self._ray.exceptions.RayError as error:
+            raise gone(f"actor of item {place}") from error
+        self._idle.append(actor)
+        return place, done
