@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import ManifestError
 from pipeline.evaluation.columns import class_order
 from pipeline.evaluation.standings import comparison, standing
-from pipeline.experiments import crossval
+from pipeline.experiments import crossval, running
 from pipeline.experiments.crossval import cross_validate
 from pipeline.experiments.parts import corpus_pairs
 from pipeline.experiments.plan import Plan, System
@@ -105,7 +105,7 @@ def test_every_clip_is_tested_once_by_every_head_and_seed(made, tmp_path: Path) 
 
 def test_a_stopped_run_goes_on_and_ends_the_same(made, tmp_path: Path, monkeypatch) -> None:
     whole = out_of_fold(run(made, tmp_path / "whole"), made[0], None)
-    trained, train_rows = [], crossval.train_rows
+    trained, train_rows = [], running.train_rows
 
     def stops(*args, **kwargs):
         trained.append(kwargs["config"].head)
@@ -113,7 +113,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(made, tmp_path: Path, monkeypat
             raise KeyboardInterrupt
         return train_rows(*args, **kwargs)
 
-    monkeypatch.setattr(crossval, "train_rows", stops)
+    monkeypatch.setattr(running, "train_rows", stops)
     with pytest.raises(KeyboardInterrupt):
         run(made, tmp_path / "cv")
     resumed = run(made, tmp_path / "cv")
@@ -125,13 +125,13 @@ def test_a_stopped_run_goes_on_and_ends_the_same(made, tmp_path: Path, monkeypat
 
 def test_a_run_is_made_again_when_what_it_was_made_with_changed(made, tmp_path, monkeypatch):
     run(made, tmp_path / "cv", seeds=(0,))
-    counted, train_rows = [], crossval.train_rows
+    counted, train_rows = [], running.train_rows
 
     def counts(*args, **kwargs):
         counted.append(kwargs["config"].head)
         return train_rows(*args, **kwargs)
 
-    monkeypatch.setattr(crossval, "train_rows", counts)
+    monkeypatch.setattr(running, "train_rows", counts)
     run(made, tmp_path / "cv", seeds=(0,), heads=("logreg",))
     assert counted == []
     longer = TrainConfig(num_steps=9, eval_every=4, heads={"linear": LinearConfig(input="all")})
