@@ -6,12 +6,15 @@ again. What is finished is written by the driver alone.
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from pipeline.engines.base import MAX_RETRIES, Crew, Done, SideBySide, Start, Worker, gone
 from pipeline.errors import EngineError
+
+ANSWER_S = 10.0
 
 
 class Ray(SideBySide):
@@ -30,27 +33,57 @@ class Ray(SideBySide):
 
     @contextmanager
     def crew(self, start: Start, num_workers: int) -> Iterator[Crew]:
-        """Return actors that end with the block; so does a cluster that was started for it."""
+        """Return actors that end with the block."""
+        with self.joined() as ray:
+            crew = _Crew(ray, start, num_workers, self.num_gpus)
+            try:
+                yield crew
+            finally:
+                crew.end()
+
+    @contextmanager
+    def joined(self) -> Iterator[Any]:
+        """Be in the cluster for the length of a block, and give `ray`; one that was joined stays.
+
+        Raises:
+            EngineError: If Ray is not installed, or the cluster cannot be reached.
+        """
         ray = _imported()
+        if ray.is_initialized():
+            yield ray
+            return
         handler = signal.getsignal(signal.SIGTERM)
         try:
+            _require_answer(self.address)
             ray.init(
                 address=self.address or "local",
-                num_cpus=None if self.address else num_workers,
+                num_cpus=None if self.address else self.num_workers,
                 include_dashboard=None if self.address else False,
                 log_to_driver=False,
                 logging_level="ERROR",
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise EngineError(
                 f"--address {self.address}: no Ray cluster can be reached ({error}); start one "
                 "with 'ray start --head', or leave --address out for one of this machine."
             ) from error
-        try:
+        finally:
             signal.signal(signal.SIGTERM, handler)  # Ray has put its own in place
-            yield _Crew(ray, start, num_workers, self.num_gpus)
+        try:
+            yield ray
         finally:
             ray.shutdown()
+
+
+def _require_answer(address: str | None) -> None:
+    """Knock at HOST:PORT; Ray itself would try for minutes.
+
+    Raises:
+        OSError: If nobody answers.
+    """
+    host, colon, port = (address or "").rpartition(":")
+    if colon and port.isdigit() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
 
 
 def _imported() -> Any:
@@ -67,19 +100,33 @@ def _imported() -> Any:
     return ray
 
 
+class _Actor:
+    """A worker in an actor. A new one after a death has no start yet, so each item names it."""
+
+    def __init__(self) -> None:
+        self._worker: Worker | None = None
+
+    def do(self, shared: list[Any], item: Any) -> Done:
+        if self._worker is None:
+            import ray
+
+            self._worker = Worker(ray.get(shared[0]))
+        return self._worker.do(item)
+
+
 class _Crew:
     def __init__(self, ray: Any, start: Start, num_workers: int, num_gpus: float) -> None:
         self._ray = ray
         actor = ray.remote(
             num_cpus=1, num_gpus=num_gpus, max_restarts=-1, max_task_retries=MAX_RETRIES
-        )(Worker)
-        shared = ray.put(start)
-        self._idle = [actor.remote(shared) for _ in range(num_workers)]
+        )(_Actor)
+        self._shared = [ray.put(start)]  # within a list Ray does not unpack it for every item
+        self._idle = [actor.remote() for _ in range(num_workers)]
         self._busy: dict[Any, tuple[int, Any]] = {}  # place and actor, by the result to come
 
     def give(self, place: int, item: Any) -> None:
         actor = self._idle.pop()
-        self._busy[actor.do.remote(item)] = place, actor
+        self._busy[actor.do.remote(self._shared, item)] = place, actor
 
     def take(self) -> tuple[int, Done]:
         ready, _ = self._ray.wait(list(self._busy), num_returns=1)
@@ -90,3 +137,7 @@ class _Crew:
             raise gone(f"actor of item {place}") from error
         self._idle.append(actor)
         return place, done
+
+    def end(self) -> None:
+        for actor in [*self._idle, *(actor for _, actor in self._busy.values())]:
+            self._ray.kill(actor)
