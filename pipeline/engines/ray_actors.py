@@ -15,6 +15,7 @@ from pipeline.engines.base import MAX_RETRIES, Crew, Done, SideBySide, Start, Wo
 from pipeline.errors import EngineError
 
 ANSWER_S = 10.0
+STARTS = 3  # Ray gives up on its own processes after half a minute, too soon on a busy machine
 
 
 class Ray(SideBySide):
@@ -54,25 +55,35 @@ class Ray(SideBySide):
             return
         handler = signal.getsignal(signal.SIGTERM)
         try:
-            _require_answer(self.address)
-            ray.init(
-                address=self.address or "local",
-                num_cpus=None if self.address else self.num_workers,
-                include_dashboard=None if self.address else False,
-                log_to_driver=False,
-                logging_level="ERROR",
-            )
-        except (OSError, RuntimeError, ValueError) as error:
-            raise EngineError(
-                f"--address {self.address}: no Ray cluster can be reached ({error}); start one "
-                "with 'ray start --head', or leave --address out for one of this machine."
-            ) from error
+            self._join(ray)
         finally:
             signal.signal(signal.SIGTERM, handler)  # Ray has put its own in place
         try:
             yield ray
         finally:
             ray.shutdown()
+
+    def _join(self, ray: Any) -> None:
+        for tries_left in reversed(range(1 if self.address else STARTS)):
+            try:
+                _require_answer(self.address)
+                ray.init(
+                    address=self.address or "local",
+                    num_cpus=None if self.address else self.num_workers,
+                    include_dashboard=None if self.address else False,
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                )
+            except Exception as error:  # Ray has no one kind for it
+                ray.shutdown()
+                if tries_left:
+                    continue
+                where = f"--address {self.address}" if self.address else "--engine ray"
+                raise EngineError(
+                    f"{where}: no Ray cluster can be had ({error}); start one with 'ray start "
+                    "--head' and name it by --address, or take --engine processes."
+                ) from error
+            return
 
 
 def _require_answer(address: str | None) -> None:
