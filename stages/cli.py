@@ -35,6 +35,8 @@ COMMANDS = (
     "embed",
     "describe",
     "verify",
+    "push",
+    "pull",
     "train",
     "finetune",
     "score",

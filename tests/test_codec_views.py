@@ -187,6 +187,7 @@ def test_jobs_give_the_bytes_of_one_run(tmp_path: Path, files: dict[str, Path]) 
     run(files, tmp_path / "one", BESIDE)
     for index in range(2):
         run(files, tmp_path / "jobs", BESIDE, job=Job(num_jobs=2, index=index))
+    assert {one.num_computed for one in run(files, tmp_path / "jobs", BESIDE).values()} == {0}
     assert tree(tmp_path / "jobs") == tree(tmp_path / "one")
 
 

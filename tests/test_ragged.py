@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.errors import FeatureStoreError
 from pipeline.store.format import Shard, read_shard_bytes, shard_bytes
 from pipeline.store.reader import FeatureStore
-from pipeline.store.turns import Job, enter_turn
+from pipeline.store.turns import enter_turn
 from pipeline.store.views import CLIP_COLUMNS, FRAMES
 from pipeline.store.writer import ViewWriter
 
@@ -66,7 +66,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of one ragged view: six clips in two shards, one of them without features."""
     folder = tmp_path_factory.mktemp("ragged") / "store"
     names = list(LENGTHS)
-    with enter_turn(folder, job=Job(), plan_key=0):
+    with enter_turn(folder):
         writer = ViewWriter(folder, FRAMES, RECIPE, {})
         for number, part in enumerate((names[:4], names[4:])):
             writer.publish(number, shard_of({name: LENGTHS[name] for name in part}))

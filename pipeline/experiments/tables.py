@@ -12,8 +12,8 @@ from pipeline.evaluation.columns import class_order, labelled_rows, probability_
 from pipeline.evaluation.standings import standing, standings_of
 from pipeline.experiments.condition_tables import CONDITIONS, conditions_table
 from pipeline.experiments.conditions import Condition
-from pipeline.experiments.crossval import DEV
 from pipeline.experiments.plan import Run
+from pipeline.experiments.running import DEV
 from pipeline.files import publish_bytes
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import Manifest
