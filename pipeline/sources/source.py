@@ -193,7 +193,7 @@ def of_layers(features: np.ndarray, need: Need) -> np.ndarray:
 
 
 def _dense(features: StoredFeatures, rows: np.ndarray, need: Need) -> np.ndarray:
-    return of_layers(features.read(rows, need.view, need.codes_as), need)
+    return features.read(rows, need.view, need.codes_as, need.layers)
 
 
 def _cut(positions: np.ndarray, at_once: int) -> list[np.ndarray]:
