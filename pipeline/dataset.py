@@ -48,6 +48,9 @@ class StoredFeatures:
         self.views = tuple(views)
         self._ids = np.array(manifest.store_ids, dtype=object)
         self._positions = _positions_by_store(manifest, stores) if self.views else {}
+        self._store_of = np.full(len(self._ids), "", dtype=object)
+        for key, positions in self._positions.items():
+            self._store_of[positions] = key
         self._views = {
             name: open_alike(name, {key: stores[key] for key in self._positions})
             for name in self.views
@@ -246,10 +249,7 @@ class StoredFeatures:
 
     def _stores_of(self, rows: np.ndarray) -> list[tuple[str, np.ndarray]]:
         """Return for each store which places of `rows` it serves; stores without any left out."""
-        places = {
-            key: np.flatnonzero(np.isin(rows, positions))
-            for key, positions in self._positions.items()
-        }
+        places = {k: np.flatnonzero(self._store_of[rows] == k) for k in self._positions}
         return [(key, mine) for key, mine in places.items() if len(mine)]
 
     def _lookup(self) -> pd.DataFrame:

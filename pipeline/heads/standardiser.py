@@ -89,7 +89,8 @@ class Standardiser(nn.Module):
             places: Of `places`, shape (B,), where `is_grouped`.
         """
         mean, scale = self._of(places)
-        return (layers.float() - mean) * scale
+        narrow = layers if layers.itemsize < mean.itemsize else layers.float()
+        return torch.sub(narrow, mean).mul_(scale)  # one new tensor, of float32
 
     def frames(self, frames: Ragged, places: Tensor | None = None) -> Ragged:
         """Standardise frames of any float type, values (B, T, R, D); what is padded stays 0."""
