@@ -1,6 +1,7 @@
 # make demo    set up, then run the whole pipeline on the bundled demo
 # make test    set up, then run the tests and say which branches they miss
 # make faults  set up, then try thousands of faults, hours long, and write tests/faults/RESULTS.md
+# make bench   set up, then run the benchmarks, and write benchmarks/RESULTS.md
 # make check   set up, then lint, types and import rules
 # make docs    set up, then build the site into site/, its links checked
 #
@@ -13,7 +14,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test faults check docs clean
+.PHONY: demo test faults bench check docs clean
 
 $(READY): constraints.txt setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -37,6 +38,9 @@ faults: $(READY)
 	FAULTS=long FAULTS_OUT=$(CURDIR)/.faults.jsonl $(BIN)/pytest -n 2 -m faults tests/faults; \
 	ended=$$?; \
 	$(BIN)/python tests/faults/table.py .faults.jsonl tests/faults/RESULTS.md && exit $$ended
+
+bench: $(READY)
+	$(BIN)/python benchmarks/run.py --out benchmarks/RESULTS.md
 
 check: $(READY)
 	$(BIN)/ruff check

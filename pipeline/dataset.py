@@ -48,6 +48,9 @@ class StoredFeatures:
         self.views = tuple(views)
         self._ids = np.array(manifest.store_ids, dtype=object)
         self._positions = _positions_by_store(manifest, stores) if self.views else {}
+        self._store_of = np.full(len(self._ids), "", dtype=object)
+        for key, positions in self._positions.items():
+            self._store_of[positions] = key
         self._views = {
             name: open_alike(name, {key: stores[key] for key in self._positions})
             for name in self.views
@@ -96,8 +99,7 @@ class StoredFeatures:
         table = self.manifest.table
         if column not in table.columns:
             return [""] * len(rows)
-        texts: list[str] = table[column].iloc[rows].astype("str").tolist()
-        return texts
+        return list(table[column].iloc[rows].astype("str"))
 
     def text_sources(self, columns: Sequence[str], rows: np.ndarray) -> tuple[str, ...]:
         """Return who wrote the texts of manifest rows that are read, by columns or in views.
@@ -135,29 +137,38 @@ class StoredFeatures:
             FeatureStoreError: If no clip has any, or the stores differ.
         """
         found = {key: opened.feature_shape for key, opened in self._views[view].items()}
-        shapes = set(found.values())
-        if len(shapes) > 1:
+        if len(set(found.values())) > 1:
             raise FeatureStoreError(
                 f"view {view!r}: found shapes {found} in the stores, wanted one; extract alike."
             )
-        return shapes.pop()
+        return next(iter(found.values()))
 
-    def read(self, rows: np.ndarray, view: str = LAYERS, codes_as: str = MEANS) -> np.ndarray:
+    def read(
+        self,
+        rows: np.ndarray,
+        view: str = LAYERS,
+        codes_as: str = MEANS,
+        layers: Sequence[int] | None = None,
+    ) -> np.ndarray:
         """Return the dense features of manifest rows, shape (len(rows), L, D).
 
         Args:
             rows: Of the manifest.
             view: Of layers; or of codes, which are pooled, each clip's alone.
             codes_as: How codes are pooled, one of `POOLED_AS`.
+            layers: Positions along L to keep, in this order; None keeps all.
 
         Raises:
             FeatureStoreError: If a row has none, or a file is damaged.
         """
         if self.kind(view) == CODES:
-            return self._pooled(rows, view, codes_as)
+            pooled = self._pooled(rows, view, codes_as)
+            return pooled if layers is None else pooled[:, list(layers)]
         result: np.ndarray | None = None
         for key, mine in self._stores_of(rows):
-            part = self._views[view][key].read(list(self._ids[rows[mine]]))
+            part = self._views[view][key].read(list(self._ids[rows[mine]]), layers)
+            if len(mine) == len(rows):
+                return part
             if result is None:
                 result = np.empty((len(rows), *part.shape[1:]), part.dtype)
             result[mine] = part
@@ -180,10 +191,8 @@ class StoredFeatures:
         """
         result: list[np.ndarray] = [np.empty(0)] * len(rows)
         for key, mine in self._stores_of(rows):
-            ids = list(self._ids[rows[mine]])
-            for place, frames in zip(
-                mine, self._views[view][key].read_ragged(ids, layers), strict=True
-            ):
+            found = self._views[view][key].read_ragged(list(self._ids[rows[mine]]), layers)
+            for place, frames in zip(mine, found, strict=True):
                 result[place] = frames
         return result
 
@@ -209,8 +218,8 @@ class StoredFeatures:
         offset = 0
         for key, opened in self._views[view].items():
             mine = np.flatnonzero(np.isin(rows, self._positions[key]))
-            found = opened.lookup(list(self._ids[rows[mine]]))["shard"].to_numpy(np.int64)
-            result[mine] = found + offset
+            places = opened.lookup(list(self._ids[rows[mine]]))
+            result[mine] = places["shard"].to_numpy(np.int64) + offset
             offset += int(opened.records["shard"].max()) + 1
         return result
 
@@ -226,8 +235,7 @@ class StoredFeatures:
             for key, opened in views.items()
             if len(mine := np.flatnonzero(np.isin(rows, self._positions[key])))
         ]
-        order = np.ascontiguousarray(rows, dtype=np.int64)
-        return fingerprint([sha256_bytes(order.data), told])
+        return fingerprint([sha256_bytes(np.ascontiguousarray(rows, np.int64).data), told])
 
     @property
     def was_fitted_on(self) -> np.ndarray:
@@ -241,10 +249,7 @@ class StoredFeatures:
 
     def _stores_of(self, rows: np.ndarray) -> list[tuple[str, np.ndarray]]:
         """Return for each store which places of `rows` it serves; stores without any left out."""
-        places = {
-            key: np.flatnonzero(np.isin(rows, positions))
-            for key, positions in self._positions.items()
-        }
+        places = {k: np.flatnonzero(self._store_of[rows] == k) for k in self._positions}
         return [(key, mine) for key, mine in places.items() if len(mine)]
 
     def _lookup(self) -> pd.DataFrame:
@@ -292,8 +297,4 @@ def _positions_by_store(manifest: Manifest, stores: Mapping[str, Path]) -> dict[
         raise ManifestError(
             f"{manifest.path}: corpus {homeless!r} has no store; give --store {homeless}=STORE."
         )
-    return {key: np.flatnonzero((keys == key).to_numpy()) for key in _ordered(keys)}
-
-
-def _ordered(keys: Sequence[str] | pd.Series) -> list[str]:
-    return sorted(set(keys))
+    return {key: np.flatnonzero((keys == key).to_numpy()) for key in sorted(set(keys))}

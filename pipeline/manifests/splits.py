@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
 
 from pipeline.errors import ManifestError
 from pipeline.manifests.descriptors import without_self_made
@@ -184,6 +183,8 @@ def _groups(table: pd.DataFrame, by: str) -> pd.Series:
 
 def _balanced(groups: pd.Series, labels: pd.Series, num_folds: int, seed: int) -> list[np.ndarray]:
     """Return which rows each fold tests on, by scikit-learn's StratifiedGroupKFold."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
     # Sorted, so that the order of the manifest's rows does not matter.
     order = np.lexsort((labels.to_numpy(dtype="U"), groups.to_numpy(dtype="U")))
     splitter = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)

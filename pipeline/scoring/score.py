@@ -20,7 +20,9 @@ from pipeline.scoring.predictions import Predictions
 from pipeline.scoring.stored import Scored, stored_predictions
 from pipeline.sources.inference import score_source
 from pipeline.sources.opening import open_source, views_of, with_groups
+from pipeline.sources.passing import Passing
 from pipeline.sources.source import Source
+from pipeline.store.views import LAYERS
 
 PRIORS = ("train", "uniform")
 
@@ -74,7 +76,12 @@ class Clips:
 
 
 def open_clips(
-    features: StoredFeatures, rows: np.ndarray, trained: TrainedHead, *, device: str
+    features: StoredFeatures,
+    rows: np.ndarray,
+    trained: TrainedHead,
+    *,
+    device: str,
+    once: bool = False,
 ) -> Clips:
     """Open rows that have features for a head.
 
@@ -83,12 +90,18 @@ def open_clips(
         rows: Which rows, in this order.
         trained: The head.
         device: A torch device.
+        once: Whether they are scored once, and need not all be in memory.
 
     Raises:
         FeatureStoreError: If a store is damaged.
     """
-    needs = trained.record.needs
-    source = open_source(features, rows, needs, trained.head.columns, device=device)
+    needs, columns = trained.record.needs, trained.head.columns
+    is_dense = bool(needs) and not columns and all(need.kind == LAYERS for need in needs)
+    source = (
+        Passing(features, rows, needs, device=device)
+        if once and is_dense
+        else open_source(features, rows, needs, columns, device=device)
+    )
     source.use(with_groups(trained.standardisers, features, rows, needs))
     return Clips(source=source, corpora=features.groups(CORPUS)[rows])
 
@@ -174,7 +187,7 @@ def score_stored(
     usable = features.has_features[wanted]
     found = None
     if usable.any():
-        clips = open_clips(features, wanted[usable], trained, device=device)
+        clips = open_clips(features, wanted[usable], trained, device=device, once=True)
         found = score_clips(clips, trained, config, device=device)
     return stored_predictions(
         features,
