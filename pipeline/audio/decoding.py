@@ -15,6 +15,7 @@ import soundfile
 import soxr
 
 from pipeline.audio import containers, outcomes
+from pipeline.audio.complaints import Complaints
 from pipeline.audio.segments import Segment
 from pipeline.audio.truncation import require_whole
 from pipeline.errors import AudioError
@@ -40,6 +41,7 @@ class Clip:
         variance: Variance of the resampled samples.
         num_resampled: Samples at the wanted rate.
         waveform: The samples at the wanted rate, shape (N,); None if longer than asked to keep.
+        complaints: What the decoder said of it, "" if it was content.
     """
 
     audio_digest: str
@@ -49,6 +51,7 @@ class Clip:
     variance: float
     num_resampled: int
     waveform: np.ndarray | None
+    complaints: str = ""
 
     @property
     def duration(self) -> float:
@@ -62,11 +65,12 @@ def read_clip(segment: Segment, *, sample_rate: int, max_kept_s: float) -> Clip:
     Raises:
         AudioError: If it cannot be used, with the outcome that says why.
     """
-    with _opened(segment) as file:
+    said = Complaints()
+    with said.told(), _opened(segment, said) as file:
         kept: list[np.ndarray] | None = []
         native = _NativeStatistics(file.samplerate)
         total, squares, count = 0.0, 0.0, 0
-        for block in _resampled(native.watch(_mono_blocks(file, segment)), file, sample_rate):
+        for block in _resampled(native.watch(_mono_blocks(file, segment, said)), file, sample_rate):
             total += float(block.sum(dtype=np.float64))
             squares += float(np.square(block, dtype=np.float64).sum())
             count += len(block)
@@ -85,6 +89,7 @@ def read_clip(segment: Segment, *, sample_rate: int, max_kept_s: float) -> Clip:
         variance=max(squares / max(count, 1) - mean**2, 0.0),
         num_resampled=count,
         waveform=None if kept is None else np.concatenate([*kept, np.zeros(0, np.float32)]),
+        complaints=str(said),
     )
 
 
@@ -92,8 +97,9 @@ def read_windows(
     segment: Segment, *, sample_rate: int, lengths: Iterable[int]
 ) -> Iterator[np.ndarray]:
     """Decode a segment again, as windows of these lengths, samples at the wanted rate."""
-    with _opened(segment) as file:
-        blocks = _resampled(_mono_blocks(file, segment), file, sample_rate)
+    said = Complaints()
+    with said.told(), _opened(segment, said) as file:
+        blocks = _resampled(_mono_blocks(file, segment, said), file, sample_rate)
         held = np.zeros(0, np.float32)
         for length in lengths:
             while len(held) < length:
@@ -136,7 +142,7 @@ class _NativeStatistics:
             )
 
 
-def _opened(segment: Segment) -> soundfile.SoundFile | containers.ContainerTrack:
+def _opened(segment: Segment, said: Complaints) -> soundfile.SoundFile | containers.ContainerTrack:
     try:
         if not segment.path.exists() or segment.path.is_dir():
             raise AudioError(outcomes.MISSING, "no such file under the audio root; restore it.")
@@ -147,9 +153,10 @@ def _opened(segment: Segment) -> soundfile.SoundFile | containers.ContainerTrack
                 "a .raw file does not say its rate; convert it to WAV or FLAC.",
             )
         require_whole(segment.path)
-        if segment.path.suffix.lower() in containers.SUFFIXES:
-            return containers.ContainerTrack(segment.path)
-        return soundfile.SoundFile(segment.path)
+        with said.heard():
+            if segment.path.suffix.lower() in containers.SUFFIXES:
+                return containers.ContainerTrack(segment.path)
+            return soundfile.SoundFile(segment.path)
     except soundfile.LibsndfileError as error:
         raise AudioError(
             outcomes.DECODE_ERROR, f"not decodable ({error.error_string}); replace the file."
@@ -162,7 +169,7 @@ def _opened(segment: Segment) -> soundfile.SoundFile | containers.ContainerTrack
 
 
 def _mono_blocks(
-    file: soundfile.SoundFile | containers.ContainerTrack, segment: Segment
+    file: soundfile.SoundFile | containers.ContainerTrack, segment: Segment, said: Complaints
 ) -> Iterator[np.ndarray]:
     """Yield float32 blocks of the segment, one channel or the mean of all."""
     if segment.channel is not None and segment.channel > file.channels:
@@ -180,10 +187,12 @@ def _mono_blocks(
     start, wanted = _sample_range(file, segment)
     length = max(min(int(BLOCK_S * file.samplerate), BLOCK_VALUES // file.channels), 1)
     try:
-        file.seek(start)
+        with said.heard():
+            file.seek(start)
         left = wanted
         while left > 0:
-            block = file.read(min(left, length), dtype="float32", always_2d=True)
+            with said.heard():
+                block = file.read(min(left, length), dtype="float32", always_2d=True)
             if not len(block):
                 raise AudioError(
                     outcomes.TRUNCATED,

@@ -125,11 +125,11 @@ def decode(segment: Segment, listener: Listener, max_duration_s: float) -> Decod
     try:
         clip = audio.read_clip(segment, sample_rate=rate, max_kept_s=max_duration_s)
         if clip.num_resampled < listener.min_samples:
-            raise AudioError(
-                TOO_SHORT,
+            told = (
                 f"{clip.num_resampled} samples at {rate} Hz are shorter than the encoder's "
-                f"receptive field ({listener.min_samples}); drop the row.",
+                f"receptive field ({listener.min_samples}); drop the row. {clip.complaints}"
             )
+            raise AudioError(TOO_SHORT, told.strip())
     except AudioError as error:
         return Decoded(digest, None, error)
     return Decoded(digest, clip, None)
