@@ -15,6 +15,7 @@ from pipeline.heads.batch import Batch
 from pipeline.heads.phase import LAST, Phase
 from pipeline.sources.inference import autocast, score_source, watch_source
 from pipeline.training.batches import Batches, LabelledClips, phase_seed
+from pipeline.training.checkpoints import NO_STATE, TENSORS, shapes_of
 from pipeline.training.config import LoopConfig
 from pipeline.training.draws import seed_dropout, step_generator
 from pipeline.training.optimisation import learning_rate, make_optimiser, update_average
@@ -224,11 +225,21 @@ class PhaseLoop:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state of this phase."""
+        """Go on from a state of this phase.
+
+        Raises:
+            HeadError: If its tensors are of other names or shapes.
+        """
+        mine = (self._head.kept(), self._average, self.best)
+        if any(shapes_of(state[k]) != shapes_of(v) for k, v in zip(TENSORS, mine, strict=True)):
+            raise HeadError(NO_STATE)
+        try:
+            self._optimiser.load_state_dict(state["optimiser"])
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise HeadError(NO_STATE) from error
         self._head.restore(state["head"])
         self.step = state["step"]
         self._average = state["average"]
-        self._optimiser.load_state_dict(state["optimiser"])
         self.best = state["best"]
         self.best_step = state["best_step"]
         self._best_value = state["best_value"]
