@@ -27,3 +27,15 @@ class Silence:
 
     def say(self, line: str) -> None:
         """Do nothing."""
+
+
+class Within(Silence):
+    """The reporter of one of many works: only what is worth a line is heard, and of which it is."""
+
+    def __init__(self, reporter: Reporter, where: str) -> None:
+        self._reporter = reporter
+        self._where = where
+
+    def say(self, line: str) -> None:
+        """Say it with the name of the work."""
+        self._reporter.say(f"{self._where}: {line}")

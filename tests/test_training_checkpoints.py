@@ -203,7 +203,7 @@ def test_every_parameter_is_part_of_what_a_checkpoint_is_bound_to() -> None:
         "standardise": "none",
         "standardise_over": "speaker",
         "targets": "votes",
-        "balance": "class",
+        "balance": "loss",
         "corpus_temperature": "0.5",
         "mixup": "0.1",
         "noise": "0.1",

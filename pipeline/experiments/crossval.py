@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.dataset import StoredFeatures
-from pipeline.errors import PredictionsError
+from pipeline.errors import GenserError, PredictionsError
 from pipeline.experiments.conditions import under
 from pipeline.experiments.costs import (
     Cost,
@@ -34,7 +34,7 @@ from pipeline.heads.saved import TrainedHead
 from pipeline.manifests.descriptors import DESCRIPTORS
 from pipeline.manifests.manifest import VOTES, Manifest
 from pipeline.manifests.texts import TEXT, TEXT_SOURCE
-from pipeline.progress import Reporter, Silence
+from pipeline.progress import Reporter, Silence, Within
 from pipeline.scoring.predictions import Predictions, read_predictions, write_predictions
 from pipeline.scoring.score import score_stored
 from pipeline.sources.opening import views_of
@@ -94,7 +94,13 @@ def cross_validate(
             # Systems that differ in scoring only stand side by side: one training serves them.
             training = (fold, system.train, system.condition.in_training)
             if latest is None or latest[0] != training:
-                latest = (training, _trained(of_fold, plan, system.train))
+                where = f"{name}, fold {fold}, seed {seed}"
+                try:
+                    trained = _trained(of_fold, plan, system.train, Within(reporter, where))
+                except GenserError as error:
+                    error.add_note(f"in {where}; what was finished is kept")
+                    raise
+                latest = (training, trained)
             predictions, cost = _scored(features.of(folds[fold]), plan, latest[1], system, binding)
             write_cost(path, cost)
             if plan.probes and has_representations(latest[1].head):
@@ -155,7 +161,9 @@ def run_path(out: Path, system: str, fold: str, seed: int) -> Path:
     return out / RUNS / system / f"{fold}-{seed}.parquet"
 
 
-def _trained(features: StoredFeatures, plan: Plan, config: TrainConfig) -> TrainedHead:
+def _trained(
+    features: StoredFeatures, plan: Plan, config: TrainConfig, reporter: Reporter
+) -> TrainedHead:
     rows = choose_rows(
         features.manifest,
         features,
@@ -171,7 +179,7 @@ def _trained(features: StoredFeatures, plan: Plan, config: TrainConfig) -> Train
         config=config,
         state_folder=None,
         device=plan.device,
-        reporter=Silence(),
+        reporter=reporter,
     )
     return trained
 

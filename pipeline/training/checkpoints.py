@@ -74,7 +74,8 @@ class Checkpoints:
             data = read_bytes(self.folder / pointer.file)
         except OSError:
             return None
-        if sha256_bytes(data) != pointer.digest:
+        # What begins otherwise would go to the reader of torch's first files.
+        if sha256_bytes(data) != pointer.digest or not data.startswith(b"PK"):
             return None
         try:
             state = torch.load(io.BytesIO(data), map_location=device, weights_only=True)

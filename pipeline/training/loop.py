@@ -115,6 +115,8 @@ def train_head(
                     f"stopped at step {curves[-1]['step']}: dev has not improved for "
                     f"{phase.patience}"
                 )
+            if loop.complaint:
+                reporter.say(loop.complaint)
             best_step = steps_before + loop.best_step
             steps_before += loop.step
             if phase.keep_best or index == len(phases) - 1:

@@ -21,6 +21,7 @@ from pipeline.training.draws import seed_dropout, step_generator
 from pipeline.training.optimisation import learning_rate, make_optimiser, update_average
 from pipeline.training.targets import one_hot
 
+WORSE = 2.0  # times the loss that a phase begins with, from which it has not been learnt
 EXPLODED = 1000.0  # times the loss that a phase begins with, or 1 where that is less
 
 
@@ -77,6 +78,20 @@ class PhaseLoop:
         """Whether dev has not been better for as many looks as the phase has patience."""
         looks_since = (self.step - self.best_step) // self.phase.eval_every
         return bool(self.phase.patience) and looks_since >= self.phase.patience
+
+    @property
+    def complaint(self) -> str:
+        """What is wrong with how the phase ended, "" of one that is sound.
+
+        Where a loss has a ceiling, as behind a frozen model's last norm, it never explodes.
+        """
+        first, last = self._first_loss, self.curves[-1]["train_loss"] if self.curves else 0.0
+        if first is None or not 0 < WORSE * first < last:
+            return ""
+        return (
+            f"{self._config.section}: diverged: the loss ended at {last:.3g}, which began at "
+            f"{first:.3g}; lower {self._config.section}.optimiser.learning_rate."
+        )
 
     def run(self, after_look: Callable[["PhaseLoop", int], None]) -> None:
         """Take steps until the phase is done or dev has stopped getting better.
