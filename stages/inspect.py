@@ -44,6 +44,7 @@ def command(context: click.Context, path: Path, as_json: bool) -> None:
 
 
 def _store(path: Path) -> dict[str, Any]:
+    from pipeline.audio.outcomes import OK
     from pipeline.store.editions import size_of
     from pipeline.store.reader import FeatureStore
     from pipeline.store.recipe import differences, flatten
@@ -51,12 +52,14 @@ def _store(path: Path) -> dict[str, Any]:
     store = FeatureStore.open(path)
     views: dict[str, Any] = {}
     failures: list[str] = []
+    complaints: list[str] = []
     for name in store.views:
         view = store.view(name)
         counts = view.records["outcome"].value_counts().sort_index()
-        bad = view.records[view.records["message"] != ""]
-        rows = zip(bad["utterance_id"], bad["outcome"], bad["message"], strict=True)
-        failures += [f"{name}, {i!r}: {outcome}: {message}" for i, outcome, message in rows]
+        told = view.records[view.records["message"] != ""]
+        for i, outcome, message in told[["utterance_id", "outcome", "message"]].values:
+            lines = complaints if outcome == OK else failures
+            lines.append(f"{name}, {i!r}: {outcome}: {message}")
         views[name] = {
             "outcomes": {str(k): int(v) for k, v in counts.items()},
             "shards": len(store.contents.shard_numbers(view.edition.folder)),
@@ -84,6 +87,7 @@ def _store(path: Path) -> dict[str, Any]:
         "megabytes": round(sum(f.stat().st_size for f in files) / 1e6, 1),
         "views": views,
         "failures": failures,
+        "complaints": complaints,
     }
 
 
@@ -271,9 +275,10 @@ def _show(facts: Mapping[str, Any], indent: str = "") -> None:
             else:
                 click.echo(f"{indent}{name}")
                 _show(value, indent + "  ")
-        elif name == "failures":
+        elif name in ("failures", "complaints"):
+            label = {"failures": "failed", "complaints": "complaint"}[name]
             for line in first_ten(value):
-                click.echo(f"{indent}failed       {line}")
+                click.echo(f"{indent}{label:<12} {line}")
         else:
             click.echo(f"{indent}{name:<12} {_plain(value)}")
 

@@ -97,8 +97,11 @@ def _look_at_audio(
     with Progress("clips") as progress:
         found = decode_all(read, roots, workers=workers, reporter=progress)
     require_no_leaks(read.path, find_leaks(read.table, found["audio_digest"]), allowed=allowed)
-    return [
-        line(i, f"{outcome}: {message}")
-        for i, (outcome, message) in enumerate(zip(found["outcome"], found["message"], strict=True))
-        if outcome != OK
-    ]
+    bad: list[str] = []
+    complaints: list[str] = []
+    for i, (outcome, message) in enumerate(zip(found["outcome"], found["message"], strict=True)):
+        if message:
+            (complaints if outcome == OK else bad).append(line(i, f"{outcome}: {message}"))
+    for told in first_ten(complaints):
+        click.echo(told, err=True)
+    return bad

@@ -16,7 +16,10 @@ from helpers.commands import refused
 from helpers.shards import IDS, shard_of
 from pipeline.errors import FeatureStoreError, HeadError, ParamsError
 from pipeline.files import sealed_json, sha256_bytes, unseal_json
+from pipeline.heads.catalogue import build_head
 from pipeline.heads.folder import verify_head
+from pipeline.heads.genser import GenSERConfig
+from pipeline.heads.needs import FeatureShape
 from pipeline.heads.saved import load_head
 from pipeline.heads.tokens import TokensConfig
 from pipeline.heads.trunk import TrunkConfig
@@ -81,6 +84,14 @@ def test_no_network_has_blocks_without_end() -> None:
         TrunkConfig(num_blocks=1001)
     with pytest.raises(ParamsError, match="temporal_blocks: 1001 is above 1000"):
         TokensConfig(temporal_blocks=1001)
+
+
+@pytest.mark.parametrize("width", [10**12, 10**18])
+def test_a_head_that_no_memory_holds_is_one_line(width: int) -> None:
+    shapes = {"layers": FeatureShape(num_layers=2, dim=8, last_layer=1, input_layer=0)}
+    with pytest.raises(ParamsError, match=r"train\.genser: its weights do not fit") as caught:
+        build_head("genser", shapes, 2, GenSERConfig(trunk=TrunkConfig(width=width, num_heads=2)))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_checkpoint_names_no_state_but_its_own(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_names_cannot_break_the_page(tmp_path: Path) -> None:
     table = Table(caption="<i>", frame=frame, strong=["x|y"])
     write_page(tmp_path, Page(title="<t>", lead="&", sections=[Section(title="S", tables=[table])]))
     assert "script" not in parsed(tmp_path / HTML).names
-    assert "| **x/y** |" in (tmp_path / MARKDOWN).read_text().splitlines()
+    assert r"| **x\|y** |" in (tmp_path / MARKDOWN).read_text().splitlines()
 
 
 def test_pictures_are_within_the_page_and_beside_the_markdown(tmp_path: Path) -> None:

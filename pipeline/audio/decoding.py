@@ -9,14 +9,15 @@ import hashlib
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
 
 from pipeline.audio import containers, outcomes
+from pipeline.audio.complaints import Complaints
+from pipeline.audio.resampling import resampled
 from pipeline.audio.segments import Segment
 from pipeline.audio.truncation import require_whole
 from pipeline.errors import AudioError
@@ -42,6 +43,7 @@ class Clip:
         variance: Variance of the resampled samples.
         num_resampled: Samples at the wanted rate.
         waveform: The samples at the wanted rate, shape (N,); None if longer than asked to keep.
+        complaints: What the decoder said of it, "" if it was content.
     """
 
     audio_digest: str
@@ -51,6 +53,7 @@ class Clip:
     variance: float
     num_resampled: int
     waveform: np.ndarray | None
+    complaints: str = ""
 
     @property
     def duration(self) -> float:
@@ -80,8 +83,9 @@ def open_recording(path: Path) -> Iterator[Recording]:
     Raises:
         AudioError: If it cannot be used; of what is wrong further on, when that block is reached.
     """
-    with _opened(path) as file:
-        blocks = _mono_blocks(file, Segment(path=path))
+    said = Complaints()
+    with said.told(), _opened(path, said) as file:
+        blocks = _mono_blocks(file, Segment(path=path), said)
         yield Recording(
             sample_rate=file.samplerate,
             num_samples=file.frames,
@@ -95,11 +99,12 @@ def read_clip(segment: Segment, *, sample_rate: int, max_kept_s: float) -> Clip:
     Raises:
         AudioError: If it cannot be used, with the outcome that says why.
     """
-    with _opened(segment.path) as file:
-        blocks = _mono_blocks(file, segment)
+    said = Complaints()
+    with said.told(), _opened(segment.path, said) as file:
+        blocks = _mono_blocks(file, segment, said)
         clip = clip_of(blocks, file.samplerate, sample_rate=sample_rate, max_kept_s=max_kept_s)
         _check_promises(segment, clip.num_samples, clip.sample_rate)
-    return clip
+    return replace(clip, complaints=str(said))
 
 
 def clip_of(
@@ -138,8 +143,9 @@ def read_windows(
     segment: Segment, *, sample_rate: int, lengths: Iterable[int]
 ) -> Iterator[np.ndarray]:
     """Decode a segment again, as windows of these lengths, samples at the wanted rate."""
-    with _opened(segment.path) as file:
-        blocks = resampled(_mono_blocks(file, segment), file.samplerate, sample_rate)
+    said = Complaints()
+    with said.told(), _opened(segment.path, said) as file:
+        blocks = resampled(_mono_blocks(file, segment, said), file.samplerate, sample_rate)
         held = np.zeros(0, np.float32)
         for length in lengths:
             while len(held) < length:
@@ -182,7 +188,7 @@ class _NativeStatistics:
             )
 
 
-def _opened(path: Path) -> soundfile.SoundFile | containers.ContainerTrack:
+def _opened(path: Path, said: Complaints) -> soundfile.SoundFile | containers.ContainerTrack:
     try:
         if not path.exists() or path.is_dir():
             raise AudioError(outcomes.MISSING, "no such file under the audio root; restore it.")
@@ -193,9 +199,10 @@ def _opened(path: Path) -> soundfile.SoundFile | containers.ContainerTrack:
                 "a .raw file does not say its rate; convert it to WAV or FLAC.",
             )
         require_whole(path)
-        if path.suffix.lower() in containers.SUFFIXES:
-            return containers.ContainerTrack(path)
-        return soundfile.SoundFile(path)
+        with said.heard():
+            if path.suffix.lower() in containers.SUFFIXES:
+                return containers.ContainerTrack(path)
+            return soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
         raise AudioError(
             outcomes.DECODE_ERROR, f"not decodable ({error.error_string}); replace the file."
@@ -208,7 +215,7 @@ def _opened(path: Path) -> soundfile.SoundFile | containers.ContainerTrack:
 
 
 def _mono_blocks(
-    file: soundfile.SoundFile | containers.ContainerTrack, segment: Segment
+    file: soundfile.SoundFile | containers.ContainerTrack, segment: Segment, said: Complaints
 ) -> Iterator[np.ndarray]:
     """Yield float32 blocks of the segment, one channel or the mean of all."""
     if segment.channel is not None and segment.channel > file.channels:
@@ -226,10 +233,12 @@ def _mono_blocks(
     start, wanted = _sample_range(file, segment)
     length = max(min(int(BLOCK_S * file.samplerate), BLOCK_VALUES // file.channels), 1)
     try:
-        file.seek(start)
+        with said.heard():
+            file.seek(start)
         left = wanted
         while left > 0:
-            block = file.read(min(left, length), dtype="float32", always_2d=True)
+            with said.heard():
+                block = file.read(min(left, length), dtype="float32", always_2d=True)
             if not len(block):
                 raise AudioError(
                     outcomes.TRUNCATED,
@@ -268,20 +277,6 @@ def _sample_range(
             f"{frames / rate:g} s; mend start and end in the manifest.",
         )
     return start, min(end, frames) - start
-
-
-def resampled(
-    blocks: Iterable[np.ndarray], own_rate: int, sample_rate: int
-) -> Iterator[np.ndarray]:
-    """Yield mono samples at another rate, block by block; equal rates change nothing."""
-    if own_rate == sample_rate:
-        yield from blocks
-        return
-    # The stream gives the samples of the one-shot resampler, so block length does not matter.
-    stream = soxr.ResampleStream(own_rate, sample_rate, 1, dtype="float32", quality="HQ")
-    for block in blocks:
-        yield stream.resample_chunk(block)
-    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def _check_promises(segment: Segment, num_samples: int, sample_rate: int) -> None:

@@ -24,8 +24,8 @@ def decode_all(
     """Decode every clip of a manifest.
 
     Returns:
-        One row per manifest row: outcome, message, audio_digest ("" where it failed) and duration
-        in seconds (NaN where it failed).
+        One row per manifest row: outcome, message (of a clip that is ok what its decoder complained
+        of), audio_digest ("" where it failed) and duration in seconds (NaN where it failed).
 
     Raises:
         ManifestError: If a corpus has no audio root.
@@ -39,7 +39,7 @@ def decode_all(
             clip = read_clip(every[position], sample_rate=ANY_RATE, max_kept_s=0.0)
         except AudioError as error:
             return error.outcome, str(error), "", math.nan
-        return OK, "", clip.audio_digest, clip.duration
+        return OK, clip.complaints, clip.audio_digest, clip.duration
 
     with decoders(workers) as pool:
         for start in range(0, len(every), AT_ONCE):

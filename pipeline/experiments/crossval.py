@@ -89,8 +89,10 @@ def cross_validate(
     if found:
         reporter.advance(len(found))
     items = list(trainings.values())
-    for place, finished in engine.map(Trainer(features, folds, plan), items):
-        for name, (predictions, cost, probes) in finished.items():
+    for place, done in engine.map(Trainer(features, folds, plan), items):
+        for line in done.said:
+            reporter.say(line)
+        for name, (predictions, cost, probes) in done.finished.items():
             path = run_path(out, name, items[place].fold, items[place].seed)
             write_cost(path, cost)
             if probes is not None:

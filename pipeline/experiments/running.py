@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.dataset import StoredFeatures
+from pipeline.errors import GenserError
 from pipeline.experiments.conditions import under
 from pipeline.experiments.costs import Cost, count_parameters
 from pipeline.experiments.head_probes import has_representations, probe_head
@@ -18,7 +19,7 @@ from pipeline.heads.catalogue import head_needs
 from pipeline.heads.needs import Need
 from pipeline.heads.saved import TrainedHead
 from pipeline.manifests.manifest import Manifest
-from pipeline.progress import Silence
+from pipeline.progress import Lines, Reporter, Silence
 from pipeline.scoring.predictions import Predictions
 from pipeline.scoring.score import score_stored
 from pipeline.sources.opening import views_of
@@ -60,6 +61,13 @@ class Finished(NamedTuple):
     probes: pd.DataFrame | None
 
 
+class Done(NamedTuple):
+    """A training: its runs by system, and what was worth a line."""
+
+    finished: dict[str, Finished]
+    said: list[str]
+
+
 @dataclass(frozen=True)
 class Trainer:
     """Trains and scores in a worker, and writes nothing.
@@ -74,25 +82,31 @@ class Trainer:
     folds: Mapping[str, Manifest]
     plan: Plan
 
-    def __call__(self) -> Callable[[Training], dict[str, Finished]]:
+    def __call__(self) -> Callable[[Training], Done]:
         """Return what runs a training."""
         return self._run
 
-    def _run(self, training: Training) -> dict[str, Finished]:
+    def _run(self, training: Training) -> Done:
         plan, fold = self.plan, self.folds[training.fold]
         first = next(iter(training.systems.values())).system
         seen = under(
             first.condition, fold, task=plan.task, label_map=plan.label_map, seed=training.seed
         )
         of_fold = self.features.of(seen)
-        trained = _trained(of_fold, plan, first.train)
+        where = f"{next(iter(training.systems))}, fold {training.fold}, seed {training.seed}"
+        heard = Lines()
+        try:
+            trained = _trained(of_fold, plan, first.train, heard)
+        except GenserError as error:
+            error.add_note(f"in {where}; what was finished is kept")
+            raise
         finished = {}
         for name, scored in training.systems.items():
             predictions, cost = _scored(self.features.of(fold), plan, trained, scored)
             is_probed = plan.probes and has_representations(trained.head)
             probes = _probed(of_fold, plan, trained) if is_probed else None
             finished[name] = Finished(predictions, cost, probes)
-        return finished
+        return Done(finished, [f"{where}: {line}" for line in heard.lines])
 
 
 def system_needs(system: System) -> tuple[Need, ...]:
@@ -100,7 +114,9 @@ def system_needs(system: System) -> tuple[Need, ...]:
     return head_needs(system.train.head, system.train.head_config)
 
 
-def _trained(features: StoredFeatures, plan: Plan, config: TrainConfig) -> TrainedHead:
+def _trained(
+    features: StoredFeatures, plan: Plan, config: TrainConfig, reporter: Reporter
+) -> TrainedHead:
     rows = choose_rows(
         features.manifest,
         features,
@@ -116,7 +132,7 @@ def _trained(features: StoredFeatures, plan: Plan, config: TrainConfig) -> Train
         config=config,
         state_folder=None,
         device=plan.device,
-        reporter=Silence(),
+        reporter=reporter,
     )
     return trained
 

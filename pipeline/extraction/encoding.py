@@ -117,11 +117,12 @@ def _decoded(digest: str, read: Callable[[], audio.Clip], listener: Listener) ->
     try:
         clip = read()
         if clip.num_resampled < listener.min_samples:
-            raise AudioError(
-                TOO_SHORT,
+            told = (
                 f"{clip.num_resampled} samples at {listener.sample_rate} Hz are shorter than the "
-                f"encoder's receptive field ({listener.min_samples}); drop the row.",
+                f"encoder's receptive field ({listener.min_samples}); drop the row. "
+                f"{clip.complaints}"
             )
+            raise AudioError(TOO_SHORT, told.strip())
     except AudioError as error:
         return Decoded(digest, None, error)
     return Decoded(digest, clip, None)

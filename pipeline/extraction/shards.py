@@ -137,7 +137,10 @@ def _clip_table(
         ),
         "duration": [c.duration if c else 0.0 for c in clips],
         "outcome": outcomes,
-        "message": [str(errors.get(i, "")) for i in range(len(decoded))],
+        "message": [
+            " ".join(filter(None, (str(errors.get(i, "")), c.complaints if c else "")))
+            for i, c in enumerate(clips)
+        ],
         "row": rows,
     }
     kinds: dict[Any, Any] = dict(CLIP_COLUMNS)

@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from pipeline.dataset import StoredFeatures
-from pipeline.errors import PredictionsError
 from pipeline.evaluation.columns import clusters_of
 from pipeline.experiments.head_probes import has_representations, is_split_of, probe_head
 from pipeline.experiments.path_study import STEPS, sampling_table, trace_clip
@@ -30,7 +28,7 @@ from pipeline.report.probe import write_probe
 from pipeline.report.tables import NAMES, sampling_tables
 from pipeline.scoring.score import ScoreConfig, features_of, label_indices, open_clips, score_clips
 from pipeline.store.views import LAYERS
-from pipeline.training.curves import CURVES
+from pipeline.training.curves import read_curves
 from pipeline.training.rows import TrainingRows, choose_rows
 
 
@@ -110,17 +108,14 @@ def learning_section(folder: Path, head: Path, trained: TrainedHead) -> Section:
     """Return the learning curves of a head's folder.
 
     Raises:
-        PredictionsError: If the folder has lost them.
+        HeadError: If the folder has lost them, or they are damaged.
     """
-    try:
-        curves = pd.read_csv(head / CURVES, sep="\t")
-    except (OSError, ValueError) as error:
-        raise PredictionsError(f"{head / CURVES}: not readable ({error}); train again.") from error
+    curves = read_curves(head)
     path = folder / "learning.png"
     draw_learning_curve(path, curves, title=f"{trained.record.kind} on {trained.task}")
     best = trained.record.best_step
-    by = trained.record.train["select_by"]
-    chosen = "the last one" if by == LAST else f"the best on dev by {NAMES[by]}"
+    by = trained.record.select_by
+    chosen = "the last one" if by == LAST else f"the best on dev by {NAMES.get(by, by)}"
     return Section(
         title="Learning",
         texts=[

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from pipeline.audio.decoding import resampled
+from pipeline.audio.resampling import resampled
 from pipeline.segmentation.config import SegmentsConfig
 from pipeline.segmentation.cutting import Cutter, Span, SpeechFrames
 
