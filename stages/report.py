@@ -164,7 +164,7 @@ def command(
             )
     if folders:
         sections += crossval_sections(out, folders, cluster=config.cluster)
-    corpora, given = "?", None
+    given = None
     if rows is not None and manifest is not None:
         given = read_label_map(find_label_map(manifest, task, label_map))
         sections += description_sections(
@@ -177,7 +177,6 @@ def command(
             java_seconds=config.java_seconds,
         )
         sections.append(manifest_section(out, rows, task=task, label_map=given))
-        corpora = ", ".join(sorted(set(rows.table["corpus"])))
     baselines: dict[str, Predictions] = {}
     if against or variants:
         if not stores or rows is None:
@@ -205,7 +204,6 @@ def command(
         label_map=given,
         baselines=baselines,
         others=foreign,
-        data=f"{corpora}, {config.split}",
         encoder="?" if head is None else encoder_of(head),
         language="?" if head is None else language_of(head),
         sections=sections,

@@ -23,6 +23,7 @@ def test_predictions_say_what_they_were_made_with(here):
     assert metadata["num_steps"] == 4
     assert metadata["seed"] == 0
     assert metadata["task"] == "emotion"
+    assert metadata["head_corpora"] == ["demo"]
     assert metadata["leaks"] == Leaks().counts() == head["leaks"]
 
 

@@ -21,6 +21,7 @@ from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import SPLITS, Manifest
 from pipeline.manifests.tables import write_csv
 from pipeline.report.abstention import abstention_sections
+from pipeline.report.beside_published import published_section
 from pipeline.report.besides import besides_sections
 from pipeline.report.emoq_study import emoq_standings_sections
 from pipeline.report.page import Page, Picture, Section, write_page
@@ -30,7 +31,6 @@ from pipeline.report.tables import (
     corpora_table,
     interval_text,
     prediction_table,
-    published_tables,
     recall_table,
     systems_table,
     with_others,
@@ -70,8 +70,7 @@ class Sources:
         label_map: Of the task, for the votes that the manifest has.
         baselines: What they are compared with, by name; in the tables, without pictures.
         others: Foreign predictions, by name.
-        data: What was trained and scored on, for the table beside published numbers.
-        encoder: What it was heard with, for the same.
+        encoder: What it was heard with, for the table beside published numbers.
         language: The language model of a head that has one, for the same.
         sections: Made elsewhere.
     """
@@ -81,7 +80,6 @@ class Sources:
     label_map: LabelMap | None = None
     baselines: Mapping[str, Predictions] = field(default_factory=dict)
     others: Mapping[str, Path] = field(default_factory=dict)
-    data: str = "?"
     encoder: str = "?"
     language: str = "?"
     sections: list[Section] = field(default_factory=list)
@@ -143,13 +141,11 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
             *abstention_sections(folder, abstention_table(table, cluster=cluster)),
             *besides_sections(sources.predictions, config.split, without=shown_elsewhere),
             *sources.sections,
-            Section(
-                title="Beside published numbers",
-                texts=[
-                    "Others are on their data with their encoders, and ours on ours: only rows "
-                    "with the same encoder, data and split can be compared."
-                ],
-                tables=published_tables(found.overall, data=sources.data, encoder=sources.encoder),
+            published_section(
+                found.overall,
+                every,
+                scored_on=_scored_on(table, config.split),
+                encoder=sources.encoder,
             ),
             *emoq_standings_sections(
                 found.overall,
@@ -278,6 +274,11 @@ def _lead(sources: Sources, first: Standing) -> str:
         f"{first.system}, task {metadata.get('task', 'unknown')}: UA "
         f"{interval_text(first.scores['ua'])}. {stamp}{transductive}{contaminated}"
     )
+
+
+def _scored_on(table: pd.DataFrame, split: str) -> str:
+    """Return the corpora whose rows were scored, "?" where nobody says, and which rows."""
+    return f"{', '.join(sorted(set(table['corpus']) - {''})) or '?'}, {split}"
 
 
 def _corpora(sources: Sources) -> list[str]:

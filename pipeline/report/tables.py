@@ -13,7 +13,6 @@ from pipeline.evaluation.standings import Standing
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import Manifest
 from pipeline.report.page import Table
-from pipeline.report.published import PUBLISHED
 from pipeline.scoring.predictions import Predictions, read_predictions
 from pipeline.training.targets import about_rows
 
@@ -238,50 +237,6 @@ def sampling_tables(found: pd.DataFrame) -> list[Table]:
             )
         )
     return tables
-
-
-def published_tables(standings: Sequence[Standing], *, data: str, encoder: str) -> list[Table]:
-    """Return what others have published, and ours under it, with what differs.
-
-    Args:
-        standings: Ours.
-        data: What they were trained and scored on.
-        encoder: What they hear with.
-    """
-    tables = []
-    for name in dict.fromkeys(row.table for row in PUBLISHED):
-        rows = [
-            {
-                "system": row.system,
-                "WA": _told(row.wa),
-                "UA": _told(row.ua),
-                "WF1": _told(row.wf1),
-                "encoder": row.encoder,
-                "trained on": row.trained_on,
-                "source": row.source,
-            }
-            for row in PUBLISHED
-            if row.table == name
-        ]
-        for one in standings:
-            rows.append(
-                {
-                    "system": f"{one.system} (ours)",
-                    "WA": _told(one.scores["wa"].value),
-                    "UA": _told(one.scores["ua"].value),
-                    "WF1": _told(one.scores["wf1"].value),
-                    "encoder": encoder,
-                    "trained on": data,
-                    "source": f"this report; scored on {data}, not on what the others were",
-                }
-            )
-        ours = [f"{one.system} (ours)" for one in standings]
-        tables.append(Table(caption=name, frame=pd.DataFrame(rows), strong=ours))
-    return tables
-
-
-def _told(value: float | None) -> str:
-    return "" if value is None else _short(value)
 
 
 def _short(value: float) -> str:
