@@ -10,8 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import click
+
 from pipeline.errors import ParamsError
 from pipeline.typed import require_plain, typed
+from stages.shipped import shipped
 
 SECTIONS = (
     "prepare",
@@ -40,9 +43,14 @@ Config = TypeVar("Config")
 def read_yaml(path: Path) -> Any:
     """Return the content of a YAML file as plain Python values.
 
+    Where it is not there and genser brings a file of that path along, that one is read.
+
     Raises:
         ParamsError: If it is absent or not YAML.
     """
+    if not path.exists() and (own := shipped(path)):
+        click.echo(f"note: {path} is not here; the one that genser brings along is read.", err=True)
+        path = own
     try:
         with path.open(encoding="utf-8") as file:
             text = file.read(LONGEST_YAML + 1)

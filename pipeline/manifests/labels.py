@@ -1,6 +1,6 @@
 """From raw labels to classes: the label map of a task and the order of its classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -64,6 +64,16 @@ def class_names(manifest: Manifest, task: str, label_map: LabelMap | None) -> pd
     problems.add(named.isna(), lambda i: f"{task} {raw[i]!r} is not one of {wanted}")
     problems.raise_if_any("mend the label, or map or drop it in the label map")
     return named.astype("str")
+
+
+def synonyms(labels: Iterable[str], label_map: LabelMap) -> list[list[str]]:
+    """Return the raw labels that a map makes one class of, for each class that has several."""
+    found = sorted(set(labels))
+    of_class = [
+        [raw for raw in found if label_map.mapping.get(raw, raw) == name]
+        for name in label_map.classes
+    ]
+    return [alike for alike in of_class if len(alike) > 1]
 
 
 def train_classes(names: pd.Series, label_map: LabelMap | None) -> tuple[str, ...]:
