@@ -26,7 +26,7 @@ def find_label_map(manifest: Path, task: str, given: Path | None) -> Path | None
 
 
 def own_label_map(task: str) -> Path | None:
-    """Return the path, within the repository, of genser's own label map of a task, if it has one."""
+    """Return the path within the repository of genser's own label map of a task, if any."""
     path = Path("data_manifests") / "label_maps" / f"{task}.yaml"
     return path if is_name(task) and shipped(path) else None
 

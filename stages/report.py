@@ -117,7 +117,13 @@ def command(
     from pipeline.report.descriptions import description_sections
     from pipeline.report.head import encoder_of, head_sections, language_of
     from pipeline.report.page import HTML
-    from pipeline.report.report import METRICS, ReportConfig, Sources, write_report
+    from pipeline.report.report import (
+        METRICS,
+        ReportConfig,
+        Sources,
+        lacking_texts,
+        write_report,
+    )
     from pipeline.report.sections import manifest_section
     from pipeline.scoring.predictions import read_predictions
     from pipeline.scoring.score import ScoreConfig
@@ -217,6 +223,8 @@ def command(
             f"UA {found['ua']:.3f} [{low:.3f}, {high:.3f}], WF1 {found['wf1']:.3f}, "
             f"macro F1 {found['macro_f1']:.3f} (majority class {found['majority_rate']:.3f})"
         )
+    for line in lacking_texts(metrics, config.split):
+        click.echo(line, err=True)
     click.echo(f"predictions: {', '.join(str(path) for path in predictions)}")
     click.echo(f"metrics:     {out / METRICS}")
     click.echo(f"page:        {out / HTML}")

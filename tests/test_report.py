@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 import pytest
 
 from pipeline.errors import ParamsError, PredictionsError
 from pipeline.manifests.manifest import read_manifest, write_manifest
 from pipeline.report.page import HTML, MARKDOWN, Page, Picture, Section, Table, write_page
 from pipeline.report.published import PUBLISHED
-from pipeline.report.report import ReportConfig, Sources, measure, write_report
+from pipeline.report.report import ReportConfig, Sources, lacking_texts, measure, write_report
 from pipeline.report.tables import prediction_table, with_others
 from pipeline.scoring.predictions import Predictions, assemble_predictions, write_predictions
 
@@ -125,6 +126,18 @@ def test_metrics_gain_intervals_of_resampled_speakers(tmp_path, manifest) -> Non
     assert "resamples 15 speakers." in text
     assert f"{found['ua']:.3f} [{low:.3f}, {high:.3f}]" in text
     assert "2 speakers were in more than one split when it was trained." in text
+
+
+def test_classes_of_the_head_that_nobody_has_are_said(tmp_path: Path) -> None:
+    one = predictions()
+    rows = one.table.filter(pc.not_equal(one.table["label"], "calm"))
+    sources = Sources(predictions={"one": replace(one, table=rows)})
+    metrics = write_report(tmp_path / "r", sources, ReportConfig())
+    assert metrics["one"]["test"]["lacking"] == ["calm"]
+    text = "one: test has no clip of calm, which the head knows; its UA is over the other classes."
+    assert text in (tmp_path / "r" / MARKDOWN).read_text()
+    assert lacking_texts(metrics, "test") == [text]
+    assert measure(one)["test"]["lacking"] == []
 
 
 def test_without_a_manifest_clips_are_resampled_and_that_is_said(tmp_path: Path) -> None:

@@ -47,6 +47,15 @@ def test_a_label_map_gives_the_classes_in_its_order(here, tmp_path):
     assert (labels[manifest["emotion"] == "sad"] == "down").all()
 
 
+def test_a_dev_part_without_a_class_of_train_is_told(here, tmp_path):
+    manifest = write_manifest(
+        tmp_path / "m.csv", lambda t: t[(t["split"] != "dev") | (t["emotion"] != "sad")]
+    )
+    result = genser("train", manifest, "--store", "store", "--out", tmp_path / "h")
+    line = f"{manifest}: dev lacks sad, which train has: scores on dev say nothing of that"
+    assert line in result.stderr.splitlines()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -66,6 +66,14 @@ def class_names(manifest: Manifest, task: str, label_map: LabelMap | None) -> pd
     return named.astype("str")
 
 
+def lenient_names(raw: pd.Series, label_map: LabelMap | None) -> pd.Series:
+    """Return the class of each raw label, "" for what is dropped; others stand for themselves."""
+    if label_map is None:
+        return raw
+    dropped = dict.fromkeys(label_map.drop, "")
+    return raw.map(lambda label: dropped.get(label, label_map.mapping.get(label, label)))
+
+
 def synonyms(labels: Iterable[str], label_map: LabelMap) -> list[list[str]]:
     """Return the raw labels that a map makes one class of, for each class that has several."""
     found = sorted(set(labels))

@@ -38,6 +38,7 @@ from pipeline.report.tables import (
 from pipeline.scoring.predictions import CONTAMINATED, Predictions
 
 METRICS, STANDINGS = "metrics.json", "standings.csv"
+LACKING = "lacking"  # of a split in metrics.json: classes of the head that no row of it has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,8 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
         texts=[
             "WA is accuracy (each clip counts as much), UA the mean recall of the classes (each "
             "class counts as much), F1 their usual sense. ECE, Brier score and NLL say how far "
-            "the probabilities can be believed; lower is better."
+            "the probabilities can be believed; lower is better.",
+            *lacking_texts(metrics, config.split),
         ],
         tables=[
             systems_table(found.overall, cluster=cluster),
@@ -162,6 +164,21 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
     return metrics
 
 
+def lacking_texts(metrics: Mapping[str, Any], split: str) -> list[str]:
+    """Say, for each system, which classes of its head no row of a split has.
+
+    Args:
+        metrics: As `write_report` returns them.
+        split: Which one.
+    """
+    return [
+        f"{name}: {split} has no clip of {', '.join(found)}, which the head knows; its UA is over "
+        "the other classes."
+        for name, of_splits in metrics.items()
+        if (found := of_splits[split][LACKING])
+    ]
+
+
 def measure(predictions: Predictions) -> dict[str, Any]:
     """Return the metrics of each split that occurs, and what is stamped on the predictions.
 
@@ -186,6 +203,8 @@ def measure(predictions: Predictions) -> dict[str, Any]:
                 class_indices(usable[c], predictions.classes) for c in ("label", "predicted")
             )
             counts = {**summarise(labels, predicted, predictions.classes), **counts}
+            present = set(usable["label"])
+            counts[LACKING] = [name for name in predictions.classes if name not in present]
         result[split] = counts
     result["transductive"] = bool(predictions.metadata.get("transductive", False))
     for stamp in ("leaks", "head_leaks"):
