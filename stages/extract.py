@@ -116,17 +116,18 @@ def command(
     Example:
       genser extract data_manifests/demo.csv --audio-root demo/audio --store features/demo
     """
+    from pipeline.audio.roots import found_requests
     from pipeline.encoders.catalogue import outline_of
     from pipeline.extraction.agreement import check_settings
     from pipeline.extraction.extract import extract
     from pipeline.extraction.settings import ExtractConfig
     from pipeline.extraction.views import open_views
-    from pipeline.manifests.manifest import read_manifest, requests
+    from pipeline.manifests.manifest import read_manifest
     from pipeline.store.turns import Job
 
     config = params_of(context).section("extract", ExtractConfig)
     job = Job(num_jobs=num_jobs, index=job_index)
-    rows = requests(read_manifest(manifest), by_corpus(audio_roots, "--audio-root"))
+    rows = found_requests(read_manifest(manifest), by_corpus(audio_roots, "--audio-root"))
     outlines = {name: outline_of(name) for name in _encoders(config.view_settings(names))}
     views = [check_settings(outlines[v.encoder], v) for v in config.view_settings(names)]
     if dry_run:

@@ -9,9 +9,10 @@ import pytest
 
 from pipeline.errors import ParamsError, PredictionsError
 from pipeline.manifests.manifest import read_manifest, write_manifest
+from pipeline.report.measures import lacking_texts, measure
 from pipeline.report.page import HTML, MARKDOWN, Page, Picture, Section, Table, write_page
 from pipeline.report.published import PUBLISHED
-from pipeline.report.report import ReportConfig, Sources, lacking_texts, measure, write_report
+from pipeline.report.report import ReportConfig, Sources, write_report
 from pipeline.report.tables import prediction_table, with_others
 from pipeline.scoring.predictions import Predictions, assemble_predictions, write_predictions
 

@@ -63,7 +63,7 @@ def audit_manifest(
     """
     names = class_names(manifest, task, label_map)
     classes = list(train_classes(names, label_map))
-    durations = _durations(manifest.table)
+    durations = told_durations(manifest.table)
     digests = None
     if audio is not None:
         durations = audio["duration"].fillna(durations)
@@ -95,7 +95,7 @@ def audit_manifest(
     )
 
 
-def _durations(table: pd.DataFrame) -> pd.Series:
+def told_durations(table: pd.DataFrame) -> pd.Series:
     """Return seconds of each row as far as the manifest tells, NaN elsewhere."""
     whole = (table["num_samples"] / table["sample_rate"]).where(
         (table["num_samples"] > 0) & (table["sample_rate"] > 0)

@@ -8,10 +8,16 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.errors import ParamsError
+from pipeline.errors import ParamsError, PredictionsError
 from pipeline.evaluation.abstention import abstention_table
-from pipeline.evaluation.columns import CLUSTERS, class_indices, probabilities_of
-from pipeline.evaluation.metrics import confusion_matrix, summarise
+from pipeline.evaluation.columns import (
+    ALL_SPLITS,
+    CLUSTERS,
+    NO_SPLIT,
+    class_indices,
+    probabilities_of,
+)
+from pipeline.evaluation.metrics import confusion_matrix
 from pipeline.evaluation.standings import Standing, standings_of
 from pipeline.experiments.said_texts import SAID
 from pipeline.figures.confusion import draw_confusion
@@ -24,9 +30,9 @@ from pipeline.report.abstention import abstention_sections
 from pipeline.report.beside_published import published_section
 from pipeline.report.besides import besides_sections
 from pipeline.report.emoq_study import emoq_standings_sections
+from pipeline.report.measures import interval_entries, lacking_texts, measure
 from pipeline.report.page import Page, Picture, Section, write_page
 from pipeline.report.tables import (
-    NO_SPLIT,
     comparison_table,
     corpora_table,
     interval_text,
@@ -35,17 +41,16 @@ from pipeline.report.tables import (
     systems_table,
     with_others,
 )
-from pipeline.scoring.predictions import CONTAMINATED, Predictions
+from pipeline.scoring.predictions import CONTAMINATED, HEAD_CORPORA, Predictions
 
 METRICS, STANDINGS = "metrics.json", "standings.csv"
-LACKING = "lacking"  # of a split in metrics.json: classes of the head that no row of it has
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportConfig:
     """What a report shows."""
 
-    split: str = "test"  # what is measured: train, dev, test, or unsplit
+    split: str = "test"  # what is measured: train, dev, test, unsplit, or all rows
     cluster: str = "speaker"  # what intervals resample: speaker, dialogue (MELD), or clip
     margin: float = 0.02  # how much less UA still counts as not inferior
     java_seconds: float = 60.0  # METEOR and SPICE of descriptions may take each; 0 leaves them out
@@ -57,8 +62,9 @@ class ReportConfig:
             raise ParamsError(f"report.margin: {self.margin} is not from 0 to below 1.")
         if not self.java_seconds >= 0:
             raise ParamsError(f"report.java_seconds: {self.java_seconds} is below 0.")
-        if self.split not in (*SPLITS, NO_SPLIT):
-            raise ParamsError(f"report.split: {self.split!r} is not one of {[*SPLITS, NO_SPLIT]}.")
+        known = [*SPLITS, NO_SPLIT, ALL_SPLITS]
+        if self.split not in known:
+            raise ParamsError(f"report.split: {self.split!r} is not one of {known}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,14 +106,17 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
     cluster = config.cluster if sources.manifest is not None else "clip"
     every = {**sources.predictions, **sources.baselines}
     own = prediction_table(every, config.split, sources.manifest, sources.label_map)
+    if config.split == ALL_SPLITS:
+        _refuse_trained_rows(own, every)
     table = with_others(own, sources.others)
     found = standings_of(table, cluster=cluster, margin=config.margin)
     systems = [one.system for one in found.overall]
     shown = [name for name in systems if name not in sources.baselines]
-    metrics = {name: measure(one) for name, one in every.items()}
+    is_all = config.split == ALL_SPLITS
+    metrics = {name: measure(one, with_all=is_all) for name, one in every.items()}
     for one in found.overall:
         if one.system in metrics:
-            metrics[one.system][config.split] |= _intervals(one)
+            metrics[one.system][config.split] |= interval_entries(one)
     write_csv(folder / STANDINGS, found.table())
     text = json.dumps(metrics, indent=1, sort_keys=True, ensure_ascii=False)
     publish_bytes(folder / METRICS, f"{text}\n".encode())
@@ -133,7 +142,7 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
     # With a manifest these are shown beside what is given.
     shown_elsewhere = () if sources.manifest is None else SAID
     page = Page(
-        title=f"{', '.join(sources.predictions)} on {config.split}",
+        title=f"{', '.join(sources.predictions)} on {config.split}{' rows' * is_all}",
         lead=_lead(sources, found.first),
         figures=_figures(found.first),
         sections=[
@@ -164,64 +173,16 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
     return metrics
 
 
-def lacking_texts(metrics: Mapping[str, Any], split: str) -> list[str]:
-    """Say, for each system, which classes of its head no row of a split has.
-
-    Args:
-        metrics: As `write_report` returns them.
-        split: Which one.
-    """
-    return [
-        f"{name}: {split} has no clip of {', '.join(found)}, which the head knows; its UA is over "
-        "the other classes."
-        for name, of_splits in metrics.items()
-        if (found := of_splits[split][LACKING])
-    ]
-
-
-def measure(predictions: Predictions) -> dict[str, Any]:
-    """Return the metrics of each split that occurs, and what is stamped on the predictions.
-
-    A split without labelled, scored rows has its counts only.
-    """
-    frame = predictions.frame[["split", "label", "predicted", "error"]]
-    frame = frame.assign(split=frame["split"].fillna(NO_SPLIT))
-    result: dict[str, Any] = {}
-    for split in (*SPLITS, NO_SPLIT):
-        rows = frame[frame["split"] == split]
-        if rows.empty:
-            continue
-        usable = rows[rows["label"].notna() & rows["predicted"].notna()]
-        counts: dict[str, Any] = {
-            "num_rows": len(rows),
-            "num_failed": int(rows["error"].notna().sum()),
-            "num_unlabelled": int(rows["label"].isna().sum()),
-            "num_clips": len(usable),
-        }
-        if len(usable):
-            labels, predicted = (
-                class_indices(usable[c], predictions.classes) for c in ("label", "predicted")
+def _refuse_trained_rows(table: pd.DataFrame, predictions: Mapping[str, Predictions]) -> None:
+    """Refuse to measure all rows of a corpus that a head was trained on."""
+    for name, one in predictions.items():
+        told = one.metadata.get(HEAD_CORPORA)
+        known = set(told) if isinstance(told, list | tuple) else set()
+        if both := sorted(known & set(table["corpus"]) - {""}):
+            raise PredictionsError(
+                f"{name}: its head was trained on rows of {both[0]!r}, and 'all' of them are to be "
+                "measured; set report.split to a part that it was not trained on."
             )
-            counts = {**summarise(labels, predicted, predictions.classes), **counts}
-            present = set(usable["label"])
-            counts[LACKING] = [name for name in predictions.classes if name not in present]
-        result[split] = counts
-    result["transductive"] = bool(predictions.metadata.get("transductive", False))
-    for stamp in ("leaks", "head_leaks"):
-        result[stamp] = predictions.metadata.get(stamp, {})
-    for stamp in ("text_sources", "head_text_sources", CONTAMINATED):
-        if stamp in predictions.metadata:
-            result[stamp] = predictions.metadata[stamp]
-    return result
-
-
-def _intervals(one: Standing) -> dict[str, Any]:
-    scores = {
-        name: [found.low, found.high]
-        for name, found in one.scores.items()
-        if not name.startswith("recall")
-    }
-    return {"interval": scores, "num_clusters": one.scores["ua"].num_clusters, **one.calibration}
 
 
 def _confusion(

@@ -8,7 +8,13 @@ import pandas as pd
 
 from pipeline.errors import PredictionsError
 from pipeline.evaluation.bootstrap import FEW_CLUSTERS, SCORES, Comparison, Interval
-from pipeline.evaluation.columns import PROBABILITY, UNCERTAINTY, labelled_rows, probability_columns
+from pipeline.evaluation.columns import (
+    PROBABILITY,
+    UNCERTAINTY,
+    labelled_rows,
+    probability_columns,
+    rows_of_split,
+)
 from pipeline.evaluation.standings import Standing
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import Manifest
@@ -20,7 +26,6 @@ NAMES = {"wa": "WA", "ua": "UA", "wf1": "WF1", "macro_f1": "macro F1"}
 CALIBRATION = {"ece": "ECE", "brier": "Brier", "nll": "NLL", "js": "JS to votes"}
 ERROR_AT_80 = "error at 80 %"  # answered: a fifth is left to a person
 ABOUT = ("corpus", "speaker", "dialogue")
-NO_SPLIT = "unsplit"  # how rows without a split are called in a report
 
 
 def prediction_table(
@@ -40,7 +45,7 @@ def prediction_table(
     for name, one in predictions.items():
         frame = one.frame
         doubts = frame.get(UNCERTAINTY)
-        frame = labelled_rows(frame[frame["split"].fillna(NO_SPLIT) == split])
+        frame = labelled_rows(rows_of_split(frame, split))
         if doubts is not None:
             frame = frame.assign(**{UNCERTAINTY: doubts[frame.index]})
         if frame.empty:
