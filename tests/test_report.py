@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -197,7 +198,28 @@ def test_each_corpus_is_measured_alone_where_there_are_several(tmp_path, manifes
     frame = one.table.to_pandas()[2::4]
     right = frame["label"] == frame["predicted"]
     assert float(standings["wa"][1]) == pytest.approx(right.mean(), abs=1e-6)
-    assert "Each corpus alone." in (tmp_path / "r" / MARKDOWN).read_text()
+    text = (tmp_path / "r" / MARKDOWN).read_text()
+    assert "By corpus." in text
+    assert "By gender." not in text
+    metrics = json.loads((tmp_path / "r" / "metrics.json").read_text())["one"]["test"]["groups"]
+    assert metrics["corpus"]["groups"]["a"]["wa"] == pytest.approx(float(standings["wa"][1]))
+    assert metrics["corpus"]["gap"]["ua"]["best"] in ("a", "b")
+
+
+def test_all_rows_are_measured_but_not_those_of_a_corpus_that_was_trained_on(
+    tmp_path, manifest
+) -> None:
+    one = predictions()
+    known = replace(one, metadata={**one.metadata, "head_corpora": ["other"]})
+    sources = Sources(predictions={"one": known}, manifest=manifest)
+    found = write_report(tmp_path / "r", sources, ReportConfig(split="all"))["one"]["all"]
+    assert (found["num_clips"], found["num_clusters"]) == (120, 15)
+    frame = one.frame
+    assert found["wa"] == pytest.approx((frame["label"] == frame["predicted"]).mean())
+    trained = replace(one, metadata={**one.metadata, "head_corpora": ["c"]})
+    sources = Sources(predictions={"one": trained}, manifest=manifest)
+    with pytest.raises(PredictionsError, match="its head was trained on rows of 'c', and 'all'"):
+        write_report(tmp_path / "r", sources, ReportConfig(split="all"))
 
 
 def test_published_rows_stand_beside_ours_with_what_differs(tmp_path, manifest) -> None:
@@ -264,7 +286,7 @@ def test_a_manifest_of_other_utterances_is_refused(tmp_path: Path, manifest) -> 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"split": "all"}, r"report\.split: 'all' is not one of"),
+        ({"split": "every"}, r"report\.split: 'every' is not one of"),
         ({"cluster": "word"}, r"report\.cluster: 'word' is not one of"),
         ({"margin": -0.1}, r"report\.margin: -0\.1 is not from 0 to below 1"),
     ],

@@ -63,7 +63,7 @@ def class_names(manifest: Manifest, task: str, label_map: LabelMap | None) -> pd
         task,
         raw[named.isna()],
         wanted=f"one of {sorted(set(table) - {''})}",
-        cure="mend the label, or map or drop it in the label map",
+        cure="mend the label, or map or drop it in the label map, or name another with --label-map",
     )
     return named.astype("str")
 

@@ -17,6 +17,7 @@ from pipeline.evaluation.columns import (
     class_indices,
     probabilities_of,
 )
+from pipeline.evaluation.groups import groupings_of
 from pipeline.evaluation.metrics import confusion_matrix
 from pipeline.evaluation.standings import Standing, standings_of
 from pipeline.experiments.said_texts import SAID
@@ -30,11 +31,11 @@ from pipeline.report.abstention import abstention_sections
 from pipeline.report.beside_published import published_section
 from pipeline.report.besides import besides_sections
 from pipeline.report.emoq_study import emoq_standings_sections
+from pipeline.report.groups import group_entries, group_sections
 from pipeline.report.measures import interval_entries, lacking_texts, measure
 from pipeline.report.page import Page, Picture, Section, write_page
 from pipeline.report.tables import (
     comparison_table,
-    corpora_table,
     interval_text,
     prediction_table,
     recall_table,
@@ -105,18 +106,22 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
     """
     cluster = config.cluster if sources.manifest is not None else "clip"
     every = {**sources.predictions, **sources.baselines}
-    own = prediction_table(every, config.split, sources.manifest, sources.label_map)
+    rows = prediction_table(every, config.split, sources.manifest, sources.label_map)
     if config.split == ALL_SPLITS:
-        _refuse_trained_rows(own, every)
-    table = with_others(own, sources.others)
+        _refuse_trained_rows(rows, every)
+    table = with_others(rows, sources.others)
     found = standings_of(table, cluster=cluster, margin=config.margin)
     systems = [one.system for one in found.overall]
     shown = [name for name in systems if name not in sources.baselines]
     is_all = config.split == ALL_SPLITS
     metrics = {name: measure(one, with_all=is_all) for name, one in every.items()}
+    task = str(sources.predictions[systems[0]].metadata.get("task"))
+    groups = groupings_of(table, found.classes, cluster=cluster, without=task)
     for one in found.overall:
         if one.system in metrics:
-            metrics[one.system][config.split] |= interval_entries(one)
+            own = [grouping for grouping in groups if grouping.system == one.system]
+            told = {"groups": group_entries(own)} if own else {}
+            metrics[one.system][config.split] |= interval_entries(one) | told
     write_csv(folder / STANDINGS, found.table())
     text = json.dumps(metrics, indent=1, sort_keys=True, ensure_ascii=False)
     publish_bytes(folder / METRICS, f"{text}\n".encode())
@@ -131,7 +136,6 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
         tables=[
             systems_table(found.overall, cluster=cluster),
             *([comparison_table(systems[0], found.comparisons)] if found.comparisons else []),
-            *([corpora_table(found.by_corpus)] if found.by_corpus else []),
         ],
     )
     by_class = Section(
@@ -148,6 +152,7 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
         sections=[
             scores,
             by_class,
+            *group_sections(groups, cluster=cluster),
             *_reliability(folder, table, shown, found.classes),
             *abstention_sections(folder, abstention_table(table, cluster=cluster)),
             *besides_sections(sources.predictions, config.split, without=shown_elsewhere),

@@ -15,6 +15,7 @@ from pipeline.evaluation.columns import (
     probability_columns,
     rows_of_split,
 )
+from pipeline.evaluation.groups import GROUPED_BY
 from pipeline.evaluation.standings import Standing
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import Manifest
@@ -61,7 +62,8 @@ def prediction_table(
     table = pd.concat(parts, ignore_index=True)
     if manifest is None:
         return table.assign(**dict.fromkeys(ABOUT, ""))
-    about = about_rows(manifest, next(iter(predictions.values())).classes, label_map)
+    classes = next(iter(predictions.values())).classes
+    about = about_rows(manifest, classes, label_map, also=GROUPED_BY)
     strange = table[~table["utterance_id"].isin(about.index)]
     if len(strange):
         raise PredictionsError(
