@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 
 from pipeline.audio.outcomes import OK
-from pipeline.errors import FeatureStoreError, ManifestError
+from pipeline.errors import FeatureStoreError
 from pipeline.files import fingerprint, sha256_bytes
 from pipeline.manifests.embedded import require_same_texts, sources_read
-from pipeline.manifests.faults import Problems
 from pipeline.manifests.manifest import Manifest, speaker_names
 from pipeline.quantisation.codebooks import MEANS, Codebooks
 from pipeline.store.recipe import Recipe
-from pipeline.store.several import open_alike
+from pipeline.store.several import open_alike, require_extracted, rows_by_store
 from pipeline.store.views import CODES, LAYERS, TEXT_SOURCE
 
 POOLED_AT_ONCE = 4096  # clips whose codes are read together
@@ -47,7 +46,7 @@ class StoredFeatures:
         self.manifest = manifest
         self.views = tuple(views)
         self._ids = np.array(manifest.store_ids, dtype=object)
-        self._positions = _positions_by_store(manifest, stores) if self.views else {}
+        self._positions = rows_by_store(manifest, stores) if self.views else {}
         self._store_of = np.full(len(self._ids), "", dtype=object)
         for key, positions in self._positions.items():
             self._store_of[positions] = key
@@ -58,7 +57,7 @@ class StoredFeatures:
         first = {name: next(iter(opened.values())) for name, opened in self._views.items()}
         self.recipes: dict[str, Recipe] = {name: view.recipe for name, view in first.items()}
         self.provenances = {name: view.provenance for name, view in first.items()}
-        found = self._lookup()
+        found = self._lookup(stores)
         self.outcomes: pd.Series = found["outcome"]
         self.messages: pd.Series = found["message"]
         self.audio_digests: pd.Series = found["audio_digest"]
@@ -252,7 +251,7 @@ class StoredFeatures:
         places = {k: np.flatnonzero(self._store_of[rows] == k) for k in self._positions}
         return [(key, mine) for key, mine in places.items() if len(mine)]
 
-    def _lookup(self) -> pd.DataFrame:
+    def _lookup(self, stores: Mapping[str, Path]) -> pd.DataFrame:
         """Find every row in its store.
 
         Raises:
@@ -269,7 +268,7 @@ class StoredFeatures:
                 part = records.reindex(list(self._ids[positions]))
                 parts.append(part.set_index(pd.Index(positions)))
             mine = pd.concat(parts).sort_index()
-            self._require_extracted(mine)
+            require_extracted(self.manifest, mine["outcome"].isna(), self._positions, stores)
             if name in self._embedded:
                 column = self._embedded[name]
                 require_same_texts(self.manifest, name, column, mine["file_digest"])
@@ -279,22 +278,3 @@ class StoredFeatures:
             # A clip counts as what its first view without features says.
             found = found.where(found["outcome"] != OK, mine[found.columns])
         return found
-
-    def _require_extracted(self, found: pd.DataFrame) -> None:
-        problems = Problems(self.manifest.path, self.manifest.first_row)
-        problems.add(
-            found["outcome"].isna(), lambda i: f"utterance {self._ids[i]!r} was never extracted"
-        )
-        problems.raise_if_any("run 'genser extract' (or ingest) on this manifest first")
-
-
-def _positions_by_store(manifest: Manifest, stores: Mapping[str, Path]) -> dict[str, np.ndarray]:
-    """Return the manifest rows that each store serves."""
-    corpus = manifest.table["corpus"]
-    keys = corpus.where(corpus.isin(list(stores)), "")
-    if "" not in stores and (keys == "").any():
-        homeless = sorted(set(corpus[keys == ""]))[0]
-        raise ManifestError(
-            f"{manifest.path}: corpus {homeless!r} has no store; give --store {homeless}=STORE."
-        )
-    return {key: np.flatnonzero((keys == key).to_numpy()) for key in sorted(set(keys))}

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,8 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from pipeline.errors import GenserError
-from stages.params import Params
+from stages.params import SECTIONS, Params
+from stages.sections import section_kinds
 
 # Decoding threads share the cores with the encoder; OpenMP threads that spin while they wait made
 # extraction 4 times slower on two busy cores. Read when torch is first imported.
@@ -102,7 +104,19 @@ def _usage_errors_exit_with_1() -> Iterator[None]:
         raise
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "genser"
-        raise UserError(f"{error.format_message()} See '{command} --help'.") from error
+        told = f"{error.format_message()}{_as_parameter(error)}"
+        raise UserError(f"{told} See '{command} --help'.") from error
+
+
+def _as_parameter(error: click.UsageError) -> str:
+    """Say how a parameter is set that was taken for an option of its command; else nothing."""
+    name = error.ctx.info_name if error.ctx else None
+    if not isinstance(error, click.NoSuchOption) or name not in SECTIONS:
+        return ""
+    key = error.option_name.lstrip("-").replace("-", "_")
+    if key not in {field.name for field in fields(section_kinds()[name])}:
+        return ""
+    return f" It is a parameter: genser -S {name}.{key}=VALUE {name}."
 
 
 @click.command(cls=Genser, context_settings={"help_option_names": ["-h", "--help"]})

@@ -121,13 +121,14 @@ def command(
     Example:
       genser extract data_manifests/demo.csv --audio-root demo/audio --store features/demo
     """
+    from pipeline.audio.roots import found_requests
     from pipeline.encoders.catalogue import outline_of
     from pipeline.errors import ParamsError
     from pipeline.extraction.agreement import check_settings
     from pipeline.extraction.extract import extract
     from pipeline.extraction.settings import ExtractConfig
     from pipeline.extraction.views import open_views
-    from pipeline.manifests.manifest import read_manifest, requests
+    from pipeline.manifests.manifest import read_manifest
     from pipeline.store.turns import Job
 
     config = params_of(context).section("extract", ExtractConfig)
@@ -140,7 +141,7 @@ def command(
     is_remote = engine == "ray" and device.startswith("cuda")  # this machine may have none
     device = device if is_remote else torch_device(device, extract=config)
     crew = engine_of(engine, num_workers, address, device)
-    rows = requests(read_manifest(manifest), by_corpus(audio_roots, "--audio-root"))
+    rows = found_requests(read_manifest(manifest), by_corpus(audio_roots, "--audio-root"))
     outlines = {name: outline_of(name) for name in _encoders(config.view_settings(names))}
     views = [check_settings(outlines[v.encoder], v) for v in config.view_settings(names)]
     if dry_run:

@@ -1,4 +1,4 @@
-"""`genser inspect`: what a store, a head, predictions or parameters hold, in a screenful."""
+"""`genser inspect`: what a store, a head, predictions, parameters or a manifest hold."""
 
 import dataclasses
 import json
@@ -16,6 +16,7 @@ from stages.costs import cost_facts
 from stages.kinds import kind_of
 from stages.options import params_of
 from stages.params import HEADS, Params
+from stages.sections import section_kinds
 
 
 @click.command("inspect")
@@ -23,7 +24,7 @@ from stages.params import HEADS, Params
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(context: click.Context, path: Path, as_json: bool) -> None:
-    """Show what a store, a head, a predictions file or a parameter file holds.
+    """Show what a store, a head, a predictions file, a parameter file or a manifest holds.
 
     \b
     Example:
@@ -34,6 +35,7 @@ def command(context: click.Context, path: Path, as_json: bool) -> None:
         "head": _head,
         "encoder": _encoder,
         "predictions": _predictions,
+        "manifest": _manifest,
         "params": lambda p: _params(p, params_of(context)),
     }
     facts = readers[kind_of(path)](path)
@@ -143,7 +145,7 @@ def _shape(shape: Any) -> str:
 
 
 def _predictions(path: Path) -> dict[str, Any]:
-    from pipeline.report.report import measure
+    from pipeline.report.measures import measure
     from pipeline.scoring.predictions import read_predictions
 
     predictions = read_predictions(path)
@@ -156,36 +158,18 @@ def _predictions(path: Path) -> dict[str, Any]:
     }
 
 
+def _manifest(path: Path) -> dict[str, Any]:
+    from pipeline.manifests.manifest import read_manifest
+    from pipeline.manifests.overview import manifest_facts
+
+    return {"kind": "manifest", **manifest_facts(read_manifest(path))}
+
+
 def _params(path: Path, given: Params) -> dict[str, Any]:
-    from pipeline.corpora.preparation import PrepareConfig
-    from pipeline.descriptions.config import DescribeConfig
-    from pipeline.extraction.codebook_fit import TokeniseConfig
-    from pipeline.extraction.embed import EmbedConfig
-    from pipeline.extraction.ingest import IngestConfig
-    from pipeline.extraction.settings import ExtractConfig
-    from pipeline.finetuning.config import FinetuneConfig
     from pipeline.heads.catalogue import head_needs
-    from pipeline.report.report import ReportConfig
-    from pipeline.scoring.score import ScoreConfig
-    from pipeline.segmentation.config import SegmentsConfig
-    from pipeline.training.config import TrainConfig
-    from pipeline.transcription.transcribe import TranscribeConfig
 
     params = Params(path, given.overrides)
-    kinds: dict[str, Any] = {
-        "prepare": PrepareConfig,
-        "transcribe": TranscribeConfig,
-        "describe": DescribeConfig,
-        "extract": ExtractConfig,
-        "ingest": IngestConfig,
-        "tokenise": TokeniseConfig,
-        "embed": EmbedConfig,
-        "train": TrainConfig,
-        "finetune": FinetuneConfig,
-        "score": ScoreConfig,
-        "segments": SegmentsConfig,
-        "report": ReportConfig,
-    }
+    kinds: dict[str, Any] = dict(section_kinds())
     sections = {name: params.section(name, kind) for name, kind in kinds.items()}
     train = sections["train"]
     needs = head_needs(train.head, train.head_config)

@@ -45,7 +45,7 @@ def command(manifests: Sequence[Path], out: Path, task: str, label_map: Path | N
     table = merge_manifests([read_manifest(m) for m in manifests], task=task, label_map=given)
     claim(out, is_folder=False)
     write_manifest(out, table)
-    echo_splits(out)
+    echo_splits(out, task, given)
     if named is None:
         _say_apart(out, table[task], task)
     else:

@@ -9,9 +9,10 @@ import pandas as pd
 from pipeline.audio.decoders import decoders
 from pipeline.audio.decoding import read_clip
 from pipeline.audio.outcomes import OK
+from pipeline.audio.roots import found_requests
 from pipeline.audio.segments import segments
 from pipeline.errors import AudioError
-from pipeline.manifests.manifest import Manifest, requests
+from pipeline.manifests.manifest import Manifest
 from pipeline.progress import Reporter
 
 AT_ONCE = 64
@@ -28,9 +29,9 @@ def decode_all(
         of), audio_digest ("" where it failed) and duration in seconds (NaN where it failed).
 
     Raises:
-        ManifestError: If a corpus has no audio root.
+        ManifestError: If a corpus has no audio root, or none of its recordings is there.
     """
-    every = segments(requests(manifest, audio_roots))
+    every = segments(found_requests(manifest, audio_roots))
     reporter.begin(len(every))
     found: list[tuple[str, str, str, float]] = []
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import ManifestError
-from pipeline.manifests.faults import Problems
+from pipeline.errors import ManifestError, first_ten
 from pipeline.manifests.manifest import Manifest
 
 UNLABELLED = -1
@@ -59,11 +58,22 @@ def class_names(manifest: Manifest, task: str, label_map: LabelMap | None) -> pd
     table = {c: c for c in label_map.classes} | dict(label_map.mapping)
     table |= {label: "" for label in label_map.drop} | {"": ""}
     named = raw.map(table)
-    problems = Problems(manifest.path, manifest.first_row)
-    wanted = sorted(set(table) - {""})
-    problems.add(named.isna(), lambda i: f"{task} {raw[i]!r} is not one of {wanted}")
-    problems.raise_if_any("mend the label, or map or drop it in the label map")
+    _refuse(
+        manifest,
+        task,
+        raw[named.isna()],
+        wanted=f"one of {sorted(set(table) - {''})}",
+        cure="mend the label, or map or drop it in the label map, or name another with --label-map",
+    )
     return named.astype("str")
+
+
+def lenient_names(raw: pd.Series, label_map: LabelMap | None) -> pd.Series:
+    """Return the class of each raw label, "" for what is dropped; others stand for themselves."""
+    if label_map is None:
+        return raw
+    dropped = dict.fromkeys(label_map.drop, "")
+    return raw.map(lambda label: dropped.get(label, label_map.mapping.get(label, label)))
 
 
 def synonyms(labels: Iterable[str], label_map: LabelMap) -> list[list[str]]:
@@ -94,9 +104,30 @@ def class_indices(
     """
     positions = {name: i for i, name in enumerate(classes)} | {"": UNLABELLED}
     indices = names.map(positions)
-    problems = Problems(manifest.path, manifest.first_row)
-    problems.add(
-        indices.isna(), lambda i: f"{task} {names[i]!r} is not a class of the head: {list(classes)}"
+    _refuse(
+        manifest,
+        task,
+        names[indices.isna()],
+        wanted=f"a class of the head: {list(classes)}",
+        cure="mend the label, or drop it in the label map (score --label-map, or train again)",
     )
-    problems.raise_if_any("mend the label, or drop it in the label map and train again")
     return indices.to_numpy(dtype=np.int64)
+
+
+def _refuse(manifest: Manifest, task: str, strange: pd.Series, *, wanted: str, cure: str) -> None:
+    """Refuse labels that are unknown, each of them once, with its first row.
+
+    Raises:
+        ManifestError: If there is any.
+    """
+    lines = []
+    for label, rows in strange.groupby(strange, sort=False):
+        first = f"{manifest.path}:{manifest.row_number(int(rows.index[0]))}"
+        number = f" (in {len(rows)} rows)" if len(rows) > 1 else ""
+        lines.append(f"{first}: {task} {label!r}{number} is not {wanted}")
+    if len(lines) == 1:
+        raise ManifestError(f"{lines[0]}; {cure}.")
+    if lines:
+        head = f"{manifest.path}: {len(lines)} labels are not {wanted}; {cure}:"
+        told = (line.removesuffix(f" is not {wanted}") for line in lines)
+        raise ManifestError("\n  ".join([head, *first_ten(told)]))

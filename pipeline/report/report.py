@@ -8,10 +8,17 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.errors import ParamsError
+from pipeline.errors import ParamsError, PredictionsError
 from pipeline.evaluation.abstention import abstention_table
-from pipeline.evaluation.columns import CLUSTERS, class_indices, probabilities_of
-from pipeline.evaluation.metrics import confusion_matrix, summarise
+from pipeline.evaluation.columns import (
+    ALL_SPLITS,
+    CLUSTERS,
+    NO_SPLIT,
+    class_indices,
+    probabilities_of,
+)
+from pipeline.evaluation.groups import groupings_of
+from pipeline.evaluation.metrics import confusion_matrix
 from pipeline.evaluation.standings import Standing, standings_of
 from pipeline.experiments.said_texts import SAID
 from pipeline.figures.confusion import draw_confusion
@@ -21,21 +28,21 @@ from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import SPLITS, Manifest
 from pipeline.manifests.tables import write_csv
 from pipeline.report.abstention import abstention_sections
+from pipeline.report.beside_published import published_section
 from pipeline.report.besides import besides_sections
 from pipeline.report.emoq_study import emoq_standings_sections
+from pipeline.report.groups import group_entries, group_sections
+from pipeline.report.measures import interval_entries, lacking_texts, measure
 from pipeline.report.page import Page, Picture, Section, write_page
 from pipeline.report.tables import (
-    NO_SPLIT,
     comparison_table,
-    corpora_table,
     interval_text,
     prediction_table,
-    published_tables,
     recall_table,
     systems_table,
     with_others,
 )
-from pipeline.scoring.predictions import CONTAMINATED, Predictions
+from pipeline.scoring.predictions import CONTAMINATED, HEAD_CORPORA, Predictions
 
 METRICS, STANDINGS = "metrics.json", "standings.csv"
 
@@ -44,7 +51,7 @@ METRICS, STANDINGS = "metrics.json", "standings.csv"
 class ReportConfig:
     """What a report shows."""
 
-    split: str = "test"  # what is measured: train, dev, test, or unsplit
+    split: str = "test"  # what is measured: train, dev, test, unsplit, or all rows
     cluster: str = "speaker"  # what intervals resample: speaker, dialogue (MELD), or clip
     margin: float = 0.02  # how much less UA still counts as not inferior
     java_seconds: float = 60.0  # METEOR and SPICE of descriptions may take each; 0 leaves them out
@@ -56,8 +63,9 @@ class ReportConfig:
             raise ParamsError(f"report.margin: {self.margin} is not from 0 to below 1.")
         if not self.java_seconds >= 0:
             raise ParamsError(f"report.java_seconds: {self.java_seconds} is below 0.")
-        if self.split not in (*SPLITS, NO_SPLIT):
-            raise ParamsError(f"report.split: {self.split!r} is not one of {[*SPLITS, NO_SPLIT]}.")
+        known = [*SPLITS, NO_SPLIT, ALL_SPLITS]
+        if self.split not in known:
+            raise ParamsError(f"report.split: {self.split!r} is not one of {known}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +78,7 @@ class Sources:
         label_map: Of the task, for the votes that the manifest has.
         baselines: What they are compared with, by name; in the tables, without pictures.
         others: Foreign predictions, by name.
-        data: What was trained and scored on, for the table beside published numbers.
-        encoder: What it was heard with, for the same.
+        encoder: What it was heard with, for the table beside published numbers.
         language: The language model of a head that has one, for the same.
         sections: Made elsewhere.
     """
@@ -81,7 +88,6 @@ class Sources:
     label_map: LabelMap | None = None
     baselines: Mapping[str, Predictions] = field(default_factory=dict)
     others: Mapping[str, Path] = field(default_factory=dict)
-    data: str = "?"
     encoder: str = "?"
     language: str = "?"
     sections: list[Section] = field(default_factory=list)
@@ -100,15 +106,22 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
     """
     cluster = config.cluster if sources.manifest is not None else "clip"
     every = {**sources.predictions, **sources.baselines}
-    own = prediction_table(every, config.split, sources.manifest, sources.label_map)
-    table = with_others(own, sources.others)
+    rows = prediction_table(every, config.split, sources.manifest, sources.label_map)
+    if config.split == ALL_SPLITS:
+        _refuse_trained_rows(rows, every)
+    table = with_others(rows, sources.others)
     found = standings_of(table, cluster=cluster, margin=config.margin)
     systems = [one.system for one in found.overall]
     shown = [name for name in systems if name not in sources.baselines]
-    metrics = {name: measure(one) for name, one in every.items()}
+    is_all = config.split == ALL_SPLITS
+    metrics = {name: measure(one, with_all=is_all) for name, one in every.items()}
+    task = str(sources.predictions[systems[0]].metadata.get("task"))
+    groups = groupings_of(table, found.classes, cluster=cluster, without=task)
     for one in found.overall:
         if one.system in metrics:
-            metrics[one.system][config.split] |= _intervals(one)
+            own = [grouping for grouping in groups if grouping.system == one.system]
+            told = {"groups": group_entries(own)} if own else {}
+            metrics[one.system][config.split] |= interval_entries(one) | told
     write_csv(folder / STANDINGS, found.table())
     text = json.dumps(metrics, indent=1, sort_keys=True, ensure_ascii=False)
     publish_bytes(folder / METRICS, f"{text}\n".encode())
@@ -117,12 +130,12 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
         texts=[
             "WA is accuracy (each clip counts as much), UA the mean recall of the classes (each "
             "class counts as much), F1 their usual sense. ECE, Brier score and NLL say how far "
-            "the probabilities can be believed; lower is better."
+            "the probabilities can be believed; lower is better.",
+            *lacking_texts(metrics, config.split),
         ],
         tables=[
             systems_table(found.overall, cluster=cluster),
             *([comparison_table(systems[0], found.comparisons)] if found.comparisons else []),
-            *([corpora_table(found.by_corpus)] if found.by_corpus else []),
         ],
     )
     by_class = Section(
@@ -133,23 +146,22 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
     # With a manifest these are shown beside what is given.
     shown_elsewhere = () if sources.manifest is None else SAID
     page = Page(
-        title=f"{', '.join(sources.predictions)} on {config.split}",
+        title=f"{', '.join(sources.predictions)} on {config.split}{' rows' * is_all}",
         lead=_lead(sources, found.first),
         figures=_figures(found.first),
         sections=[
             scores,
             by_class,
+            *group_sections(groups, cluster=cluster),
             *_reliability(folder, table, shown, found.classes),
             *abstention_sections(folder, abstention_table(table, cluster=cluster)),
             *besides_sections(sources.predictions, config.split, without=shown_elsewhere),
             *sources.sections,
-            Section(
-                title="Beside published numbers",
-                texts=[
-                    "Others are on their data with their encoders, and ours on ours: only rows "
-                    "with the same encoder, data and split can be compared."
-                ],
-                tables=published_tables(found.overall, data=sources.data, encoder=sources.encoder),
+            published_section(
+                found.overall,
+                every,
+                scored_on=_scored_on(table, config.split),
+                encoder=sources.encoder,
             ),
             *emoq_standings_sections(
                 found.overall,
@@ -166,47 +178,16 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
     return metrics
 
 
-def measure(predictions: Predictions) -> dict[str, Any]:
-    """Return the metrics of each split that occurs, and what is stamped on the predictions.
-
-    A split without labelled, scored rows has its counts only.
-    """
-    frame = predictions.frame[["split", "label", "predicted", "error"]]
-    frame = frame.assign(split=frame["split"].fillna(NO_SPLIT))
-    result: dict[str, Any] = {}
-    for split in (*SPLITS, NO_SPLIT):
-        rows = frame[frame["split"] == split]
-        if rows.empty:
-            continue
-        usable = rows[rows["label"].notna() & rows["predicted"].notna()]
-        counts: dict[str, Any] = {
-            "num_rows": len(rows),
-            "num_failed": int(rows["error"].notna().sum()),
-            "num_unlabelled": int(rows["label"].isna().sum()),
-            "num_clips": len(usable),
-        }
-        if len(usable):
-            labels, predicted = (
-                class_indices(usable[c], predictions.classes) for c in ("label", "predicted")
+def _refuse_trained_rows(table: pd.DataFrame, predictions: Mapping[str, Predictions]) -> None:
+    """Refuse to measure all rows of a corpus that a head was trained on."""
+    for name, one in predictions.items():
+        told = one.metadata.get(HEAD_CORPORA)
+        known = set(told) if isinstance(told, list | tuple) else set()
+        if both := sorted(known & set(table["corpus"]) - {""}):
+            raise PredictionsError(
+                f"{name}: its head was trained on rows of {both[0]!r}, and 'all' of them are to be "
+                "measured; set report.split to a part that it was not trained on."
             )
-            counts = {**summarise(labels, predicted, predictions.classes), **counts}
-        result[split] = counts
-    result["transductive"] = bool(predictions.metadata.get("transductive", False))
-    for stamp in ("leaks", "head_leaks"):
-        result[stamp] = predictions.metadata.get(stamp, {})
-    for stamp in ("text_sources", "head_text_sources", CONTAMINATED):
-        if stamp in predictions.metadata:
-            result[stamp] = predictions.metadata[stamp]
-    return result
-
-
-def _intervals(one: Standing) -> dict[str, Any]:
-    scores = {
-        name: [found.low, found.high]
-        for name, found in one.scores.items()
-        if not name.startswith("recall")
-    }
-    return {"interval": scores, "num_clusters": one.scores["ua"].num_clusters, **one.calibration}
 
 
 def _confusion(
@@ -278,6 +259,11 @@ def _lead(sources: Sources, first: Standing) -> str:
         f"{first.system}, task {metadata.get('task', 'unknown')}: UA "
         f"{interval_text(first.scores['ua'])}. {stamp}{transductive}{contaminated}"
     )
+
+
+def _scored_on(table: pd.DataFrame, split: str) -> str:
+    """Return the corpora whose rows were scored, "?" where nobody says, and which rows."""
+    return f"{', '.join(sorted(set(table['corpus']) - {''})) or '?'}, {split}"
 
 
 def _corpora(sources: Sources) -> list[str]:

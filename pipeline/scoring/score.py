@@ -13,7 +13,7 @@ from pipeline.errors import ParamsError
 from pipeline.heads.catalogue import head_kinds, scoring_options, stamp
 from pipeline.heads.saved import TrainedHead
 from pipeline.heads.standardiser import CORPUS
-from pipeline.manifests.labels import UNLABELLED, class_indices, class_names
+from pipeline.manifests.labels import UNLABELLED, LabelMap, class_indices, class_names
 from pipeline.manifests.manifest import Manifest
 from pipeline.scoring.class_priors import classes_lacking, masked, with_prior
 from pipeline.scoring.predictions import Predictions
@@ -135,15 +135,18 @@ def score_manifest(
     config: ScoreConfig,
     *,
     device: str,
+    label_map: LabelMap | None = None,
 ) -> Predictions:
     """Score every row of a manifest; a row without features keeps its row and its reason.
+
+    The manifest's labels are read by `label_map`, by the head's own where it is None.
 
     Raises:
         ManifestError: If a label is unknown to the head, or rows were never extracted.
         FeatureStoreError: If the features were made otherwise than the head's, or are damaged.
     """
     features = features_of(trained, manifest, stores)
-    return score_stored(features, trained, config, device=device)
+    return score_stored(features, trained, config, device=device, label_map=label_map)
 
 
 def features_of(
@@ -168,6 +171,7 @@ def score_stored(
     *,
     device: str,
     rows: np.ndarray | None = None,
+    label_map: LabelMap | None = None,
 ) -> Predictions:
     """Score rows of a manifest from their features; a row without features keeps its reason.
 
@@ -177,12 +181,13 @@ def score_stored(
         config: How to score.
         device: A torch device.
         rows: Which rows, in this order; None takes all.
+        label_map: Of the manifest's labels; None takes the head's own.
 
     Raises:
         ManifestError: If a label is unknown to the head.
         FeatureStoreError: If a store is damaged.
     """
-    labels = label_indices(features.manifest, trained)
+    labels = label_indices(features.manifest, trained, label_map or trained.record.label_map)
     wanted = np.arange(len(labels)) if rows is None else rows
     usable = features.has_features[wanted]
     found = None
@@ -200,7 +205,9 @@ def score_stored(
     )
 
 
-def label_indices(manifest: Manifest, trained: TrainedHead) -> np.ndarray:
+def label_indices(
+    manifest: Manifest, trained: TrainedHead, label_map: LabelMap | None
+) -> np.ndarray:
     """Return a head's class index of each row, `UNLABELLED` where it has none, shape (N,).
 
     Raises:
@@ -209,5 +216,5 @@ def label_indices(manifest: Manifest, trained: TrainedHead) -> np.ndarray:
     if trained.task not in manifest.table.columns:
         names = pd.Series("", index=manifest.table.index, dtype="str")
     else:
-        names = class_names(manifest, trained.task, trained.record.label_map)
+        names = class_names(manifest, trained.task, label_map)
     return class_indices(manifest, names, trained.classes, trained.task)

@@ -12,7 +12,12 @@ from pipeline.dataset import StoredFeatures
 from pipeline.files import fingerprint
 from pipeline.heads.saved import TrainedHead
 from pipeline.manifests.leaks import find_leaks
-from pipeline.scoring.predictions import CONTAMINATED, Predictions, assemble_predictions
+from pipeline.scoring.predictions import (
+    CONTAMINATED,
+    HEAD_CORPORA,
+    Predictions,
+    assemble_predictions,
+)
 from pipeline.sources.inference import Extras
 from pipeline.store.recipe import trained_on
 
@@ -83,6 +88,7 @@ def stored_predictions(
             **stamps,
             "transductive": is_transductive(features, trained),
             "seed": trained.record.seed,
+            HEAD_CORPORA: sorted(trained.record.corpora),
             "head_leaks": dict(trained.record.leaks),
             "leaks": leaks.counts(),
             **_texts_read(features, trained, rows),

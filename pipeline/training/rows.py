@@ -94,6 +94,7 @@ def choose_rows(
     labelled = (names != "").to_numpy()
     parts = {part: labelled & (split == part).to_numpy() for part in ("train", "dev")}
     usable = {part: np.flatnonzero(rows & features.has_features) for part, rows in parts.items()}
+    _require_split(manifest)
     for part, rows in usable.items():
         if not len(rows):
             raise ManifestError(
@@ -132,7 +133,16 @@ def describe_rows(rows: TrainingRows, features: StoredFeatures) -> str:
     )
 
 
+def _require_split(manifest: Manifest) -> None:
+    """Refuse a manifest whose rows have no part at all."""
+    if (manifest.table["split"] == "").all():
+        raise ManifestError(
+            f"{manifest.path}: the column 'split' is absent or empty, found {manifest.told}, "
+            f"wanted train, dev or test in each row; {_cure(manifest)}."
+        )
+
+
 def _cure(manifest: Manifest) -> str:
     if manifest.folds:
         return f"choose one of the folds {manifest.folds} with --fold"
-    return "mend the split column or extract"
+    return "mend the split column (genser split makes one) or extract"

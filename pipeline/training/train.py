@@ -15,8 +15,9 @@ from pipeline.heads.needs import adopted
 from pipeline.heads.record import BaseRecord, HeadRecord, StandardiserRecord
 from pipeline.heads.saved import TrainedHead, save_head
 from pipeline.heads.standardiser import CORPUS, SPEAKER, Standardiser
+from pipeline.manifests.coverage import lacking_sentences
 from pipeline.manifests.descriptors import DESCRIPTORS
-from pipeline.manifests.labels import LabelMap
+from pipeline.manifests.labels import LabelMap, class_names
 from pipeline.manifests.manifest import Manifest
 from pipeline.manifests.texts import require_descriptors
 from pipeline.parameters import as_kept
@@ -67,6 +68,9 @@ def train_manifest(
         manifest, features, task=task, label_map=label_map, allow_overlap=allow_overlap
     )
     reporter.say(describe_rows(rows, features))
+    named = class_names(manifest, task, label_map).where(features.has_features, "")
+    for sentence in lacking_sentences(manifest.table["split"], named):
+        reporter.say(f"{manifest.path}: {sentence}")
     trained, selection = train_rows(
         features,
         rows,

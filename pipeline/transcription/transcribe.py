@@ -12,11 +12,12 @@ import pandas as pd
 from pipeline.audio.decoders import decoders
 from pipeline.audio.decoding import CONTRACT
 from pipeline.audio.outcomes import OK, TOO_LONG
+from pipeline.audio.roots import found_requests
 from pipeline.audio.segments import segments
 from pipeline.errors import EncoderError, ParamsError
 from pipeline.extraction.encoding import Decoded, decode
 from pipeline.extraction.kept import Clip, KeptClips, clips_of
-from pipeline.manifests.manifest import Manifest, requests
+from pipeline.manifests.manifest import Manifest
 from pipeline.manifests.texts import given_texts, recognised
 from pipeline.progress import Reporter
 from pipeline.transcription.base import Recogniser
@@ -109,7 +110,7 @@ def transcribe(
         reporter: Hears of progress.
 
     Raises:
-        ManifestError: If a corpus has no audio root.
+        ManifestError: If a corpus has no audio root, or none of its recordings is there.
         EncoderError: If the recogniser takes no clips as long as `config.max_duration_s`.
         OutputError: If finished texts cannot be kept.
     """
@@ -119,7 +120,7 @@ def transcribe(
             f"transcribe.max_duration_s: {recogniser.spelling} takes {limit:g} seconds at once, "
             f"found {config.max_duration_s:g}; longer clips are refused, set it to {limit:g}."
         )
-    places = segments(requests(manifest, audio_roots))
+    places = segments(found_requests(manifest, audio_roots))
     recipe = {
         "recogniser": dict(recogniser.identity),
         "compute_dtype": config.compute_dtype,
