@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,8 @@ class Launcher:
             "point": point,
             "trace": None if trace is None else str(trace),
         }
+        for path in self._streams():
+            path.write_bytes(b"")  # of the last run; this one may be killed before it opens them
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
         self._process.stdin.flush()
@@ -108,18 +111,20 @@ class Launcher:
         """Send a signal after so many seconds, if the run has not ended by then."""
         if not self._is_ready(after_s):
             self._sent = number
-            os.kill(self._pid, number)
+            # It may end just now.
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, number)
 
     def wait(self, limit_s: float = LIMIT_S) -> Ended:
         """Wait for the run; one that takes longer is killed, and has no code."""
         answer = self._answer(limit_s)
         hangs = answer is None
         if answer is None:
-            os.kill(self._pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
             answer = self._answer(None)
         seconds = time.monotonic() - self._begin
-        told = [Path(f"{self._told}.{name}") for name in ("stdout", "stderr")]
-        stdout, stderr = (path.read_text(errors="replace") for path in told)
+        stdout, stderr = (path.read_text(errors="replace") for path in self._streams())
         return Ended(
             code=None if hangs else answer["code"],
             stdout=stdout,
@@ -132,6 +137,9 @@ class Launcher:
     def close(self) -> None:
         """End the zygote."""
         self._process.communicate()
+
+    def _streams(self) -> list[Path]:
+        return [Path(f"{self._told}.{name}") for name in ("stdout", "stderr")]
 
     def _is_ready(self, seconds: float | None) -> bool:
         if b"\n" in self._read:

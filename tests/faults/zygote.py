@@ -47,7 +47,6 @@ def prepare(request: dict[str, Any]) -> None:
         mode = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         os.dup2(os.open(f"{request['told']}.{name}", mode, 0o600), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(request["folder"])
     from faults.points import watch
 
@@ -90,6 +89,9 @@ def child(request: dict[str, Any]) -> None:
 
 
 def main() -> None:
+    # Until `run` handles it, it ends a trial as it ends Python before any import; and tests may run
+    # in a shell's background, where it is ignored.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     import_all()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     answers.write(json.dumps({"ready": True}) + "\n")
