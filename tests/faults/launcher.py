@@ -80,6 +80,7 @@ class Launcher:
         limits: dict[str, int] | None = None,
         point: int | None = None,
         trace: Path | None = None,
+        obeys_permissions: bool = False,
     ) -> None:
         """Start a run in a folder.
 
@@ -89,6 +90,7 @@ class Launcher:
             limits: FSIZE (bytes of a file), NOFILE (open files), AS (bytes beyond the imports).
             point: Die at this point of `faults.points`.
             trace: File that gets the names of all points.
+            obeys_permissions: Let root be refused what a mode forbids, as other users are.
         """
         request = {
             **what,
@@ -97,6 +99,7 @@ class Launcher:
             "limits": {"AS": ADDRESS_SPACE, **(limits or {})},
             "point": point,
             "trace": None if trace is None else str(trace),
+            "obeys_permissions": obeys_permissions,
         }
         for path in self._streams():
             path.write_bytes(b"")  # of the last run; this one may be killed before it opens them
