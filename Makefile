@@ -2,7 +2,7 @@
 # make test    set up, then run the tests and say which branches they miss
 # make faults  set up, then try thousands of faults, an hour long, and write tests/faults/RESULTS.md;
 #              stopped, it goes on where it was (rm .faults.jsonl: from the beginning);
-#              KIND=audio: those of tests/faults/test_audio.py
+#              KIND=bad_audio: those of tests/faults/test_bad_audio.py
 # make check   set up, then lint, types and import rules
 #
 # TORCH_INDEX chooses another build of torch than PyPI's, e.g.

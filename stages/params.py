@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.errors import ParamsError
+from pipeline.files import require_regular
 from pipeline.typed import require_plain, typed
 
 SECTIONS = (
@@ -44,6 +45,7 @@ def read_yaml(path: Path) -> Any:
         ParamsError: If it is absent or not YAML.
     """
     try:
+        require_regular(path)
         with path.open(encoding="utf-8") as file:
             text = file.read(LONGEST_YAML + 1)
     except OSError as error:

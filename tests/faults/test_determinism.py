@@ -1,4 +1,4 @@
-"""The same bytes whatever the hash seed, the folder, the language, the time zone and the workers."""
+"""The same bytes whatever the hash seed, the folder, the language, the time and the workers."""
 
 from pathlib import Path
 

@@ -3,121 +3,129 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
-from faults.launcher import Ended, Launcher
+from faults.launcher import Launcher
 from faults.scenes import COMMANDS, Scene, World
-from faults.verdicts import Trials, Verdict, judge
+from faults.verdicts import Trials, judge
 
 MEGABYTE = 1 << 20
-SPARE = 64 << 10  # of a file system's own bookkeeping
+BLOCK = 4096  # of a file system
+SHORT = (
+    ("extract", "FSIZE"),
+    ("ingest", "NOFILE"),
+    ("score", "AS"),
+    ("train mine", "read-only"),
+    ("tokenise", "full disk"),
+)
 
 
-def starved(scene: Scene, what: str, generator: np.random.Generator) -> dict[str, Any]:
-    """Return the options of a run that has too little of something."""
-    sizes = [path.stat().st_size for name in scene.makes for path in files(scene.after / name)]
-    limits = {
-        # A file may have less than the largest that is made.
-        "FSIZE": {"FSIZE": int(generator.uniform(0, max(sizes)))},
-        "NOFILE": {"NOFILE": int(generator.integers(4, 24))},
-        # From nothing to more than any of these commands takes.
-        "AS": {"AS": int(generator.uniform(0, 400) * MEGABYTE)},
-    }
-    return {"limits": limits[what]} if what in limits else {}
+class Hunger(NamedTuple):
+    """What a command has too little of.
+
+    Attributes:
+        told: What, in words.
+        folder: Where it runs.
+        options: Of the run.
+        feed: Ends it.
+    """
+
+    told: str
+    folder: Path
+    options: dict[str, Any]
+    feed: Callable[[], object]
 
 
 def files(path: Path) -> list[Path]:
     return [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
 
 
+def made_by(scene: Scene) -> list[int]:
+    """Return the sizes of what a command makes."""
+    return [path.stat().st_size for name in scene.makes for path in files(scene.after / name)]
+
+
 @contextmanager
-def small_disk(folder: Path, num_bytes: int) -> Iterator[Path | None]:
-    """Give a copy of a folder on a disk with so many bytes left; None where nobody may mount."""
-    disk = folder.with_name(f"disk-{os.getpid()}")
-    disk.mkdir()
-    used = sum(-(-path.stat().st_size // 4096) * 4096 for path in files(folder))
-    used += 4096 * sum(1 for _ in folder.rglob("*"))
-    words = ["mount", "-t", "tmpfs", "-o", f"size={used + num_bytes}", "tmpfs", str(disk)]
+def limited(
+    name: str, scene: Scene, folder: Path, generator: np.random.Generator
+) -> Iterator[Hunger]:
+    """Give less than some file needs, few open files, or little memory."""
+    limit = {
+        "FSIZE": generator.uniform(0, max(made_by(scene))),
+        "NOFILE": generator.integers(4, 24),
+        "AS": generator.uniform(0, 400) * MEGABYTE,  # from nothing to more than is taken
+    }[name]
+    yield Hunger(f"{limit:.0f}", folder, {"limits": {name: int(limit)}}, lambda: None)
+
+
+@contextmanager
+def read_only(scene: Scene, folder: Path, generator: np.random.Generator) -> Iterator[Hunger]:
+    """Forbid to write into a folder: the one above all, or any within."""
+    del scene
+    within = sorted(path for path in folder.rglob("*") if path.is_dir())
+    one = [folder, within[int(generator.integers(len(within)))]][int(generator.integers(2))]
+    one.chmod(0o555)
     try:
-        if subprocess.run(words, capture_output=True, check=False).returncode != 0:
-            yield None
-            return
-        try:
-            yield Path(shutil.copytree(folder, disk / "trial"))
-        finally:
-            subprocess.run(["umount", "--lazy", str(disk)], check=True)
+        told = str(one.relative_to(folder))
+        yield Hunger(told, folder, {"obeys_permissions": True}, lambda: one.chmod(0o755))
     finally:
+        one.chmod(0o755)
+
+
+@contextmanager
+def full_disk(scene: Scene, folder: Path, generator: np.random.Generator) -> Iterator[Hunger]:
+    """Give a copy of a folder on a small disk of its own; where nobody may mount one, FSIZE."""
+    disk = folder.with_name(f"disk-{os.getpid()}")
+    used = sum(-(-path.stat().st_size // BLOCK) for path in files(folder))
+    used += sum(1 for path in folder.rglob("*") if path.is_dir())
+    left = round(generator.uniform(0, 1.2 * sum(made_by(scene)) / BLOCK))
+    disk.mkdir()
+    options = f"size={(used + left + 1) * BLOCK},mode=755"
+    words = ["mount", "-t", "tmpfs", "-o", options, "faults", str(disk)]
+    is_mounted = subprocess.run(words, capture_output=True, check=False).returncode == 0
+    try:
+        if not is_mounted:
+            with limited("FSIZE", scene, folder, generator) as hunger:
+                yield hunger._replace(told=f"no mount, FSIZE {hunger.told}")
+            return
+        place = Path(shutil.copytree(folder, disk / "trial"))
+        more = ["mount", "-o", "remount,size=1g", str(disk)]
+        yield Hunger(f"{left} blocks", place, {}, lambda: subprocess.run(more, check=True))
+    finally:
+        if is_mounted:
+            subprocess.run(["umount", "--lazy", str(disk)], check=True)
         disk.rmdir()
 
 
-@contextmanager
-def read_only(folder: Path, generator: np.random.Generator) -> Iterator[None]:
-    """Forbid to write into one of a folder's folders, or the folder itself."""
-    choices = [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())]
-    # What is written to stands at the top; below, the sound and the models are only read.
-    one = folder if generator.integers(2) else choices[int(generator.integers(len(choices)))]
-    mode = one.stat().st_mode
-    one.chmod(0o555)
-    try:
-        yield
-    finally:
-        one.chmod(mode)
+HUNGERS = {
+    "FSIZE": lambda *given: limited("FSIZE", *given),
+    "NOFILE": lambda *given: limited("NOFILE", *given),
+    "AS": lambda *given: limited("AS", *given),
+    "read-only": read_only,
+    "full disk": full_disk,
+}
 
 
-def after_hunger(
-    scene: Scene, launcher: Launcher, folder: Path, starved_run: Ended
-) -> tuple[Verdict, list[Ended]]:
-    """Run the command again with enough of everything, and say what became of it all."""
-    runs = [starved_run, scene.run(launcher, folder)]
-    return judge(runs, is_right=scene.is_right(folder)), runs
-
-
-@pytest.mark.parametrize("what", ["FSIZE", "NOFILE", "AS", "read-only", "full disk"])
+@pytest.mark.parametrize("what", HUNGERS)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_starved_command_says_so_and_succeeds_later(
     world: World, launcher: Launcher, name: str, what: str
 ) -> None:
     scene = world.scenes[name]
     with Trials("limits", f"{name}, {what}") as trials:
-        # A short run has a few of these pairs.
-        for number, generator in trials.numbers(short=int((name, what) in SHORT), long=6):
-            with world.folder(scene.before) as folder:
-                options = starved(scene, what, generator)
-                told = str(options.get("limits", ""))
-                if what == "read-only":
-                    with read_only(folder, generator):
-                        run = launcher.run(scene.words, folder, obeys_permissions=True)
-                    verdict, runs = after_hunger(scene, launcher, folder, run)
-                elif what == "full disk":
-                    made = sum(
-                        path.stat().st_size for n in scene.makes for path in files(scene.after / n)
-                    )
-                    left = int(generator.uniform(0, 1.2 * made)) + SPARE
-                    told = f"{left} bytes"
-                    with small_disk(folder, left) as disk:
-                        if disk is None:
-                            continue  # FSIZE is what there is then
-                        run = launcher.run(scene.words, disk)
-                        subprocess.run(
-                            ["mount", "-o", "remount,size=1g", str(disk.parent)], check=True
-                        )
-                        verdict, runs = after_hunger(scene, launcher, disk, run)
-                else:
-                    run = launcher.run(scene.words, folder, **options)
-                    verdict, runs = after_hunger(scene, launcher, folder, run)
-            trials.add(f"{number}: {told}", verdict, runs)
-
-
-SHORT = (
-    ("extract", "FSIZE"),
-    ("score", "AS"),
-    ("train mine", "read-only"),
-    ("tokenise", "full disk"),
-    ("ingest", "NOFILE"),
-)
+        for number, generator in trials.numbers(short=int((name, what) in SHORT), long=5):
+            with (
+                world.folder(scene.before) as folder,
+                HUNGERS[what](scene, folder, generator) as hunger,
+            ):
+                runs = [launcher.run(scene.words, hunger.folder, **hunger.options)]
+                hunger.feed()
+                runs.append(scene.run(launcher, hunger.folder))
+                verdict = judge(runs, is_right=scene.is_right(hunger.folder))
+            trials.add(f"{number}: {hunger.told}", verdict, runs)
