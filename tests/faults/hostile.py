@@ -167,7 +167,7 @@ def deep_json(folder: Path) -> None:
 
 
 def trials_of(value: object) -> Make:
-    return text("trials.yaml", json.dumps(value))
+    return text("t.yaml", json.dumps(value))
 
 
 ALIASES = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(

@@ -31,6 +31,7 @@ class Ended:
         peak_bytes: The most memory that it had, beyond what its imports take.
         seconds: It took.
         sent: The signal that the trial sent it, if any.
+        words: What it was told to do, if it was a command.
     """
 
     code: int | None
@@ -39,6 +40,7 @@ class Ended:
     peak_bytes: int
     seconds: float
     sent: int | None = None
+    words: tuple[str, ...] = ()
 
 
 class Launcher:
@@ -58,6 +60,7 @@ class Launcher:
         self._pid = 0
         self._begin = 0.0
         self._sent: int | None = None
+        self._words: tuple[str, ...] = ()
         self._base = 0
         assert self._answer(None) == {"ready": True}
         self._base = self.run_call("os:getpid", [], told.parent).peak_bytes
@@ -107,6 +110,7 @@ class Launcher:
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
         self._process.stdin.flush()
         self._sent = signal.SIGKILL if point is not None else None
+        self._words = tuple(what.get("words", ()))
         self._begin = time.monotonic()
         self._pid = self._answer(None)["pid"]
 
@@ -142,6 +146,7 @@ class Launcher:
             peak_bytes=max(answer["peak_kb"] * 1024 - self._base, 0),
             seconds=seconds,
             sent=self._sent,
+            words=self._words,
         )
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from faults.launcher import GIGABYTE, Ended
 
 MOST_BYTES = GIGABYTE  # of memory, beyond the imports, for inputs of a few megabytes
+FINDERS = {"audit", "validate", "verify"}  # what they find is their result, and no error
 SCALE = "FAULTS"  # in the environment: "short" or "long"
 SEED = "FAULTS_SEED"  # in the environment: a number, for other faults than those of every run
 OUT = "FAULTS_OUT"  # in the environment: the file that every trial's verdict is added to
@@ -66,6 +67,8 @@ def judge(
 
 def _is_told(run: Ended) -> bool:
     lines = [line for line in run.stderr.splitlines() if line.startswith("Error: ")]
+    if not lines and run.code == 1:
+        return bool(FINDERS.intersection(run.words) and (run.stdout + run.stderr).strip())
     return len(lines) == 1 or (run.code == 3 and run.stderr.strip() != "")
 
 
