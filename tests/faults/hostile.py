@@ -113,9 +113,10 @@ def zip_bomb(shape: tuple[int, ...], zeros: int) -> Make:
 
     def make(folder: Path) -> None:
         header = io.BytesIO()
+        path = folder / "bomb.npz"
         form = {"descr": "<f4", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(header, form)
-        with zipfile.ZipFile(folder / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as file:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
             with file.open("features.npy", "w", force_zip64=True) as member:
                 member.write(header.getvalue())
                 for _ in range(zeros >> 24):
