@@ -194,7 +194,7 @@ CASES = {
     "an alias of itself": Case(
         text("p.yaml", "train: &a {b: *a}"), PARAMS, "its aliases make more than"
     ),
-    "deep YAML": Case(text("p.yaml", "train: " + "[" * 50_000), PARAMS, "deep and deeper"),
+    "deep YAML": Case(text("p.yaml", "train: " + "[" * 50_000), PARAMS, "p.yaml: "),
     "long YAML": Case(
         text("p.yaml", "# " + "x" * 10_000_000), PARAMS, "is longer than 500000 characters"
     ),
@@ -287,20 +287,30 @@ CASES = {
         labelled("=cmd|' /C calc'!A0", "@SUM(1)", "+1"), LABELLED, "newer/report.html"
     ),
     "labels with line ends": Case(
-        labelled("a\nb", "c\rd", "e\u2028f"), LABELLED, "newer/report.html"
+        labelled("a\nb", "c\rd", "e\u2028f"),
+        "-S train.head=linear train m.csv --store store --out new",
+        "m.csv",
     ),
     "labels that are long": Case(labelled("x" * 10_000), LABELLED, "newer/report.html"),
-    "a manifest in UTF-16": Case(encoded("m.csv", "utf-16"), "validate m.csv", "?"),
-    "a manifest in Latin-1": Case(encoded("m.csv", "latin-1"), "validate m.csv", "?"),
+    "a manifest in UTF-16": Case(
+        encoded("m.csv", "utf-16"), "validate m.csv", "cannot be read as .csv in UTF-8"
+    ),
+    "a manifest in Latin-1": Case(
+        encoded("m.csv", "latin-1"), "validate m.csv", "cannot be read as .csv in UTF-8"
+    ),
     "a manifest with a mark of its bytes' order": Case(
-        encoded("m.csv", "utf-8-sig"), "validate m.csv", "?"
+        encoded("m.csv", "utf-8-sig"), "validate m.csv", "30 rows are fine"
     ),
     "a NUL in a manifest": Case(
-        manifest(lambda t: t.assign(emotion="a\0b")), "validate m.csv", "?"
+        manifest(lambda t: t.assign(emotion="a\0b")), "validate m.csv", "30 rows are fine"
     ),
-    "an option that is no YAML": Case(nothing, "-S train.num_steps=[ validate demo.csv", "?"),
+    "an option that is no YAML": Case(
+        nothing, "-S train.num_steps=[ validate demo.csv", "is not YAML"
+    ),
     "an option that is deep": Case(
-        nothing, f"-S train.num_steps={5000 * '['} validate demo.csv", "?"
+        nothing, f"-S train.num_steps={5000 * '['} validate demo.csv", "-S train.num_steps: "
     ),
-    "an option without a section": Case(nothing, "-S num_steps=3 validate demo.csv", "?"),
+    "an option without a section": Case(
+        nothing, "-S num_steps=3 validate demo.csv", "wanted section.key=value"
+    ),
 }
