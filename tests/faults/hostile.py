@@ -6,6 +6,7 @@ import os
 import struct
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,41 @@ Make = Callable[[Path], object]
 
 CLIP = "demo/audio/f01/f01_angry_01.wav"
 SHARD = "views/layers/shards/000000.h5"
+
+EXTRACT = "-S extract.views={layers:{}} extract demo.csv --audio-root demo/audio --store fresh"
+PREDICT = f"predict {CLIP} --head head"
+SCORE = "score demo.csv --store store --head head --out q.parquet"
+TRAIN = "-S train.head=linear train demo.csv --store store --out new"
+CROSSVAL = "crossval m.csv --store store --heads linear --out new"
+SWEEP = "sweep demo.csv t.yaml --store store --out new"
+PARAMS = "--params p.yaml validate demo.csv"
+LABELLED = (
+    "-S train.head=linear train m.csv --store store --out new",
+    "score m.csv --store store --head new --out q.parquet",
+    "report q.parquet --manifest m.csv --head new --out newer",
+)
+
+A_PIPE = "a pipe or a device, wanted a regular file"
+NO_NAME = "cannot name a file"
+A_LOOP = "Too many levels of symbolic links"
+IS_FOLDER = "directory"
+DENIED = "Permission denied"
+FINE = ""  # nothing is to be said
+
+
+@dataclass(frozen=True)
+class Case:
+    """A hostile file.
+
+    Attributes:
+        make: Puts it into a folder in which every command has run.
+        words: Of the command that reads it; of several, the last is told.
+        line: What is to be said, in part.
+    """
+
+    make: Make
+    words: str | tuple[str, ...]
+    line: str
 
 
 def clear(path: Path) -> Path:
@@ -174,3 +210,7 @@ def trials_of(value: object) -> Make:
 ALIASES = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 10)
 )
+
+
+def nothing(_: object) -> None:
+    """Leave the folder as it is: what is hostile is in the command's words."""

@@ -1,9 +1,12 @@
 """Every hostile file is answered by its line, or has its outcome, and harms nothing."""
 
-from faults.hostile_cases import CASES
+from faults.hostile_contents import CONTENTS
+from faults.hostile_places import PLACES
 from faults.launcher import Launcher
 from faults.scenes import World
 from faults.verdicts import PROMISED, Trials, Verdict, judge
+
+CASES = PLACES | CONTENTS
 
 
 def test_a_hostile_file_is_answered_by_its_line(world: World, launcher: Launcher) -> None:
