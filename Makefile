@@ -1,6 +1,6 @@
 # make demo    set up, then run the whole pipeline on the bundled demo
 # make test    set up, then run the tests and say which branches they miss
-# make faults  set up, then try thousands of faults, an hour long, and write tests/faults/RESULTS.md;
+# make faults  set up, then try thousands of faults, an hour of two cores, and write tests/faults/RESULTS.md;
 #              stopped, it goes on where it was (rm .faults.jsonl: from the beginning);
 #              KIND=bad_audio: those of tests/faults/test_bad_audio.py
 # make check   set up, then lint, types and import rules

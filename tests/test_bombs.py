@@ -176,7 +176,7 @@ def test_an_npz_that_unpacks_to_a_hundred_times_its_size_is_never_read(tmp_path:
             ):
                 read_feature_table(path)
         else:
-            assert read_feature_table(path).features.shape == array.shape
+            assert read_feature_table(path).features.size == zeros
 
 
 def test_trials_without_end_are_never_listed(tmp_path: Path) -> None:
