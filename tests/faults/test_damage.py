@@ -100,7 +100,7 @@ def test_a_damaged_file_is_told_or_without_effect(
     files = sorted(path for path in world.whole.glob(target.pattern) if path.is_file())
     assert files
     with Trials("damage", kind) as trials:
-        for number, generator in trials.numbers(short=2, long=110):
+        for number, generator in trials.numbers(short=2, long=118):
             name = files[int(generator.integers(len(files)))].relative_to(world.whole)
             with world.folder(world.whole) as folder:
                 how = harm(folder / name, generator)
