@@ -24,7 +24,7 @@ Make = Callable[[Path], object]
 CLIP = "demo/audio/f01/f01_angry_01.wav"
 SHARD = "views/layers/shards/000000.h5"
 
-EXTRACT = "-S extract.views={layers:{}} extract demo.csv --audio-root demo/audio --store fresh"
+EXTRACT = "extract demo.csv --audio-root demo/audio --store fresh"
 PREDICT = f"predict {CLIP} --head head"
 SCORE = "score demo.csv --store store --head head --out q.parquet"
 TRAIN = "-S train.head=linear train demo.csv --store store --out new"
