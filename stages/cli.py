@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -52,7 +51,8 @@ COMMANDS = (
     "inspect",
 )
 DEFAULT_PARAMS = Path("params.yaml")
-BY_CTRL_C, BY_SIGTERM = 130, 143  # exit codes
+STOPPED = "Stopped; what was finished is kept. Run the same command again."
+STOPPED_BY = (signal.SIGINT, signal.SIGTERM)  # exit codes 130 and 143
 ASK_AGAIN_S = 0.01
 
 
@@ -61,7 +61,14 @@ class UserError(click.ClickException):
 
 
 class Interrupted(BaseException):
-    """SIGTERM arrived; what was finished is kept."""
+    """A signal asks to stop.
+
+    Not `KeyboardInterrupt`, which click would take for a question without an answer.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 class Genser(click.Group):
@@ -90,9 +97,6 @@ class Genser(click.Group):
                 return super().invoke(ctx)
         except GenserError as error:
             raise UserError("\n  ".join([str(error), *getattr(error, "__notes__", ())])) from error
-        except (KeyboardInterrupt, Interrupted) as error:
-            click.echo("Stopped; what was finished is kept. Run the same command again.", err=True)
-            ctx.exit(BY_CTRL_C if isinstance(error, KeyboardInterrupt) else BY_SIGTERM)
 
 
 @contextmanager
@@ -162,11 +166,13 @@ def main(
         from pipeline.manifests.limits import rows_allowed
 
         context.with_resource(rows_allowed(max_rows))
-    signal.signal(signal.SIGTERM, _on_sigterm)
 
 
-def _on_sigterm(_: int, __: FrameType | None) -> None:
-    raise Interrupted
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    if _is_within_hook(frame):  # dropped again, if it were raised
+        _ask_again(number)
+    else:
+        raise Interrupted(number)
 
 
 def _raise_again(dropped: "sys.UnraisableHookArgs") -> None:
@@ -175,25 +181,45 @@ def _raise_again(dropped: "sys.UnraisableHookArgs") -> None:
     What is raised in a finaliser, or in the callback of a weak reference, goes to
     `sys.unraisablehook` and nowhere else: a request that arrived there would be lost.
     """
-    number = {Interrupted: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT}.get(dropped.exc_type)
-    if number is None:
+    if isinstance(dropped.exc_value, Interrupted):
+        _ask_again(dropped.exc_value.number)
+    else:
         sys.__unraisablehook__(dropped)
-    else:  # not at once: it would arrive in this hook, and be dropped in turn
-        threading.Timer(ASK_AGAIN_S, os.kill, (os.getpid(), number)).start()
+
+
+def _ask_again(number: int) -> None:
+    signal.signal(signal.SIGALRM, lambda _, frame: _on_signal(number, frame))
+    signal.setitimer(signal.ITIMER_REAL, ASK_AGAIN_S)
+
+
+def _is_within_hook(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code is not _raise_again.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def run() -> None:
-    """Run `genser` as a program; a stopped one ends at once."""
+    """Run `genser` as a program; a stopped one ends at once, with one line, whatever it is at."""
     sys.unraisablehook = _raise_again
     try:
-        main()
-    except SystemExit as ended:
-        if ended.code not in (BY_CTRL_C, BY_SIGTERM):
-            raise
+        try:
+            for number in STOPPED_BY:
+                # A shell's background job, and what nohup starts, ignore SIGINT.
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    signal.signal(number, _on_signal)
+            main()
+        finally:
+            # Nothing is left to be told: from here to the end of Python a signal just ends it.
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for number in STOPPED_BY:
+                if signal.getsignal(number) is _on_signal:
+                    signal.signal(number, signal.SIG_DFL)
+    except Interrupted as asked:
+        click.echo(STOPPED, err=True)
         sys.stdout.flush()
         sys.stderr.flush()
         # Python would wait for threads that decode. They only read, and all locks are given back.
-        os._exit(ended.code)
+        os._exit(128 + asked.number)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from pipeline.errors import ParamsError
+from pipeline.files import require_regular
 from pipeline.typed import DEEPEST, require_plain, typed
 from stages.shipped import shipped
 
@@ -53,6 +54,7 @@ def read_yaml(path: Path) -> Any:
         click.echo(f"note: {path} is not here; the one that genser brings along is read.", err=True)
         path = own
     try:
+        require_regular(path)
         with path.open(encoding="utf-8") as file:
             text = file.read(LONGEST_YAML + 1)
     except OSError as error:

@@ -71,6 +71,8 @@ def require_distinct_columns(path: Path, table: pd.DataFrame) -> None:
 def _read_csv(path: Path) -> pd.DataFrame:
     # The header is read as a row: pandas would rename a column that is there twice.
     # Blank lines count, else the row numbers after one are wrong.
+    with path.open("rb") as file:
+        require_size(path, columns=file.readline().count(b",") + 1)
     first = pd.read_csv(path, header=None, dtype="str", nrows=1, encoding="utf-8")
     require_size(path, rows=_num_lines(path), columns=len(first.columns))
     frame = pd.read_csv(

@@ -17,6 +17,7 @@ from pipeline.evaluation.columns import (
 )
 from pipeline.evaluation.groups import GROUPED_BY
 from pipeline.evaluation.standings import Standing
+from pipeline.files import require_regular
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import Manifest
 from pipeline.report.page import Table
@@ -113,6 +114,7 @@ def with_others(table: pd.DataFrame, others: Mapping[str, Path]) -> pd.DataFrame
 def _read_other(path: Path) -> pd.Series:
     """Return a foreign system's predictions by utterance id."""
     try:
+        require_regular(path)
         if path.suffix == ".csv":
             frame = pd.read_csv(path, dtype="str", keep_default_na=False)
         else:
