@@ -65,12 +65,10 @@ def test_corpora_of_one_store_and_a_missing_split_are_told_in_a_line(here, tmp_p
     assert told.count("\n") == 1
 
 
-def test_an_option_that_is_a_parameter_is_pointed_out(here, tmp_path):
+def test_an_option_that_is_a_parameter_is_pointed_out(tmp_path):
     told = refused("train", "--head", "linear", "demo.csv", "--out", tmp_path / "h")
-    assert told == (
-        "Error: No such option '--head'. It is a parameter: genser -S train.head=VALUE train. See "
-        "'main train --help'.\n"
-    )
+    assert told.startswith("Error: No such option '--head'.")
+    assert " It is a parameter: genser -S train.head=VALUE train. See '" in told
     assert "-S report.margin=VALUE" in refused("report", "--margin", "0.1")
     assert "parameter" not in refused("train", "--hed", "linear")
     assert "parameter" not in refused("inspect", "--head", "linear")
