@@ -133,7 +133,7 @@ def test_the_readme_s_tree_is_the_disk_s():
     there = {
         p.name + ("/" if p.is_dir() else "")
         for p in (ROOT / "pipeline").iterdir()
-        if p.name not in ("__init__.py", "__pycache__")
+        if p.name not in ("__init__.py", "__pycache__", "py.typed")
     }
     assert told == there
     for name in re.findall(r"[\w./]+(?:\.\w+|/)(?=\s)", tree[: tree.index("pipeline/")]):
