@@ -1,18 +1,23 @@
 # make demo    set up, then run the whole pipeline on the bundled demo
 # make test    set up, then run the tests and say which branches they miss
-# make faults  set up, then try thousands of faults, hours long, and write tests/faults/RESULTS.md
+# make faults  set up, then try thousands of faults, an hour of two cores, and write tests/faults/RESULTS.md;
+#              stopped, it goes on where it was (rm .faults.jsonl: from the beginning);
+#              KIND=bad_audio: those of tests/faults/test_bad_audio.py
+# make bench   set up, then run the benchmarks, and write benchmarks/RESULTS.md
 # make check   set up, then lint, types and import rules
+# make docs    set up, then build the site into site/, its links checked
 #
 # TORCH_INDEX chooses another build of torch than PyPI's, e.g.
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
 PYTHON ?= python3
 TORCH_INDEX ?=
+KIND ?=
 BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test faults check clean
+.PHONY: demo test faults bench check docs clean
 
 $(READY): constraints.txt setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -32,10 +37,13 @@ test: $(READY)
 	$(BIN)/pytest -n 2 --cov
 
 faults: $(READY)
-	rm -f .faults.jsonl
-	FAULTS=long FAULTS_OUT=$(CURDIR)/.faults.jsonl $(BIN)/pytest -n 2 -m faults tests/faults; \
+	FAULTS=long FAULTS_OUT=$(CURDIR)/.faults.jsonl $(BIN)/pytest -n 2 -m faults \
+	  tests/faults$(if $(KIND),/test_$(KIND).py); \
 	ended=$$?; \
 	$(BIN)/python tests/faults/table.py .faults.jsonl tests/faults/RESULTS.md && exit $$ended
+
+bench: $(READY)
+	$(BIN)/python benchmarks/run.py --out benchmarks/RESULTS.md
 
 check: $(READY)
 	$(BIN)/ruff check
@@ -43,5 +51,9 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(READY)
+	$(PIP) --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf .venv demo data_manifests/demo*.csv* features models predictions reports dvc.lock
+	rm -rf .venv site demo data_manifests/demo*.csv* features models predictions reports dvc.lock

@@ -15,6 +15,7 @@
     evaluation   what came of it, and how sure that is
     experiments  many trainings from one store
     report       what a person looks at; figures draws its pictures
+    publishing   heads to the hub and back; exporting makes ONNX files of them
 
 Which may import which is written in setup.cfg, under importlinter.
 """

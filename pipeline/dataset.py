@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 
 from pipeline.audio.outcomes import OK
-from pipeline.errors import FeatureStoreError, ManifestError
+from pipeline.errors import FeatureStoreError
 from pipeline.files import fingerprint, sha256_bytes
 from pipeline.manifests.embedded import require_same_texts, sources_read
-from pipeline.manifests.faults import Problems
 from pipeline.manifests.manifest import Manifest, speaker_names
 from pipeline.quantisation.codebooks import MEANS, Codebooks
 from pipeline.store.recipe import Recipe
-from pipeline.store.several import open_alike
+from pipeline.store.several import open_alike, require_extracted, rows_by_store
 from pipeline.store.views import CODES, LAYERS, TEXT_SOURCE
 
 POOLED_AT_ONCE = 4096  # clips whose codes are read together
@@ -47,7 +46,10 @@ class StoredFeatures:
         self.manifest = manifest
         self.views = tuple(views)
         self._ids = np.array(manifest.store_ids, dtype=object)
-        self._positions = _positions_by_store(manifest, stores) if self.views else {}
+        self._positions = rows_by_store(manifest, stores) if self.views else {}
+        self._store_of = np.full(len(self._ids), "", dtype=object)
+        for key, positions in self._positions.items():
+            self._store_of[positions] = key
         self._views = {
             name: open_alike(name, {key: stores[key] for key in self._positions})
             for name in self.views
@@ -55,7 +57,7 @@ class StoredFeatures:
         first = {name: next(iter(opened.values())) for name, opened in self._views.items()}
         self.recipes: dict[str, Recipe] = {name: view.recipe for name, view in first.items()}
         self.provenances = {name: view.provenance for name, view in first.items()}
-        found = self._lookup()
+        found = self._lookup(stores)
         self.outcomes: pd.Series = found["outcome"]
         self.messages: pd.Series = found["message"]
         self.audio_digests: pd.Series = found["audio_digest"]
@@ -96,8 +98,7 @@ class StoredFeatures:
         table = self.manifest.table
         if column not in table.columns:
             return [""] * len(rows)
-        texts: list[str] = table[column].iloc[rows].astype("str").tolist()
-        return texts
+        return list(table[column].iloc[rows].astype("str"))
 
     def text_sources(self, columns: Sequence[str], rows: np.ndarray) -> tuple[str, ...]:
         """Return who wrote the texts of manifest rows that are read, by columns or in views.
@@ -135,29 +136,38 @@ class StoredFeatures:
             FeatureStoreError: If no clip has any, or the stores differ.
         """
         found = {key: opened.feature_shape for key, opened in self._views[view].items()}
-        shapes = set(found.values())
-        if len(shapes) > 1:
+        if len(set(found.values())) > 1:
             raise FeatureStoreError(
                 f"view {view!r}: found shapes {found} in the stores, wanted one; extract alike."
             )
-        return shapes.pop()
+        return next(iter(found.values()))
 
-    def read(self, rows: np.ndarray, view: str = LAYERS, codes_as: str = MEANS) -> np.ndarray:
+    def read(
+        self,
+        rows: np.ndarray,
+        view: str = LAYERS,
+        codes_as: str = MEANS,
+        layers: Sequence[int] | None = None,
+    ) -> np.ndarray:
         """Return the dense features of manifest rows, shape (len(rows), L, D).
 
         Args:
             rows: Of the manifest.
             view: Of layers; or of codes, which are pooled, each clip's alone.
             codes_as: How codes are pooled, one of `POOLED_AS`.
+            layers: Positions along L to keep, in this order; None keeps all.
 
         Raises:
             FeatureStoreError: If a row has none, or a file is damaged.
         """
         if self.kind(view) == CODES:
-            return self._pooled(rows, view, codes_as)
+            pooled = self._pooled(rows, view, codes_as)
+            return pooled if layers is None else pooled[:, list(layers)]
         result: np.ndarray | None = None
         for key, mine in self._stores_of(rows):
-            part = self._views[view][key].read(list(self._ids[rows[mine]]))
+            part = self._views[view][key].read(list(self._ids[rows[mine]]), layers)
+            if len(mine) == len(rows):
+                return part
             if result is None:
                 result = np.empty((len(rows), *part.shape[1:]), part.dtype)
             result[mine] = part
@@ -180,10 +190,8 @@ class StoredFeatures:
         """
         result: list[np.ndarray] = [np.empty(0)] * len(rows)
         for key, mine in self._stores_of(rows):
-            ids = list(self._ids[rows[mine]])
-            for place, frames in zip(
-                mine, self._views[view][key].read_ragged(ids, layers), strict=True
-            ):
+            found = self._views[view][key].read_ragged(list(self._ids[rows[mine]]), layers)
+            for place, frames in zip(mine, found, strict=True):
                 result[place] = frames
         return result
 
@@ -209,8 +217,8 @@ class StoredFeatures:
         offset = 0
         for key, opened in self._views[view].items():
             mine = np.flatnonzero(np.isin(rows, self._positions[key]))
-            found = opened.lookup(list(self._ids[rows[mine]]))["shard"].to_numpy(np.int64)
-            result[mine] = found + offset
+            places = opened.lookup(list(self._ids[rows[mine]]))
+            result[mine] = places["shard"].to_numpy(np.int64) + offset
             offset += int(opened.records["shard"].max()) + 1
         return result
 
@@ -226,8 +234,7 @@ class StoredFeatures:
             for key, opened in views.items()
             if len(mine := np.flatnonzero(np.isin(rows, self._positions[key])))
         ]
-        order = np.ascontiguousarray(rows, dtype=np.int64)
-        return fingerprint([sha256_bytes(order.data), told])
+        return fingerprint([sha256_bytes(np.ascontiguousarray(rows, np.int64).data), told])
 
     @property
     def was_fitted_on(self) -> np.ndarray:
@@ -241,13 +248,10 @@ class StoredFeatures:
 
     def _stores_of(self, rows: np.ndarray) -> list[tuple[str, np.ndarray]]:
         """Return for each store which places of `rows` it serves; stores without any left out."""
-        places = {
-            key: np.flatnonzero(np.isin(rows, positions))
-            for key, positions in self._positions.items()
-        }
+        places = {k: np.flatnonzero(self._store_of[rows] == k) for k in self._positions}
         return [(key, mine) for key, mine in places.items() if len(mine)]
 
-    def _lookup(self) -> pd.DataFrame:
+    def _lookup(self, stores: Mapping[str, Path]) -> pd.DataFrame:
         """Find every row in its store.
 
         Raises:
@@ -264,7 +268,7 @@ class StoredFeatures:
                 part = records.reindex(list(self._ids[positions]))
                 parts.append(part.set_index(pd.Index(positions)))
             mine = pd.concat(parts).sort_index()
-            self._require_extracted(mine)
+            require_extracted(self.manifest, mine["outcome"].isna(), self._positions, stores)
             if name in self._embedded:
                 column = self._embedded[name]
                 require_same_texts(self.manifest, name, column, mine["file_digest"])
@@ -274,26 +278,3 @@ class StoredFeatures:
             # A clip counts as what its first view without features says.
             found = found.where(found["outcome"] != OK, mine[found.columns])
         return found
-
-    def _require_extracted(self, found: pd.DataFrame) -> None:
-        problems = Problems(self.manifest.path, self.manifest.first_row)
-        problems.add(
-            found["outcome"].isna(), lambda i: f"utterance {self._ids[i]!r} was never extracted"
-        )
-        problems.raise_if_any("run 'genser extract' (or ingest) on this manifest first")
-
-
-def _positions_by_store(manifest: Manifest, stores: Mapping[str, Path]) -> dict[str, np.ndarray]:
-    """Return the manifest rows that each store serves."""
-    corpus = manifest.table["corpus"]
-    keys = corpus.where(corpus.isin(list(stores)), "")
-    if "" not in stores and (keys == "").any():
-        homeless = sorted(set(corpus[keys == ""]))[0]
-        raise ManifestError(
-            f"{manifest.path}: corpus {homeless!r} has no store; give --store {homeless}=STORE."
-        )
-    return {key: np.flatnonzero((keys == key).to_numpy()) for key in _ordered(keys)}
-
-
-def _ordered(keys: Sequence[str] | pd.Series) -> list[str]:
-    return sorted(set(keys))

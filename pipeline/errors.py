@@ -70,5 +70,9 @@ class OutputError(GenserError, OSError):
     """A result cannot be written: a full disk, a folder without permission, a file in the way."""
 
 
+class EngineError(GenserError, RuntimeError):
+    """Workers cannot be had, are gone, or do not agree with who sent them the work."""
+
+
 class ShapeError(GenserError, ValueError):
     """Tensors do not agree in shape."""

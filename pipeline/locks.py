@@ -1,4 +1,4 @@
-"""Locks: one run alone writes a store or an output, or the jobs of one plan side by side.
+"""Locks: one run alone writes a store or an output, or jobs add to a store side by side.
 
 The lock is `flock` on a file in the folder that is written. It ends with the process that holds it,
 however that ends, and the file is removed by the last holder, so a finished run leaves nothing.
@@ -6,7 +6,6 @@ however that ends, and the file is removed by the last holder, so a finished run
 
 import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,20 +51,6 @@ class FileLock:
                 return True
             os.close(descriptor)  # removed by its last holder between our open and our lock
 
-    def downgrade(self) -> None:
-        """Let others share a lock that is held alone.
-
-        Raises:
-            FeatureStoreError: If another run took it at that moment.
-        """
-        assert self._descriptor is not None
-        # The kernel lets go of the one lock before it takes the other, so a run can slip between.
-        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
-        if not self._is_current(self._descriptor):
-            raise FeatureStoreError(
-                f"{self.path.parent}: another run took this store; run the same command again."
-            )
-
     def release(self) -> None:
         """Give the lock back; its file goes if nobody else holds it."""
         if self._descriptor is None:
@@ -103,20 +88,17 @@ def is_held(path: Path) -> bool:
 
 
 @contextmanager
-def hold(lock: FileLock, *, shared: bool = False, wait_s: float = 0.0) -> Iterator[None]:
+def hold(lock: FileLock, *, shared: bool = False) -> Iterator[None]:
     """Hold `lock` for the length of a block.
 
     Raises:
-        FeatureStoreError: If another process holds it after `wait_s` seconds.
+        FeatureStoreError: If another process holds it.
     """
-    deadline = time.monotonic() + wait_s
-    while not lock.try_acquire(shared=shared):
-        if time.monotonic() >= deadline:
-            raise FeatureStoreError(
-                f"{lock.path.parent}: another run is writing this store; "
-                "wait until it has ended, then run the same command again."
-            )
-        time.sleep(0.05)
+    if not lock.try_acquire(shared=shared):
+        raise FeatureStoreError(
+            f"{lock.path.parent}: another run is writing this store; "
+            "wait until it has ended, then run the same command again."
+        )
     try:
         yield
     finally:

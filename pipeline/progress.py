@@ -27,3 +27,18 @@ class Silence:
 
     def say(self, line: str) -> None:
         """Do nothing."""
+
+
+class Lines(Silence):
+    """A reporter that keeps what is worth a line, for who has a screen.
+
+    Attributes:
+        lines: What was said.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        """Keep a line."""
+        self.lines.append(line)

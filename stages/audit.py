@@ -132,6 +132,8 @@ def _echo(found: "Audit", manifest: Path) -> None:
         for one in texts:
             if one.rows:
                 click.echo(f"{where}: {one.sentence()}")
+    for line in first_ten(found.lacking):
+        click.echo(f"classes: {line}")
     for line in first_ten(found.hints):
         click.echo(f"hint: {line}")
     verdict = "LEAK" if any(found.leaks.values()) else "no leak found"

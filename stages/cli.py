@@ -3,9 +3,9 @@
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,8 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from pipeline.errors import GenserError
-from stages.params import Params
+from stages.params import SECTIONS, Params
+from stages.sections import section_kinds
 
 # Decoding threads share the cores with the encoder; OpenMP threads that spin while they wait made
 # extraction 4 times slower on two busy cores. Read when torch is first imported.
@@ -35,6 +36,8 @@ COMMANDS = (
     "embed",
     "describe",
     "verify",
+    "push",
+    "pull",
     "train",
     "finetune",
     "score",
@@ -44,10 +47,12 @@ COMMANDS = (
     "report",
     "predict",
     "publish",
+    "export",
     "inspect",
 )
 DEFAULT_PARAMS = Path("params.yaml")
-BY_CTRL_C, BY_SIGTERM = 130, 143  # exit codes
+STOPPED = "Stopped; what was finished is kept. Run the same command again."
+STOPPED_BY = (signal.SIGINT, signal.SIGTERM)  # exit codes 130 and 143
 ASK_AGAIN_S = 0.01
 
 
@@ -56,7 +61,14 @@ class UserError(click.ClickException):
 
 
 class Interrupted(BaseException):
-    """SIGTERM arrived; what was finished is kept."""
+    """A signal asks to stop.
+
+    Not `KeyboardInterrupt`, which click would take for a question without an answer.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 class Genser(click.Group):
@@ -85,9 +97,6 @@ class Genser(click.Group):
                 return super().invoke(ctx)
         except GenserError as error:
             raise UserError("\n  ".join([str(error), *getattr(error, "__notes__", ())])) from error
-        except (KeyboardInterrupt, Interrupted) as error:
-            click.echo("Stopped; what was finished is kept. Run the same command again.", err=True)
-            ctx.exit(BY_CTRL_C if isinstance(error, KeyboardInterrupt) else BY_SIGTERM)
 
 
 @contextmanager
@@ -99,7 +108,19 @@ def _usage_errors_exit_with_1() -> Iterator[None]:
         raise
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "genser"
-        raise UserError(f"{error.format_message()} See '{command} --help'.") from error
+        told = f"{error.format_message()}{_as_parameter(error)}"
+        raise UserError(f"{told} See '{command} --help'.") from error
+
+
+def _as_parameter(error: click.UsageError) -> str:
+    """Say how a parameter is set that was taken for an option of its command; else nothing."""
+    name = error.ctx.info_name if error.ctx else None
+    if not isinstance(error, click.NoSuchOption) or name not in SECTIONS:
+        return ""
+    key = error.option_name.lstrip("-").replace("-", "_")
+    if key not in {field.name for field in fields(section_kinds()[name])}:
+        return ""
+    return f" It is a parameter: genser -S {name}.{key}=VALUE {name}."
 
 
 @click.command(cls=Genser, context_settings={"help_option_names": ["-h", "--help"]})
@@ -145,11 +166,13 @@ def main(
         from pipeline.manifests.limits import rows_allowed
 
         context.with_resource(rows_allowed(max_rows))
-    signal.signal(signal.SIGTERM, _on_sigterm)
 
 
-def _on_sigterm(_: int, __: FrameType | None) -> None:
-    raise Interrupted
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    if _is_within_hook(frame):  # dropped again, if it were raised
+        _ask_again(number)
+    else:
+        raise Interrupted(number)
 
 
 def _raise_again(dropped: "sys.UnraisableHookArgs") -> None:
@@ -158,25 +181,45 @@ def _raise_again(dropped: "sys.UnraisableHookArgs") -> None:
     What is raised in a finaliser, or in the callback of a weak reference, goes to
     `sys.unraisablehook` and nowhere else: a request that arrived there would be lost.
     """
-    number = {Interrupted: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT}.get(dropped.exc_type)
-    if number is None:
+    if isinstance(dropped.exc_value, Interrupted):
+        _ask_again(dropped.exc_value.number)
+    else:
         sys.__unraisablehook__(dropped)
-    else:  # not at once: it would arrive in this hook, and be dropped in turn
-        threading.Timer(ASK_AGAIN_S, os.kill, (os.getpid(), number)).start()
+
+
+def _ask_again(number: int) -> None:
+    signal.signal(signal.SIGALRM, lambda _, frame: _on_signal(number, frame))
+    signal.setitimer(signal.ITIMER_REAL, ASK_AGAIN_S)
+
+
+def _is_within_hook(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code is not _raise_again.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def run() -> None:
-    """Run `genser` as a program; a stopped one ends at once."""
+    """Run `genser` as a program; a stopped one ends at once, with one line, whatever it is at."""
     sys.unraisablehook = _raise_again
     try:
-        main()
-    except SystemExit as ended:
-        if ended.code not in (BY_CTRL_C, BY_SIGTERM):
-            raise
+        try:
+            for number in STOPPED_BY:
+                # A shell's background job, and what nohup starts, ignore SIGINT.
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    signal.signal(number, _on_signal)
+            main()
+        finally:
+            # Nothing is left to be told: from here to the end of Python a signal just ends it.
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for number in STOPPED_BY:
+                if signal.getsignal(number) is _on_signal:
+                    signal.signal(number, signal.SIG_DFL)
+    except Interrupted as asked:
+        click.echo(STOPPED, err=True)
         sys.stdout.flush()
         sys.stderr.flush()
         # Python would wait for threads that decode. They only read, and all locks are given back.
-        os._exit(ended.code)
+        os._exit(128 + asked.number)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import click
 
 from pipeline.names import require_names
 from stages.conditions import condition_options, read_conditions
+from stages.engines import engine_of, engine_options
 from stages.grammars import read_grammar
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
@@ -73,6 +74,7 @@ PROTOCOLS = ("folds", "split", "cross-corpus")
 @label_map_option
 @overlap_option
 @device_option
+@engine_options
 @click.pass_context
 def command(
     context: click.Context,
@@ -93,6 +95,9 @@ def command(
     label_map: Path | None,
     allow_speaker_overlap: bool,
     device: str,
+    engine: str,
+    num_workers: int | None,
+    address: str | None,
 ) -> None:
     """Cross-validate heads on MANIFEST; what is finished is kept when it is run again.
 
@@ -114,6 +119,7 @@ def command(
     import pandas as pd
 
     from pipeline.descriptions.config import DescribeConfig
+    from pipeline.engines.base import SERIAL
     from pipeline.errors import ParamsError
     from pipeline.experiments.condition_tables import under_conditions
     from pipeline.experiments.costs import COSTS, costs_table
@@ -160,9 +166,10 @@ def command(
     parts = _parts(read, plan.task, plan.label_map, params, folds, protocol)
     roots = by_corpus(stores, "--store")
     features = open_features(parts, roots, plan)
+    crew = engine_of(engine, num_workers, address, plan.device)
     claim(out, is_folder=True)
     with Progress("runs") as progress:
-        runs = cross_validate(parts, roots, plan, out, reporter=progress)
+        runs = cross_validate(parts, roots, plan, out, reporter=progress, engine=crew or SERIAL)
     told = systems_table(plan.systems, features, next(iter(parts)), runs)
     if fusions:
         told = pd.concat([told, fusions_table(fusions, told)], ignore_index=True)
@@ -209,8 +216,7 @@ def _parts(
     from pipeline.corpora.preparation import PrepareConfig
     from pipeline.errors import ManifestError, ParamsError
     from pipeline.experiments.parts import corpus_pairs, own_split, pair_name
-    from pipeline.manifests.labels import class_names
-    from pipeline.manifests.numbers import thirds
+    from pipeline.manifests.labels import class_names, countable
     from pipeline.manifests.splits import make_folds, with_splits
 
     if protocol != "folds" and folds is not None:
@@ -218,9 +224,8 @@ def _parts(
     if protocol == "split":
         return own_split(read)
     names = class_names(read, task, label_map)
-    is_of_numbers = label_map is not None and label_map.numbers
     if protocol == "cross-corpus":
-        if is_of_numbers:
+        if label_map is not None and label_map.numbers:
             raise ParamsError(
                 f"--protocol cross-corpus: labels of {task!r} are numbers, and no two corpora have "
                 "one scale; it is for classes."
@@ -233,7 +238,7 @@ def _parts(
         try:
             made = make_folds(
                 read.table[labelled],
-                (thirds(names) if is_of_numbers else names)[labelled],
+                countable(names, label_map)[labelled],
                 by="speaker",
                 num_folds=folds,
                 dev_fraction=config.dev_fraction,

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stages.engines import engine_of, engine_options
 from stages.options import (
     audio_root_option,
+    batch_seconds_option,
     by_corpus,
     device_option,
     dry_run_option,
@@ -16,6 +18,7 @@ from stages.options import (
     one_store_option,
     params_of,
     torch_device,
+    workers_option,
 )
 from stages.progress import Progress
 
@@ -63,21 +66,17 @@ if TYPE_CHECKING:
     help="Exit with 3 if a larger part of the clips has no features.",
 )
 @device_option
-@click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Decoders.")
-@click.option(
-    "--batch-seconds",
-    default=32.0,
-    show_default=True,
-    type=click.FloatRange(1),
-    help="Audio per batch, padding included; a GPU likes more.",
-)
+@workers_option
+@batch_seconds_option
 @click.option(
     "--num-jobs",
     "--num-shards",
     "num_jobs",
     default=1,
     show_default=True,
-    help="Jobs that share the work.",
+    envvar=["SLURM_ARRAY_TASK_COUNT", "WORLD_SIZE"],
+    show_envvar=True,
+    help="Jobs that share the work; the index is written by a run without them.",
 )
 @click.option(
     "--job-index",
@@ -85,8 +84,11 @@ if TYPE_CHECKING:
     "job_index",
     default=0,
     show_default=True,
+    envvar=["SLURM_ARRAY_TASK_ID", "RANK"],
+    show_envvar=True,
     help="Which of them this is, from 0.",
 )
+@engine_options
 @dry_run_option
 @click.pass_context
 def command(
@@ -104,6 +106,9 @@ def command(
     batch_seconds: float,
     num_jobs: int,
     job_index: int,
+    engine: str,
+    num_workers: int | None,
+    address: str | None,
     dry_run: bool,
 ) -> None:
     """Run the frozen encoder over a manifest's clips and keep what it says in a store.
@@ -116,17 +121,27 @@ def command(
     Example:
       genser extract data_manifests/demo.csv --audio-root demo/audio --store features/demo
     """
+    from pipeline.audio.roots import found_requests
     from pipeline.encoders.catalogue import outline_of
+    from pipeline.errors import ParamsError
     from pipeline.extraction.agreement import check_settings
     from pipeline.extraction.extract import extract
     from pipeline.extraction.settings import ExtractConfig
     from pipeline.extraction.views import open_views
-    from pipeline.manifests.manifest import read_manifest, requests
+    from pipeline.manifests.manifest import read_manifest
     from pipeline.store.turns import Job
 
     config = params_of(context).section("extract", ExtractConfig)
     job = Job(num_jobs=num_jobs, index=job_index)
-    rows = requests(read_manifest(manifest), by_corpus(audio_roots, "--audio-root"))
+    if engine != "serial" and not job.is_whole:
+        raise ParamsError(
+            f"--engine {engine}: shares the work already, found --num-jobs {num_jobs}; leave one "
+            "of them out (in an array: --num-jobs 1 --job-index 0)."
+        )
+    is_remote = engine == "ray" and device.startswith("cuda")  # this machine may have none
+    device = device if is_remote else torch_device(device, extract=config)
+    crew = engine_of(engine, num_workers, address, device)
+    rows = found_requests(read_manifest(manifest), by_corpus(audio_roots, "--audio-root"))
     outlines = {name: outline_of(name) for name in _encoders(config.view_settings(names))}
     views = [check_settings(outlines[v.encoder], v) for v in config.view_settings(names)]
     if dry_run:
@@ -138,8 +153,11 @@ def command(
         summaries = extract(
             rows,
             store,
-            open_views(views, torch_device(device, extract=config)),
+            # Of workers, this process wants the recipes alone.
+            open_views(views, "cpu" if crew else device),
             reporter=progress,
+            engine=crew,
+            device=device,
             job=job,
             workers=workers,
             batch_seconds=batch_seconds,
@@ -148,7 +166,10 @@ def command(
             kept_bytes=keep_gb * 1e9 if replace else 0 if prune else None,
         )
     if not all(summary.is_committed for summary in summaries.values()):
-        click.echo(f"{store}: this job is done; the last of {num_jobs} writes the index.")
+        click.echo(
+            f"{store}: job {job_index} of {num_jobs} is done; when all are, the same command "
+            "without --num-jobs and --job-index writes the index."
+        )
         return
     for name, summary in summaries.items():
         counts = ", ".join(f"{n} {outcome}" for outcome, n in summary.outcomes.items())

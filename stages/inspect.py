@@ -1,4 +1,4 @@
-"""`genser inspect`: what a store, a head, predictions or parameters hold, in a screenful."""
+"""`genser inspect`: what a store, a head, predictions, parameters or a manifest hold."""
 
 import dataclasses
 import json
@@ -16,6 +16,7 @@ from stages.costs import cost_facts
 from stages.kinds import kind_of
 from stages.options import params_of
 from stages.params import HEADS, Params
+from stages.sections import section_kinds
 
 
 @click.command("inspect")
@@ -23,7 +24,7 @@ from stages.params import HEADS, Params
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(context: click.Context, path: Path, as_json: bool) -> None:
-    """Show what a store, a head, a predictions file or a parameter file holds.
+    """Show what a store, a head, a predictions file, a parameter file or a manifest holds.
 
     \b
     Example:
@@ -34,6 +35,7 @@ def command(context: click.Context, path: Path, as_json: bool) -> None:
         "head": _head,
         "encoder": _encoder,
         "predictions": _predictions,
+        "manifest": _manifest,
         "params": lambda p: _params(p, params_of(context)),
     }
     facts = readers[kind_of(path)](path)
@@ -44,6 +46,7 @@ def command(context: click.Context, path: Path, as_json: bool) -> None:
 
 
 def _store(path: Path) -> dict[str, Any]:
+    from pipeline.audio.outcomes import OK
     from pipeline.store.editions import size_of
     from pipeline.store.reader import FeatureStore
     from pipeline.store.recipe import differences, flatten
@@ -51,12 +54,14 @@ def _store(path: Path) -> dict[str, Any]:
     store = FeatureStore.open(path)
     views: dict[str, Any] = {}
     failures: list[str] = []
+    complaints: list[str] = []
     for name in store.views:
         view = store.view(name)
         counts = view.records["outcome"].value_counts().sort_index()
-        bad = view.records[view.records["message"] != ""]
-        rows = zip(bad["utterance_id"], bad["outcome"], bad["message"], strict=True)
-        failures += [f"{name}, {i!r}: {outcome}: {message}" for i, outcome, message in rows]
+        told = view.records[view.records["message"] != ""]
+        for i, outcome, message in told[["utterance_id", "outcome", "message"]].values:
+            lines = complaints if outcome == OK else failures
+            lines.append(f"{name}, {i!r}: {outcome}: {message}")
         views[name] = {
             "outcomes": {str(k): int(v) for k, v in counts.items()},
             "shards": len(store.contents.shard_numbers(view.edition.folder)),
@@ -84,6 +89,7 @@ def _store(path: Path) -> dict[str, Any]:
         "megabytes": round(sum(f.stat().st_size for f in files) / 1e6, 1),
         "views": views,
         "failures": failures,
+        "complaints": complaints,
     }
 
 
@@ -139,7 +145,7 @@ def _shape(shape: Any) -> str:
 
 
 def _predictions(path: Path) -> dict[str, Any]:
-    from pipeline.report.report import measure
+    from pipeline.report.measures import measure
     from pipeline.scoring.predictions import read_predictions
 
     predictions = read_predictions(path)
@@ -152,34 +158,18 @@ def _predictions(path: Path) -> dict[str, Any]:
     }
 
 
+def _manifest(path: Path) -> dict[str, Any]:
+    from pipeline.manifests.manifest import read_manifest
+    from pipeline.manifests.overview import manifest_facts
+
+    return {"kind": "manifest", **manifest_facts(read_manifest(path))}
+
+
 def _params(path: Path, given: Params) -> dict[str, Any]:
-    from pipeline.corpora.preparation import PrepareConfig
-    from pipeline.descriptions.config import DescribeConfig
-    from pipeline.extraction.codebook_fit import TokeniseConfig
-    from pipeline.extraction.embed import EmbedConfig
-    from pipeline.extraction.ingest import IngestConfig
-    from pipeline.extraction.settings import ExtractConfig
-    from pipeline.finetuning.config import FinetuneConfig
     from pipeline.heads.catalogue import head_needs
-    from pipeline.report.report import ReportConfig
-    from pipeline.scoring.score import ScoreConfig
-    from pipeline.training.config import TrainConfig
-    from pipeline.transcription.transcribe import TranscribeConfig
 
     params = Params(path, given.overrides)
-    kinds: dict[str, Any] = {
-        "prepare": PrepareConfig,
-        "transcribe": TranscribeConfig,
-        "describe": DescribeConfig,
-        "extract": ExtractConfig,
-        "ingest": IngestConfig,
-        "tokenise": TokeniseConfig,
-        "embed": EmbedConfig,
-        "train": TrainConfig,
-        "finetune": FinetuneConfig,
-        "score": ScoreConfig,
-        "report": ReportConfig,
-    }
+    kinds: dict[str, Any] = dict(section_kinds())
     sections = {name: params.section(name, kind) for name, kind in kinds.items()}
     train = sections["train"]
     needs = head_needs(train.head, train.head_config)
@@ -269,9 +259,10 @@ def _show(facts: Mapping[str, Any], indent: str = "") -> None:
             else:
                 click.echo(f"{indent}{name}")
                 _show(value, indent + "  ")
-        elif name == "failures":
+        elif name in ("failures", "complaints"):
+            label = {"failures": "failed", "complaints": "complaint"}[name]
             for line in first_ten(value):
-                click.echo(f"{indent}failed       {line}")
+                click.echo(f"{indent}{label:<12} {line}")
         else:
             click.echo(f"{indent}{name:<12} {_plain(value)}")
 

@@ -12,7 +12,7 @@ HOLDERS = {
 
 
 def kind_of(path: Path) -> str:
-    """Return `"store"`, `"head"`, `"encoder"`, `"predictions"` or `"params"`.
+    """Return `"store"`, `"head"`, `"encoder"`, `"predictions"`, `"manifest"` or `"params"`.
 
     Raises:
         ParamsError: If it is none of them.
@@ -22,11 +22,24 @@ def kind_of(path: Path) -> str:
             if any((path / name).exists() for name in names):
                 return kind
     elif path.suffix == ".parquet":
-        return "predictions"
+        return "manifest" if _has_paths(path) else "predictions"
+    elif path.suffix in (".csv", ".jsonl"):
+        return "manifest"
     elif path.suffix in (".yaml", ".yml"):
         return "params"
     found = "nothing" if not path.exists() else "something else"
     raise ParamsError(
-        f"{path}: found {found}, wanted a feature store, a head, a predictions file (.parquet) or "
-        "a parameter file (.yaml)."
+        f"{path}: found {found}, wanted a feature store, a head, a predictions file (.parquet), "
+        "a parameter file (.yaml) or a manifest (.csv, .jsonl, .parquet)."
     )
+
+
+def _has_paths(path: Path) -> bool:
+    """Return whether a Parquet file has the column `path`: manifests do, predictions do not."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return "path" in pq.read_schema(path).names
+    except (pa.ArrowException, OSError, ValueError):
+        return False

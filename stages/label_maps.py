@@ -9,6 +9,7 @@ from pipeline.errors import ParamsError
 from pipeline.names import is_name
 from pipeline.typed import typed
 from stages.params import read_yaml
+from stages.shipped import shipped
 
 if TYPE_CHECKING:
     from pipeline.manifests.labels import LabelMap
@@ -23,6 +24,12 @@ def find_label_map(manifest: Path, task: str, given: Path | None) -> Path | None
         return given
     beside = manifest.parent / "label_maps" / f"{task}.yaml"
     return beside if beside.exists() else None
+
+
+def own_label_map(task: str) -> Path | None:
+    """Return the path within the repository of genser's own label map of a task, if any."""
+    path = Path("data_manifests") / "label_maps" / f"{task}.yaml"
+    return path if is_name(task) and shipped(path) else None
 
 
 @dataclass(frozen=True, kw_only=True)

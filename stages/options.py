@@ -62,6 +62,16 @@ device_option = click.option(
     show_default=True,
     help="auto, cpu, cuda or cuda:N; auto takes the GPU where there is one.",
 )
+workers_option = click.option(
+    "--workers", default=2, show_default=True, type=click.IntRange(1), help="Decoders."
+)
+batch_seconds_option = click.option(
+    "--batch-seconds",
+    default=32.0,
+    show_default=True,
+    type=click.FloatRange(1),
+    help="Audio per batch, padding included; a GPU likes more.",
+)
 label_map_option = click.option(
     "--label-map",
     type=click.Path(dir_okay=False, path_type=Path),

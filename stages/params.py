@@ -10,8 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import click
+
 from pipeline.errors import ParamsError
-from pipeline.typed import require_plain, typed
+from pipeline.files import require_regular
+from pipeline.typed import DEEPEST, require_plain, typed
+from stages.shipped import shipped
 
 SECTIONS = (
     "prepare",
@@ -24,6 +28,7 @@ SECTIONS = (
     "train",
     "finetune",
     "score",
+    "segments",
     "report",
 )
 
@@ -40,10 +45,16 @@ Config = TypeVar("Config")
 def read_yaml(path: Path) -> Any:
     """Return the content of a YAML file as plain Python values.
 
+    Where it is not there and genser brings a file of that path along, that one is read.
+
     Raises:
         ParamsError: If it is absent or not YAML.
     """
+    if not path.exists() and (own := shipped(path)):
+        click.echo(f"note: {path} is not here; the one that genser brings along is read.", err=True)
+        path = own
     try:
+        require_regular(path)
         with path.open(encoding="utf-8") as file:
             text = file.read(LONGEST_YAML + 1)
     except OSError as error:
@@ -66,7 +77,7 @@ def parse_yaml(text: str, where: object) -> Any:
         raise ParamsError(f"{where}: is longer than {LONGEST_YAML} characters; make it shorter.")
     reader = YAML(typ="safe", pure=True)
     try:
-        if _num_values(reader.parse(text)) > MOST_VALUES:
+        if _num_values(reader.parse(text), where) > MOST_VALUES:
             raise ParamsError(
                 f"{where}: its aliases make more than {MOST_VALUES} values of it; write out what "
                 "is meant."
@@ -82,8 +93,12 @@ def parse_yaml(text: str, where: object) -> Any:
     return value
 
 
-def _num_values(events: Iterable[Any]) -> float:
-    """Return how many values a text of YAML is with its aliases written out."""
+def _num_values(events: Iterable[Any], where: object) -> float:
+    """Return how many values a text of YAML is with its aliases written out.
+
+    Raises:
+        ParamsError: If it is nested without end, which takes the parser minutes.
+    """
     anchored: dict[str, float] = {}
     above: list[tuple[str | None, float]] = []
     anchor, size = None, 0.0  # of what is being read, and how many values are in it so far
@@ -97,6 +112,10 @@ def _num_values(events: Iterable[Any]) -> float:
             anchored[event.anchor or ""] = 1
         elif kind in ("MappingStartEvent", "SequenceStartEvent"):
             above.append((anchor, size))
+            if len(above) > DEEPEST:
+                raise ParamsError(
+                    f"{where}: found values {DEEPEST} deep and deeper, wanted fewer; mend it."
+                )
             anchor, size = event.anchor, 1.0
         elif kind in ("MappingEndEvent", "SequenceEndEvent"):
             anchored[anchor or ""] = size

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from stages.label_maps import find_label_map, read_label_map
 from stages.options import claim, out_manifest_option, params_of, task_option
 from stages.summary import echo_splits
 
@@ -63,4 +64,4 @@ def command(
     write_manifest(out, prepared.table)
     for note in prepared.notes:
         click.echo(f"{folder}: {note}", err=True)
-    echo_splits(out)
+    echo_splits(out, task, read_label_map(find_label_map(out, task, None)))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stages.engines import engine_of, engine_options
 from stages.head_path import HEAD
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
@@ -42,6 +43,7 @@ PART = "dev"  # where a head is probed, as layers are: what is chosen by it neve
     "probed, beside what it reads.",
 )
 @device_option
+@engine_options
 @click.option(
     "--out",
     required=True,
@@ -57,6 +59,9 @@ def command(
     allow_speaker_overlap: bool,
     head: Path | None,
     device: str,
+    engine: str,
+    num_workers: int | None,
+    address: str | None,
     out: Path,
 ) -> None:
     """Fit a logistic regression on every layer alone, and score it on dev.
@@ -71,6 +76,7 @@ def command(
       genser probe data_manifests/demo.csv --store features/demo --out reports/demo
     """
     from pipeline.dataset import StoredFeatures
+    from pipeline.engines.base import SERIAL
     from pipeline.errors import ParamsError
     from pipeline.experiments.probing import probe_layers
     from pipeline.manifests.manifest import read_manifest
@@ -81,6 +87,8 @@ def command(
     if head is not None:
         if label_map is not None:
             raise ParamsError("--label-map: a head has its own; leave it out with --head.")
+        if engine != "serial":
+            raise ParamsError(f"--engine {engine}: probes layers; leave it out with --head.")
         _probe_head(read, by_corpus(stores, "--store"), head, torch_device(device), out)
         return
     features = StoredFeatures(read, by_corpus(stores, "--store"))
@@ -92,9 +100,10 @@ def command(
         allow_overlap=allow_speaker_overlap,
     )
     rows.require_classes("genser probe")
+    crew = engine_of(engine, num_workers, address, "cpu")
     claim(out, is_folder=True)
     with Progress("layers") as progress:
-        table = probe_layers(features, rows, reporter=progress)
+        table = probe_layers(features, rows, reporter=progress, engine=crew or SERIAL)
     title = f"{manifest.name}: {task}, each layer alone"
     write_probe(out, table, len(rows.classes), title=title)
     best = table.iloc[table["dev_ua"].argmax()]

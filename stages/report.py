@@ -1,6 +1,7 @@
 """`genser report`: predictions into metrics, pictures and one page."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,11 @@ if TYPE_CHECKING:
     metavar="HEAD,...",
     help="Train these kinds of head on the same rows, score them, and compare; needs --store.",
 )
+@click.option(
+    "--split",
+    help="Which rows are measured: train, dev, test, unsplit, or all of a corpus that the head was "
+    "not trained on  [default: report.split]",
+)
 @variant_option
 @label_map_option
 @device_option
@@ -93,6 +99,7 @@ def command(
     others: Sequence[str],
     crossvals: Sequence[str],
     against: str,
+    split: str | None,
     variants: Sequence[str],
     label_map: Path | None,
     device: str,
@@ -113,10 +120,11 @@ def command(
     from pipeline.evaluation.concordance import CCC
     from pipeline.experiments.baselines import train_baselines
     from pipeline.experiments.plan import Plan
-    from pipeline.manifests.manifest import read_manifest
+    from pipeline.manifests.manifest import SPLITS, read_manifest
     from pipeline.report.crossval import crossval_sections, write_crossval_page
     from pipeline.report.descriptions import description_sections
     from pipeline.report.head import encoder_of, head_sections, language_of
+    from pipeline.report.measures import lacking_texts
     from pipeline.report.page import HTML
     from pipeline.report.report import METRICS, ReportConfig, Sources, write_report
     from pipeline.report.sections import manifest_section
@@ -127,9 +135,11 @@ def command(
 
     params = params_of(context)
     config = params.section("report", ReportConfig)
+    if split is not None:
+        config = replace(config, split=split)
     folders, foreign = _named(crossvals, "--crossval"), _named(others, "--with")
     if not predictions:
-        needing = (manifest, fold, head, stores, others, against, variants, label_map)
+        needing = (manifest, fold, head, stores, others, against, split, variants, label_map)
         if any(needing) or not folders:
             raise ParamsError(
                 "PREDICTIONS: none is given, wanted some, or --crossval with no other option than "
@@ -162,10 +172,11 @@ def command(
                 score=params.section("score", ScoreConfig),
                 device=torch_device(device),
                 reporter=progress,
+                label_map=read_label_map(label_map),
             )
     if folders:
         sections += crossval_sections(out, folders, cluster=config.cluster)
-    corpora, given = "?", None
+    given = None
     if rows is not None and manifest is not None:
         given = read_label_map(find_label_map(manifest, task, label_map))
         sections += description_sections(
@@ -178,9 +189,12 @@ def command(
             java_seconds=config.java_seconds,
         )
         sections.append(manifest_section(out, rows, task=task, label_map=given))
-        corpora = ", ".join(sorted(set(rows.table["corpus"])))
     baselines: dict[str, Predictions] = {}
     if against or variants:
+        if config.split not in SPLITS:
+            raise ParamsError(
+                f"--against and --variant: found --split {config.split}, wanted {list(SPLITS)}."
+            )
         if not stores or rows is None:
             raise ParamsError("--against and --variant: need --store, --head and --manifest too.")
         heads = chosen_heads(against, "--against") if against else ()
@@ -206,7 +220,6 @@ def command(
         label_map=given,
         baselines=baselines,
         others=foreign,
-        data=f"{corpora}, {config.split}",
         encoder="?" if head is None else encoder_of(head),
         language="?" if head is None else language_of(head),
         sections=sections,
@@ -228,6 +241,8 @@ def command(
             f"UA {found['ua']:.3f} [{low:.3f}, {high:.3f}], WF1 {found['wf1']:.3f}, "
             f"macro F1 {found['macro_f1']:.3f} (majority class {found['majority_rate']:.3f})"
         )
+    for line in lacking_texts(metrics, config.split):
+        click.echo(line, err=True)
     click.echo(f"predictions: {', '.join(str(path) for path in predictions)}")
     click.echo(f"metrics:     {out / METRICS}")
     click.echo(f"page:        {out / HTML}")

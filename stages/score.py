@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from stages.head_path import HEAD
+from stages.label_maps import read_label_map
 from stages.options import (
     by_corpus,
     claim,
@@ -38,6 +39,11 @@ head_option = click.option(
     help="Parquet file to write.",
 )
 @fold_option
+@click.option(
+    "--label-map",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="YAML that turns the manifest's labels into the head's classes  [default: the head's own]",
+)
 @device_option
 @click.pass_context
 def command(
@@ -47,9 +53,12 @@ def command(
     head_folder: Path,
     out: Path,
     fold: str | None,
+    label_map: Path | None,
     device: str,
 ) -> None:
     """Score every row of a manifest with a trained head.
+
+    A label that is no class of the head is refused; --label-map may drop it, or call it otherwise.
 
     \b
     Example:
@@ -70,6 +79,7 @@ def command(
         load_head(head_folder, where),
         config,
         device=where,
+        label_map=read_label_map(label_map),
     )
     write_predictions(out, predictions)
     if known := predictions.metadata.get(CONTAMINATED):

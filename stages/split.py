@@ -56,9 +56,8 @@ def command(
     """
     from pipeline.corpora.preparation import PrepareConfig
     from pipeline.errors import ManifestError, ParamsError
-    from pipeline.manifests.labels import class_names
+    from pipeline.manifests.labels import class_names, countable
     from pipeline.manifests.manifest import read_manifest, write_manifest
-    from pipeline.manifests.numbers import thirds
     from pipeline.manifests.splits import assign_splits, make_folds, official_split, with_splits
 
     if (folds is not None) + leave_one_out + official > 1:
@@ -67,10 +66,8 @@ def command(
         raise ParamsError(f"--by {by}: needs --folds K or --leave-one-out.")
     config = params_of(context).section("prepare", PrepareConfig)
     table = (read := read_manifest(manifest)).table
-    named = read_label_map(find_label_map(manifest, task, label_map))
-    labels = class_names(read, task, named)
-    if named is not None and named.numbers:
-        labels = thirds(labels)
+    given = read_label_map(find_label_map(manifest, task, label_map))
+    labels = countable(class_names(read, task, given), given)
     seed, dev = config.seed, config.dev_fraction
     try:
         if folds or leave_one_out:
@@ -80,10 +77,10 @@ def command(
             new = official_split(table, labels, dev_fraction=dev, seed=seed).to_frame("split")
         else:
             new = assign_splits(
-                table, dev_fraction=dev, test_fraction=config.test_fraction, seed=seed
+                table, labels, dev_fraction=dev, test_fraction=config.test_fraction, seed=seed
             ).to_frame("split")
     except ManifestError as error:
         raise ManifestError(f"{manifest}: {error}") from error
     claim(out, is_folder=False)
     write_manifest(out, with_splits(table, new))
-    echo_splits(out)
+    echo_splits(out, task, given)

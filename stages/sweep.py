@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.names import require_names
+from stages.engines import engine_of, engine_options
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
     by_corpus,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 @label_map_option
 @overlap_option
 @device_option
+@engine_options
 @click.pass_context
 def command(
     context: click.Context,
@@ -64,6 +66,9 @@ def command(
     label_map: Path | None,
     allow_speaker_overlap: bool,
     device: str,
+    engine: str,
+    num_workers: int | None,
+    address: str | None,
 ) -> None:
     """Train and score on dev with each value of one parameter, or with each of a list of trials.
 
@@ -78,6 +83,7 @@ def command(
       genser sweep folds.csv params/trials.yaml --fold 1 --fold 2 --store features/demo \\
         --out sweeps/demo
     """
+    from pipeline.engines.base import SERIAL
     from pipeline.experiments.crossval import cross_validate
     from pipeline.experiments.plan import Plan
     from pipeline.experiments.sweeping import score_of_sweep, summarise_sweep, sweep_table
@@ -98,10 +104,16 @@ def command(
         part="dev",
     )
     parts = {fold: read.of_fold(fold) for fold in folds} if folds else {"own": read}
+    crew = engine_of(engine, num_workers, address, plan.device)
     claim(out, is_folder=True)
     with Progress("trainings") as progress:
         runs = cross_validate(
-            parts, by_corpus(stores, "--store"), plan, out / name, reporter=progress
+            parts,
+            by_corpus(stores, "--store"),
+            plan,
+            out / name,
+            reporter=progress,
+            engine=crew or SERIAL,
         )
     table = sweep_table(runs)
     write_csv(out / f"{name}.csv", table)

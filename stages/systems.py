@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pipeline.experiments.plan import System
 
 EACH = "each"  # of a trial: what its name and values are filled with
+MOST_TRIALS = 10_000  # of one pattern
 YAML_SUFFIXES = (".yaml", ".yml")
 
 variant_option = click.option(
@@ -143,6 +145,8 @@ def _combinations(
         list(values.items()) if isinstance(values, dict) else [(value, value) for value in values]
         for values in known.values()
     ]
+    if (num := math.prod(map(len, choices))) > MOST_TRIALS:
+        raise ParamsError(f"{path}: {place} makes {num} trials, allowed are {MOST_TRIALS}.")
     for combination in itertools.product(*choices):
         told, meant = ([pair[place] for pair in combination] for place in (0, 1))
         yield dict(zip(known, told, strict=True)), dict(zip(known, meant, strict=True))

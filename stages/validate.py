@@ -81,9 +81,9 @@ def _look_at_audio(
 ) -> list[str]:
     """Return a line per bad clip; without decoding, only missing files are bad."""
     from pipeline.audio.outcomes import OK
+    from pipeline.audio.roots import found_requests
     from pipeline.audio.validation import decode_all
     from pipeline.manifests.leaks import find_leaks, require_no_leaks
-    from pipeline.manifests.manifest import requests
 
     roots = by_corpus(audio_roots, "--audio-root")
     ids = read.table["utterance_id"]
@@ -92,13 +92,16 @@ def _look_at_audio(
         return f"{read.path}:{read.row_number(row)}: {ids[row]!r}: {what}"
 
     if not decode:
-        paths = requests(read, roots)["source"]
+        paths = found_requests(read, roots)["source"]
         return [line(i, f"no file {p}") for i, p in enumerate(paths) if not Path(p).is_file()]
     with Progress("clips") as progress:
         found = decode_all(read, roots, workers=workers, reporter=progress)
     require_no_leaks(read.path, find_leaks(read.table, found["audio_digest"]), allowed=allowed)
-    return [
-        line(i, f"{outcome}: {message}")
-        for i, (outcome, message) in enumerate(zip(found["outcome"], found["message"], strict=True))
-        if outcome != OK
-    ]
+    bad: list[str] = []
+    complaints: list[str] = []
+    for i, (outcome, message) in enumerate(zip(found["outcome"], found["message"], strict=True)):
+        if message:
+            (complaints if outcome == OK else bad).append(line(i, f"{outcome}: {message}"))
+    for told in first_ten(complaints):
+        click.echo(told, err=True)
+    return bad

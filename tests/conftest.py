@@ -5,7 +5,7 @@ import sys
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,8 +64,14 @@ class ArrayFeatures:
     def __init__(self, values: np.ndarray) -> None:
         self.values = values
 
-    def read(self, rows: np.ndarray, view: str = "layers", codes_as: str = "means") -> np.ndarray:
-        return self.values[rows]
+    def read(
+        self,
+        rows: np.ndarray,
+        view: str = "layers",
+        codes_as: str = "means",
+        layers: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        return self.values[rows] if layers is None else self.values[rows][:, list(layers)]
 
     def texts(self, column: str, rows: np.ndarray) -> list[str]:
         return [f"{column} {row}" for row in rows]

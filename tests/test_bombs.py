@@ -1,6 +1,7 @@
 """Heads, checkpoints and shards that would read elsewhere or take all memory, their seals right."""
 
 import io
+import json
 import shutil
 import struct
 from collections.abc import Callable
@@ -15,13 +16,18 @@ import torch
 from helpers.commands import refused
 from helpers.shards import IDS, shard_of
 from pipeline.errors import FeatureStoreError, HeadError, ParamsError
+from pipeline.extraction.feature_tables import MOST_PACKED, read_feature_table
 from pipeline.files import sealed_json, sha256_bytes, unseal_json
+from pipeline.heads.catalogue import build_head
 from pipeline.heads.folder import verify_head
+from pipeline.heads.genser import GenSERConfig
+from pipeline.heads.needs import FeatureShape
 from pipeline.heads.saved import load_head
 from pipeline.heads.tokens import TokensConfig
 from pipeline.heads.trunk import TrunkConfig
 from pipeline.store.format import read_shard_bytes, shard_bytes
 from pipeline.training.checkpoints import POINTER, Checkpoints
+from stages.systems import read_trials
 
 HEAD = Path(__file__).parent / "golden" / "head_v1"
 
@@ -63,6 +69,7 @@ def test_a_head_names_no_file_beside_it_elsewhere(tmp_path: Path, name: str) -> 
         (lambda v: v["shape"].update(num_layers=10**9), "tells of 1000000000 layers, wanted at"),
         (lambda v: v["shape"].update(dim=10**9), r"describes \d+ numbers, its tensors are"),
         (lambda v: v["config"]["trunk"].update(width=10**6), "describes .* numbers, its tensors"),
+        (lambda v: v["config"]["trunk"].update(width=10**9), "more numbers than can be counted"),
         (lambda v: v["config"]["trunk"].update(num_blocks=10**9), "num_blocks: found 1000000000"),
     ],
 )
@@ -81,6 +88,14 @@ def test_no_network_has_blocks_without_end() -> None:
         TrunkConfig(num_blocks=1001)
     with pytest.raises(ParamsError, match="temporal_blocks: 1001 is above 1000"):
         TokensConfig(temporal_blocks=1001)
+
+
+@pytest.mark.parametrize("width", [10**12, 10**18])
+def test_a_head_that_no_memory_holds_is_one_line(width: int) -> None:
+    shapes = {"layers": FeatureShape(num_layers=2, dim=8, last_layer=1, input_layer=0)}
+    with pytest.raises(ParamsError, match=r"train\.genser: its weights do not fit") as caught:
+        build_head("genser", shapes, 2, GenSERConfig(trunk=TrunkConfig(width=width, num_heads=2)))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_checkpoint_names_no_state_but_its_own(tmp_path: Path) -> None:
@@ -159,6 +174,29 @@ def test_one_text_that_all_rows_share_is_never_read_for_each() -> None:
     data[place : place + 16 * number] = first * number
     with pytest.raises(FeatureStoreError, match=r"has texts of more than the file's .* bytes"):
         read_shard_bytes(bytes(data), "here")
+
+
+def test_an_npz_that_unpacks_to_a_hundred_times_its_size_is_never_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    for zeros, is_refused in ((MOST_PACKED // 8, False), (MOST_PACKED // 4, True)):
+        array = np.zeros((1, zeros), np.float32)
+        np.savez_compressed(path, utterance_id=np.array(["a"]), features=array)
+        if is_refused:
+            with pytest.raises(
+                FeatureStoreError, match=r"features.npy is not written out: \d+ bytes"
+            ):
+                read_feature_table(path)
+        else:
+            assert read_feature_table(path).features.size == zeros
+
+
+def test_trials_without_end_are_never_listed(tmp_path: Path) -> None:
+    path = tmp_path / "t.yaml"
+    values = list(range(100))
+    each = {name: values for name in "abc"}
+    path.write_text(json.dumps({"{a}-{b}-{c}": {"each": each, "train.num_steps": 2}}))
+    with pytest.raises(ParamsError, match="each makes 1000000 trials, allowed are 10000"):
+        read_trials(path)
 
 
 def test_a_shard_is_read_as_before() -> None:

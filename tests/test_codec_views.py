@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from helpers.codecs import HOP, RATE, save_codec
+from helpers.encoding import encode_clip
 from helpers.extraction import KILLED, forked, kill_at, outcome, table, tree
 from pipeline.audio.segments import Segment
 from pipeline.encoders.base import Encoder, Outline
 from pipeline.encoders.catalogue import open_encoder
 from pipeline.encoders.codecs import CodecEncoder
 from pipeline.encoders.filterbank import FilterbankEncoder
-from pipeline.extraction.encoding import encode_clip
 from pipeline.extraction.extract import Summary, extract
 from pipeline.extraction.settings import ExtractConfig, ViewConfig, settings_of_recipe
 from pipeline.extraction.views import open_view
@@ -187,6 +187,7 @@ def test_jobs_give_the_bytes_of_one_run(tmp_path: Path, files: dict[str, Path]) 
     run(files, tmp_path / "one", BESIDE)
     for index in range(2):
         run(files, tmp_path / "jobs", BESIDE, job=Job(num_jobs=2, index=index))
+    assert {one.num_computed for one in run(files, tmp_path / "jobs", BESIDE).values()} == {0}
     assert tree(tmp_path / "jobs") == tree(tmp_path / "one")
 
 

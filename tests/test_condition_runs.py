@@ -10,7 +10,7 @@ import torch
 
 from helpers.uneven_corpora import CLASSES, HEAD_CONFIGS
 from pipeline.errors import ParamsError, PredictionsError
-from pipeline.experiments import crossval
+from pipeline.experiments import crossval, running
 from pipeline.experiments.condition_tables import CONDITIONS, under_conditions
 from pipeline.experiments.conditions import Condition, conditions_of
 from pipeline.experiments.crossval import cross_validate
@@ -52,13 +52,13 @@ def run(uneven, out: Path, *heads: str, conditions=LEVELS) -> list[crossval.Run]
 
 
 def test_conditions_change_the_training_and_tests_stay_what_they_are(uneven, tmp_path, monkeypatch):
-    seen, train_rows = [], crossval.train_rows
+    seen, train_rows = [], running.train_rows
 
     def noted(features, rows, **kwargs):
         seen.append((len(rows.train), rows.classes))
         return train_rows(features, rows, **kwargs)
 
-    monkeypatch.setattr(crossval, "train_rows", noted)
+    monkeypatch.setattr(running, "train_rows", noted)
     runs = run(uneven, tmp_path / "cv", "logreg")
     # One training serves every number of shown clips.
     assert seen == 2 * [(60, CLASSES), (60, CLASSES), (40, CLASSES), (54, ("angry", "calm"))]

@@ -23,7 +23,7 @@ from pipeline.manifests.manifest import Manifest, read_manifest, write_manifest
 from pipeline.scoring.score import ScoreConfig, score_manifest
 from pipeline.sources.opening import bytes_in_memory
 from pipeline.store.format import Shard
-from pipeline.store.turns import Job, enter_turn
+from pipeline.store.turns import enter_turn
 from pipeline.store.views import CLIP_COLUMNS, FRAMES
 from pipeline.store.writer import ViewWriter
 from pipeline.training.checkpoints import Checkpoints
@@ -54,7 +54,7 @@ def write_frames(root: Path, frames: dict[str, np.ndarray], fit_ids: list[str]) 
     """Write a store with the view `frames`; clips lie in it in the order of their names."""
     recipe = {"view": FRAMES, "source": "audio", "layers": [1, 2], "stored_dtype": "float16"}
     kinds: dict[Any, Any] = dict(CLIP_COLUMNS)
-    with enter_turn(root, job=Job(), plan_key=0):
+    with enter_turn(root):
         writer = ViewWriter(root, FRAMES, recipe, {"fit_ids": fit_ids})
         names = sorted(frames)
         parts = [names[i : i + ROWS_PER_SHARD] for i in range(0, len(names), ROWS_PER_SHARD)]

@@ -128,7 +128,7 @@ def test_texts_of_esd_are_read_in_the_encodings_that_it_has(
         ("打远一看。", "test", "zh"),
         ("", "", "zh"),
     ]
-    assert corpus.notes == ["4 clips found, ESD has 35000"]
+    assert corpus.notes == ["4 clips found, ESD has 35000", "4 speakers found, ESD has 20"]
 
 
 @pytest.mark.skipif(not (SHARED / "corpora/ravdess").is_dir(), reason="has no RAVDESS")

@@ -45,6 +45,7 @@ def test_crema_d_has_genders_and_the_votes_of_those_who_heard(
     assert (unrated["intensity"], unrated["votes.happy"]) == ("low", "")
     assert corpus.notes == [
         "3 clips found, CREMA-D has 7442",
+        "2 speakers found, CREMA-D has 91",
         "1 clips have no votes: 1001_IEO_HAP_LO",
     ]
 

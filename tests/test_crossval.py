@@ -5,13 +5,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.work import Pickled
+from pipeline.dataset import StoredFeatures
+from pipeline.engines.base import SERIAL
 from pipeline.errors import ManifestError
 from pipeline.evaluation.columns import class_order
 from pipeline.evaluation.standings import comparison, standing
-from pipeline.experiments import crossval
+from pipeline.experiments import crossval, running
 from pipeline.experiments.crossval import cross_validate
 from pipeline.experiments.parts import corpus_pairs
 from pipeline.experiments.plan import Plan, System
+from pipeline.experiments.probing import probe_layers
 from pipeline.experiments.tables import out_of_fold, write_tables
 from pipeline.extraction.feature_tables import read_feature_table
 from pipeline.extraction.ingest import IngestConfig, ingest
@@ -21,6 +25,7 @@ from pipeline.manifests.splits import make_folds, with_splits
 from pipeline.progress import Silence
 from pipeline.scoring.score import ScoreConfig
 from pipeline.training.config import TrainConfig
+from pipeline.training.rows import choose_rows
 
 CLASSES = ("angry", "calm", "sad")
 
@@ -105,7 +110,7 @@ def test_every_clip_is_tested_once_by_every_head_and_seed(made, tmp_path: Path) 
 
 def test_a_stopped_run_goes_on_and_ends_the_same(made, tmp_path: Path, monkeypatch) -> None:
     whole = out_of_fold(run(made, tmp_path / "whole"), made[0], None)
-    trained, train_rows = [], crossval.train_rows
+    trained, train_rows = [], running.train_rows
 
     def stops(*args, **kwargs):
         trained.append(kwargs["config"].head)
@@ -113,7 +118,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(made, tmp_path: Path, monkeypat
             raise KeyboardInterrupt
         return train_rows(*args, **kwargs)
 
-    monkeypatch.setattr(crossval, "train_rows", stops)
+    monkeypatch.setattr(running, "train_rows", stops)
     with pytest.raises(KeyboardInterrupt):
         run(made, tmp_path / "cv")
     resumed = run(made, tmp_path / "cv")
@@ -123,15 +128,40 @@ def test_a_stopped_run_goes_on_and_ends_the_same(made, tmp_path: Path, monkeypat
     assert len(trained) == 13
 
 
+def test_what_workers_give_back_is_the_same_to_the_byte(made, tmp_path: Path) -> None:
+    manifest, store = made
+    for name, engine in (("here", SERIAL), ("away", Pickled())):
+        out = tmp_path / name
+        folds = folds_of(manifest)
+        cross_validate(folds, {"": store}, plan(), out, reporter=Silence(), engine=engine)
+    here = sorted((tmp_path / "here").rglob("*.parquet"))
+    assert len(here) == 2 * 3 * 2
+    for path in here:
+        away = tmp_path / "away" / path.relative_to(tmp_path / "here")
+        assert away.read_bytes() == path.read_bytes()
+
+
+def test_layers_that_workers_probe_are_those_probed_here(made) -> None:
+    manifest, store = made
+    fold = folds_of(manifest)["1"]
+    features = StoredFeatures(fold, {"": store})
+    rows = choose_rows(fold, features, task="emotion", label_map=None, allow_overlap=False)
+    here, away = (
+        probe_layers(features, rows, reporter=Silence(), engine=engine)
+        for engine in (SERIAL, Pickled())
+    )
+    pd.testing.assert_frame_equal(here, away, check_exact=True)
+
+
 def test_a_run_is_made_again_when_what_it_was_made_with_changed(made, tmp_path, monkeypatch):
     run(made, tmp_path / "cv", seeds=(0,))
-    counted, train_rows = [], crossval.train_rows
+    counted, train_rows = [], running.train_rows
 
     def counts(*args, **kwargs):
         counted.append(kwargs["config"].head)
         return train_rows(*args, **kwargs)
 
-    monkeypatch.setattr(crossval, "train_rows", counts)
+    monkeypatch.setattr(running, "train_rows", counts)
     run(made, tmp_path / "cv", seeds=(0,), heads=("logreg",))
     assert counted == []
     longer = TrainConfig(num_steps=9, eval_every=4, heads={"linear": LinearConfig(input="all")})

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.encoders import hubert_at, view
+from helpers.encoding import encode_clip
 from pipeline.audio.segments import Segment
 from pipeline.encoders.base import Encoded, Outline
 from pipeline.encoders.hubert import SpeechEncoder
@@ -22,7 +23,6 @@ from pipeline.extraction.encoding import (
     _batches,
     decode,
     encode_all,
-    encode_clip,
     stored,
 )
 

@@ -85,3 +85,29 @@ def test_views_that_an_encoder_cannot_make_are_refused_before_any_work(
     result = extract(views="{f: {kind: frames, layers: [0], encoder: 'opensmile:eGeMAPSv02'}}")
     assert "extract.views.f: the encoder opensmile:eGeMAPSv02 gives no frames" in result.stderr
     assert not (tmp_path / "store").exists()
+
+
+def test_an_array_of_the_same_command_then_the_command_itself_make_the_store(
+    extract: Extract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for count, index in (
+        ("SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_ID"),
+        ("WORLD_SIZE", "RANK"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setenv(count, "2")
+            patch.setenv(index, str(int(index == "RANK")))
+            result = extract()
+        told = "is done; when all are, the same command without --num-jobs and --job-index writes"
+        assert told in result.stdout, result.output
+        assert not (tmp_path / "store" / "store.json").exists()
+    result = extract()
+    assert "view layers: 0 clips to extract" in result.stderr
+    assert "view frames: 0 clips to extract" in result.stderr
+    assert FeatureStore.open(tmp_path / "store").views == ["frames", "layers"]
+
+
+def test_an_engine_stands_alone(extract: Extract) -> None:
+    result = extract("--engine", "ray", "--num-jobs", "2")
+    assert "--engine ray: shares the work already, found --num-jobs 2" in result.output
+    assert "--num-workers 2: is for --engine processes or ray" in extract("--num-workers", 2).output

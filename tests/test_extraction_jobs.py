@@ -1,25 +1,47 @@
 """Two extracts at once, and jobs side by side."""
 
 import contextlib
+import fcntl
 import itertools
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from helpers.extraction import KILLED, NUM_CLIPS, forked, kill_at, outcome, run, table, tree
+from helpers.extraction import (
+    KILLED,
+    NUM_CLIPS,
+    PlainEncoder,
+    forked,
+    kill_at,
+    outcome,
+    run,
+    shards,
+    stop_after,
+    table,
+    tree,
+)
 from pipeline.errors import FeatureStoreError, ParamsError
-from pipeline.extraction import views as extraction
 from pipeline.progress import Silence
-from pipeline.store.planning import Group, plan_groups
+from pipeline.store.reader import FeatureStore
 from pipeline.store.turns import Job
 from pipeline.store.verification import verify_store
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
+
+JOBS = [Job(num_jobs=3, index=index) for index in range(3)]
+
+
+@pytest.fixture(params=["flock", "no flock"])
+def locks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With locks, and where they reach no other process, as on a shared folder of some clusters."""
+    if request.param == "no flock":
+        monkeypatch.setattr(fcntl, "flock", lambda *_: None)
+    return str(request.param)
 
 
 class Gate(Silence):
@@ -46,13 +68,22 @@ def halted(requests: pd.DataFrame, root: Path, **options: Any) -> Iterator[int]:
         os.write(gate.pass_on, b"x" * NUM_CLIPS)
 
 
+def collected(requests: pd.DataFrame, root: Path, **options: Any) -> dict[str, bytes]:
+    """Let a run of the whole write the index; it must have nothing to compute."""
+    encoder = PlainEncoder()
+    summary = run(requests, root, encoder=encoder, **options)
+    assert (encoder.num_encoded, summary.is_committed) == (0, True)
+    return tree(root)
+
+
 def test_a_second_extract_is_refused_with_a_clear_line(
     tmp_path: Path, files: dict[str, Path], undisturbed: dict[str, bytes]
 ) -> None:
     root = tmp_path / "store"
     with halted(table(files), root) as child:
-        with pytest.raises(FeatureStoreError, match=r"another run is writing this store.* wait"):
-            run(table(files), root)
+        for job in (Job(), JOBS[1]):
+            with pytest.raises(FeatureStoreError, match=r"another run is writing this store.* wai"):
+                run(table(files), root, job=job)
         with pytest.raises(FeatureStoreError, match="a run is writing this store; wait"):
             verify_store(root)
     assert outcome(child) == 0
@@ -60,44 +91,57 @@ def test_a_second_extract_is_refused_with_a_clear_line(
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_jobs_one_after_another_in_any_order_give_the_bytes_of_one_run(
+def test_jobs_in_any_order_then_the_whole_give_the_bytes_of_one_run(
     tmp_path: Path,
     files: dict[str, Path],
     undisturbed: dict[str, bytes],
     order: tuple[int, ...],
 ) -> None:
-    done = [
-        run(table(files), tmp_path / "store", job=Job(num_jobs=3, index=index)) for index in order
-    ]
-    assert [summary.is_committed for summary in done] == [False, False, True]
+    root = tmp_path / "store"
+    done = [run(table(files), root, job=JOBS[index]) for index in order]
+    assert not any(summary.is_committed or summary.outcomes for summary in done)
     assert sum(summary.num_computed for summary in done) == NUM_CLIPS
-    assert done[-1].outcomes == {"ok": NUM_CLIPS}
-    assert tree(tmp_path / "store") == undisturbed
+    assert collected(table(files), root) == undisturbed
+
+
+def test_a_job_writes_files_of_its_own_numbers_and_nothing_else(
+    tmp_path: Path, files: dict[str, Path]
+) -> None:
+    root = tmp_path / "store"
+    run(table(files), root, job=JOBS[1])
+    assert sorted(tree(root)) == [
+        "views/layers/shards/000001.h5",
+        "views/layers/shards/000001.sha256",
+    ]
+    strange = root / "views/layers/shards/.000002.h5.0123abcd.tmp"
+    strange.write_bytes(b"what another job has in hand")
+    run(table(files), root, job=JOBS[0])
+    assert strange.exists()
+    assert shards(root) == {0, 1}
 
 
 def test_jobs_side_by_side_give_the_bytes_of_one_run(
-    tmp_path: Path, files: dict[str, Path], undisturbed: dict[str, bytes]
+    tmp_path: Path, files: dict[str, Path], undisturbed: dict[str, bytes], locks: str
 ) -> None:
-    for attempt in range(3):
+    for attempt in range(2):
         root = tmp_path / f"store{attempt}"
-        jobs = [Job(num_jobs=3, index=index) for index in range(3)]
         children = [
             forked(lambda root=root, job=job: run(table(files), root, job=job))  # type: ignore[misc]
-            for job in jobs
+            for job in JOBS
         ]
         assert [outcome(child) for child in children] == [0, 0, 0]
-        assert tree(root) == undisturbed
+        assert collected(table(files), root) == undisturbed
 
 
 def test_a_job_killed_beside_the_others_is_resumed(
-    tmp_path: Path, files: dict[str, Path], undisturbed: dict[str, bytes]
+    tmp_path: Path, files: dict[str, Path], undisturbed: dict[str, bytes], locks: str
 ) -> None:
     def work(root: Path, index: int, event: int | None) -> None:
         if event is not None:
             kill_at(event)
-        run(table(files), root, job=Job(num_jobs=3, index=index))
+        run(table(files), root, job=JOBS[index])
 
-    for event in range(0, 15, 3):
+    for event in (1, 4):
         root = tmp_path / f"store{event}"
         events = (None, event, None)
         children = [
@@ -107,90 +151,77 @@ def test_a_job_killed_beside_the_others_is_resumed(
         codes = [outcome(child) for child in children]
         assert codes[0] == codes[2] == 0
         assert codes[1] in (0, KILLED)
-        run(table(files), root, job=Job(num_jobs=3, index=1))
-        assert tree(root) == undisturbed, event
+        run(table(files), root, job=JOBS[1])
+        assert collected(table(files), root) == undisturbed, event
 
 
-def test_a_job_resumed_while_another_is_at_work_goes_on(
+def test_a_job_that_is_begun_twice_and_one_while_another_is_at_work_go_on(
+    tmp_path: Path, files: dict[str, Path], undisturbed: dict[str, bytes], locks: str
+) -> None:
+    root = tmp_path / "store"
+    with halted(table(files), root, job=JOBS[0]) as child:
+        assert run(table(files), root, job=JOBS[0]).num_computed == 0  # it has the one shard
+        run(table(files), root, job=JOBS[1])
+        assert run(table(files), root, job=JOBS[1]).num_computed == 0
+        if locks == "flock":
+            with pytest.raises(FeatureStoreError, match="another run is writing this store"):
+                run(table(files), root)
+    assert outcome(child) == 0
+    run(table(files), root, job=JOBS[2])
+    assert collected(table(files), root) == undisturbed
+
+
+def test_the_whole_does_what_a_job_has_left(
     tmp_path: Path, files: dict[str, Path], undisturbed: dict[str, bytes]
 ) -> None:
     root = tmp_path / "store"
-    with halted(table(files), root, job=Job(num_jobs=2, index=0)) as child:
-        resumed = Job(num_jobs=2, index=1)
-        assert not run(table(files), root, job=resumed).is_committed
-        again = run(table(files), root, job=resumed)
-        assert (again.num_computed, again.is_committed) == (0, False)
-    assert outcome(child) == 0
+    for job in JOBS[1:]:
+        run(table(files), root, job=job)
+    summary = run(table(files), root)
+    assert (summary.num_computed, summary.outcomes) == (2, {"ok": NUM_CLIPS})
     assert tree(root) == undisturbed
 
 
-def test_a_job_that_another_one_commits_for_tells_the_outcomes_too(
-    tmp_path: Path, files: dict[str, Path], undisturbed: dict[str, bytes]
+def test_shards_of_another_manifest_are_not_overwritten_by_a_job(
+    tmp_path: Path, files: dict[str, Path]
 ) -> None:
     root = tmp_path / "store"
-    # Of two shards each job has one: the first has published its own and not looked further.
-    requests = table(files).iloc[:4]
-    gate = Gate()
-
-    def work() -> None:
-        job = Job(num_jobs=2, index=0)
-        summary = run(requests, root, reporter=gate, job=job)
-        assert summary.is_committed
-        assert summary.outcomes == {"ok": 4}
-
-    child = forked(work)
-    os.read(gate.arrived, 1)
-    other = run(requests, root, job=Job(num_jobs=2, index=1))
-    assert other.is_committed
-    os.write(gate.pass_on, b"x")
-    assert outcome(child) == 0
+    few = table(files).iloc[1:]
+    stop_after(2, few, root)
+    with pytest.raises(FeatureStoreError, match=r"2 finished shards of other clips.*once without"):
+        run(table(files), root, job=JOBS[2])
+    run(table(files), root)
     assert verify_store(root) == []
 
 
-def test_a_job_resumed_just_before_another_commits_computes_nothing_again(
-    tmp_path: Path,
-    files: dict[str, Path],
-    undisturbed: dict[str, bytes],
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_shard_that_another_run_puts_there_meanwhile_is_not_overwritten(
+    tmp_path: Path, files: dict[str, Path], locks: str
 ) -> None:
-    root = tmp_path / "store"
-    jobs = [Job(num_jobs=2, index=index) for index in range(2)]
-    run(table(files), root, job=jobs[1])
-    gate = Gate()
-    child = forked(lambda: run(table(files), root, reporter=gate, job=jobs[0]))
-    os.read(gate.arrived, 1)
+    class Meanwhile(Silence):
+        def begin(self, total: int) -> None:
+            outcomes.append(outcome(forked(deed)))
 
-    def plan_late(*args: Any, **kwargs: Any) -> list[Group]:
-        if not committed:
-            os.write(gate.pass_on, b"xx")
-            committed.append(outcome(child))
-        return plan_groups(*args, **kwargs)
+    def other_manifest() -> None:
+        run(table(files).iloc[1:], root, job=JOBS[0])
 
-    committed: list[int] = []
-    monkeypatch.setattr(extraction, "plan_groups", plan_late)
-    summary = run(table(files), root, job=jobs[1])
-    assert committed == [0]
-    assert (summary.num_computed, summary.outcomes) == (0, {"ok": NUM_CLIPS})
-    assert tree(root) == undisturbed
+    def the_whole() -> None:
+        fcntl.flock = lambda *_: None
+        run(table(files), root)
 
-
-class AtSay(Silence):
-    """Does something when a run has planned and is about to work."""
-
-    def __init__(self, deed: Callable[[], None]) -> None:
-        self.deed = deed
-
-    def say(self, line: str) -> None:
-        self.deed()
+    for deed in (other_manifest, the_whole):
+        outcomes: list[int] = []
+        root = tmp_path / deed.__name__
+        with pytest.raises(FeatureStoreError, match="another run has written this shard; jobs"):
+            run(table(files), root, job=JOBS[0], reporter=Meanwhile())
+        assert outcomes == [0]
+    assert verify_store(root) == []
+    assert len(FeatureStore.open(root).view("layers").read(list(files))) == NUM_CLIPS
 
 
-def test_a_job_killed_in_its_commit_hinders_no_other(
+def test_a_commit_that_was_killed_is_the_whole_s_to_end(
     tmp_path: Path, files: dict[str, Path], undisturbed: dict[str, bytes]
 ) -> None:
     root = tmp_path / "store"
-    jobs = [Job(num_jobs=3, index=index) for index in range(3)]
-    for job in jobs[1:]:
-        run(table(files), root, job=job)
 
     def die_in_commit() -> None:
         replace = Path.replace
@@ -201,38 +232,14 @@ def test_a_job_killed_in_its_commit_hinders_no_other(
             return replace(path, target)
 
         Path.replace = last  # type: ignore[assignment,method-assign]
-        run(table(files), root, job=jobs[0])
+        run(table(files), root)
 
-    def others() -> None:
-        codes.append(outcome(forked(die_in_commit)))
-        assert (root / "store.json.next").exists()
-        codes.append(outcome(forked(lambda: run(table(files), root, job=jobs[2]))))
-
-    codes: list[int] = []
-    assert run(table(files), root, job=jobs[1], reporter=AtSay(others)).is_committed
-    assert codes == [KILLED, 0]
-    assert tree(root) == undisturbed
-
-
-def test_jobs_of_another_manifest_are_refused_meanwhile(
-    tmp_path: Path, files: dict[str, Path], undisturbed: dict[str, bytes]
-) -> None:
-    root = tmp_path / "store"
-    with halted(table(files), root, job=Job(num_jobs=2, index=0)) as child:
-        for requests, job in (
-            (table(files).iloc[:3], Job(num_jobs=2, index=1)),
-            (table(files), Job(num_jobs=3, index=1)),
-            (table(files), Job()),
-        ):
-            with pytest.raises(FeatureStoreError, match="manifest, parameters and --num-jobs"):
-                run(requests, root, job=job)
-        with pytest.raises(FeatureStoreError, match="another run is writing this store"):
-            run(table(files), root, job=Job(num_jobs=2, index=0))
-    assert outcome(child) == 0
-    run(table(files), root, job=Job(num_jobs=2, index=1))
-    assert tree(root) == undisturbed
+    assert outcome(forked(die_in_commit)) == KILLED
+    with pytest.raises(FeatureStoreError, match=r"stopped while it wrote the index; .* without"):
+        run(table(files), root, job=JOBS[0])
+    assert collected(table(files), root) == undisturbed
 
 
 def test_a_job_index_beyond_the_jobs_is_refused() -> None:
-    with pytest.raises(ParamsError, match="--job-index: 3 is not one of 0 to 2"):
+    with pytest.raises(ParamsError, match=r"--job-index: 3 is not one of 0 to 2.*--array=0-7"):
         Job(num_jobs=3, index=3)

@@ -10,6 +10,7 @@ import soundfile
 import torch
 from click.testing import CliRunner, Result
 
+from helpers.encoding import encode_clip
 from pipeline.audio.segments import Segment
 from pipeline.encoders.base import Encoder
 from pipeline.encoders.catalogue import is_at_hand, open_encoder, outline_of
@@ -19,7 +20,6 @@ from pipeline.errors import EncoderError
 from pipeline.extraction.agreement import check_settings
 from pipeline.extraction.encoding import (
     decode,
-    encode_clip,
     make_recipe,
 )
 from pipeline.extraction.settings import ExtractConfig, ViewSettings

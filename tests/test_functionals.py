@@ -8,6 +8,7 @@ import soundfile
 import torch
 from click.testing import CliRunner
 
+from helpers.encoding import encode_clip
 from pipeline.audio.segments import Segment
 from pipeline.encoders.base import Encoder
 from pipeline.encoders.catalogue import is_at_hand, open_encoder, outline_of
@@ -15,7 +16,6 @@ from pipeline.errors import AudioError, EncoderError
 from pipeline.extraction.agreement import check_settings
 from pipeline.extraction.encoding import (
     decode,
-    encode_clip,
     make_recipe,
 )
 from pipeline.extraction.settings import ExtractConfig, ViewSettings

@@ -46,6 +46,7 @@ def test_iemocap_has_labels_texts_sessions_and_a_fold_for_each_session(
     ]
     assert corpus.notes == [
         "5 clips found, IEMOCAP has 10039",
+        "4 speakers found, IEMOCAP has 10",
         "1 of 6 labelled utterances missing: Ses02F_impro01_M001",
         f"1 other recordings are passed over: {tmp_path / strange}",
     ]

@@ -70,7 +70,8 @@ def test_strange_recordings_and_clips_that_lack_are_told(
     importer = IMPORTERS[name]
     corpus = importer.read(tmp_path)
     assert corpus.table["utterance_id"].tolist() == [row["utterance_id"]]
-    counted, passed = corpus.notes
+    counted, *of_speakers, passed = corpus.notes
+    assert of_speakers == [f"1 speakers found, {importer.title} has {importer.num_speakers}"]
     assert passed == (
         "2 other recordings are passed over: "
         f"{tmp_path / 'a/notes.wav'}, {tmp_path / f'b/{strange}.wav'}"

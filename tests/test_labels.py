@@ -47,11 +47,25 @@ def test_unknown_labels_are_refused_by_row(tmp_path: Path) -> None:
         class_names(read, "emotion", MAP)
 
 
-def test_all_unknown_labels_are_counted(tmp_path: Path) -> None:
-    read = manifest(tmp_path, ["hapy"] * 12)
-    with pytest.raises(
-        ManifestError, match=r"12 faults in its rows; mend the label[^$]*and 2 more"
-    ):
+def test_an_unknown_label_is_told_once_however_many_rows_have_it(tmp_path: Path) -> None:
+    read = manifest(tmp_path, ["sad", *["hapy"] * 12])
+    with pytest.raises(ManifestError) as caught:
+        class_names(read, "emotion", MAP)
+    assert str(caught.value).startswith(f"{read.path}:3: emotion 'hapy' (in 12 rows) is not one of")
+    names = class_names(manifest(tmp_path, ["sad", "calm", "odd", "calm"]), "emotion", None)
+    with pytest.raises(ManifestError) as caught:
+        class_indices(read, names, ["sad"], "emotion")
+    assert str(caught.value).splitlines() == [
+        f"{read.path}: 2 labels are not a class of the head: ['sad']; mend the label, or drop it "
+        "in the label map (score --label-map, or train again):",
+        f"  {read.path}:3: emotion 'calm' (in 2 rows)",
+        f"  {read.path}:4: emotion 'odd'",
+    ]
+
+
+def test_many_unknown_labels_are_counted(tmp_path: Path) -> None:
+    read = manifest(tmp_path, [f"x{i}" for i in range(12)])
+    with pytest.raises(ManifestError, match=r"12 labels are not one of [^$]*and 2 more"):
         class_names(read, "emotion", MAP)
 
 

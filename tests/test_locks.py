@@ -50,24 +50,6 @@ def test_a_shared_lock_lets_sharers_in_and_nobody_alone(tmp_path: Path) -> None:
         assert is_held(tmp_path / "lock")
 
 
-def test_a_lock_held_alone_can_be_shared_from_then_on(tmp_path: Path) -> None:
-    lock = FileLock(tmp_path / "lock")
-    assert lock.try_acquire()
-    lock.downgrade()
-    assert can_take(tmp_path / "lock", shared=True)
-    assert not can_take(tmp_path / "lock")
-    lock.release()
-
-
-def test_a_lock_lost_while_it_is_shared_is_an_error(tmp_path: Path) -> None:
-    lock = FileLock(tmp_path / "lock")
-    assert lock.try_acquire()
-    lock.path.unlink()  # as the run does that slipped in, once it has ended
-    with pytest.raises(FeatureStoreError, match="another run took this store; run the same"):
-        lock.downgrade()
-    lock.release()
-
-
 def test_the_last_holder_takes_the_file_away(tmp_path: Path) -> None:
     first, second = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
     assert first.try_acquire(shared=True)
@@ -132,10 +114,13 @@ def test_many_processes_never_hold_it_together(tmp_path: Path) -> None:
 
     def work() -> int:
         for _ in range(5):
-            with hold(FileLock(tmp_path / "lock"), wait_s=60):
-                number = int(counter.read_text())
+            lock = FileLock(tmp_path / "lock")
+            while not lock.try_acquire():
                 os.sched_yield()
-                counter.write_text(str(number + 1))
+            number = int(counter.read_text())
+            os.sched_yield()
+            counter.write_text(str(number + 1))
+            lock.release()
         return 0
 
     children = [started(work) for _ in range(3)]
@@ -144,11 +129,11 @@ def test_many_processes_never_hold_it_together(tmp_path: Path) -> None:
     assert not (tmp_path / "lock").exists()
 
 
-def test_who_waits_in_vain_is_told_so(tmp_path: Path) -> None:
+def test_who_comes_second_is_told_so(tmp_path: Path) -> None:
     with (
         hold(FileLock(tmp_path / "lock")),
         pytest.raises(FeatureStoreError, match=r"another run is writing this store; wait until"),
-        hold(FileLock(tmp_path / "lock"), wait_s=0.01),
+        hold(FileLock(tmp_path / "lock")),
     ):
         pass
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.manifests import SUFFIXES, csv, rows
+from pipeline.audio.roots import found_requests
 from pipeline.errors import ManifestError
 from pipeline.manifests.manifest import Manifest, read_manifest, requests, write_manifest
 
@@ -165,6 +166,26 @@ def test_a_corpus_without_a_root_is_refused(tmp_path: Path) -> None:
     message = "corpus 'one' has no audio root; give --audio-root one=DIR"
     with pytest.raises(ManifestError, match=message):
         requests(manifest_of(tmp_path), {"two": Path("/second")})
+
+
+def test_a_root_without_any_recording_is_asked_for(tmp_path: Path) -> None:
+    manifest = manifest_of(tmp_path)
+    first, second = tmp_path / "first", tmp_path / "second"
+    (first / "x").mkdir(parents=True)
+    (first / "x" / "b.wav").touch()
+    with pytest.raises(ManifestError) as caught:
+        found_requests(manifest, {"two": second, "": first})
+    assert str(caught.value) == (
+        f"{manifest.path}: none of 1 recordings is there, the first that was tried is "
+        f"{second / 'x/ç.wav'}; is --audio-root two={second} right?"
+    )
+    # One that is there is enough: the others are matters of their own rows.
+    (second / "x").mkdir(parents=True)
+    (second / "x" / "ç.wav").symlink_to("nowhere")
+    asked = found_requests(manifest, {"two": second, "": first})
+    pd.testing.assert_frame_equal(asked, requests(manifest, {"two": second, "": first}))
+    with pytest.raises(ManifestError, match=r"none of 3 recordings .* is --audio-root \S+m right"):
+        found_requests(manifest, {"": tmp_path / "m"})
 
 
 def test_a_fold_becomes_the_split(tmp_path: Path) -> None:

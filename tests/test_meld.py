@@ -59,6 +59,7 @@ def test_meld_is_read_by_split_with_the_channel_of_the_voices(
     }
     assert corpus.notes == [
         "5 clips found, MELD has 13706",
+        "4 speakers found, MELD has 304",
         "1 of 6 labelled clips extra: train_dia9_utt9",
         f"1 other recordings are passed over: {tmp_path / strange}",
         "1 clips are left out, unreadable as published: train_dia125_utt3",
@@ -85,7 +86,7 @@ def test_meld_s_tables_alone_give_the_rows_of_its_videos(tmp_path: Path) -> None
         "test_dia0_utt0": "output_repeated_splits_test/dia0_utt0.mp4",
         "test_dia38_utt4": "output_repeated_splits_test/dia38_utt4.mp4",
     }
-    assert corpus.notes[1:] == [
+    assert corpus.notes[2:] == [
         "no recordings are there; the rows have text and labels, and the paths of the videos",
         "1 clips are left out, unreadable as published: train_dia125_utt3",
         "1 clips are cut wrongly as published and are kept: test_dia38_utt4 (305 s)",

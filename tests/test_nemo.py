@@ -30,7 +30,9 @@ def test_nemo_is_read_whichever_suffix_the_table_says(
         **HEADER,
     }
     assert list(rows) == sorted(name for name, *_ in NEMO_ROWS)
-    assert corpus.notes == ["3 clips found, nEMO has 4481"]
+    # Some are followed by eight spaces there.
+    assert [row["speaker"] for row in rows.values()] == ["EB0", "KD0", "WR0"]
+    assert corpus.notes == ["3 clips found, nEMO has 4481", "3 speakers found, nEMO has 9"]
 
 
 def test_missing_and_extra_clips_of_a_table_are_told(tmp_path: Path, make_wav: MakeWav) -> None:
@@ -41,6 +43,7 @@ def test_missing_and_extra_clips_of_a_table_are_told(tmp_path: Path, make_wav: M
     assert len(corpus.table) == 2
     assert corpus.notes == [
         "2 clips found, nEMO has 4481",
+        "2 speakers found, nEMO has 9",
         "1 of 3 clips in data.tsv missing: KD0_happiness_79",
         "1 of 3 clips in data.tsv extra: XX0_sad_1",
     ]

@@ -80,6 +80,18 @@ def test_a_manifest_that_is_no_file_is_refused(tmp_path: Path, special, suffix: 
     assert WANTED in refused("validate", special(tmp_path / f"m{suffix}"))
 
 
+def test_a_text_that_is_no_file_is_refused(here, tmp_path: Path, special) -> None:
+    params = special(tmp_path / "p.yaml")
+    assert WANTED in refused("--params", params, "validate", "demo.csv")
+    out = ["--out", tmp_path / "out.csv"]
+    given = special(tmp_path / "d.json")
+    assert WANTED in refused("describe", "demo.csv", "--from", given, *out)
+    theirs = special(tmp_path / "theirs.csv")
+    assert WANTED in refused(
+        "report", "p.parquet", "--with", f"x={theirs}", "--out", tmp_path / "r"
+    )
+
+
 @pytest.mark.parametrize("file", ["store.json", "index.parquet", "views/layers/shards/000000.h5"])
 def test_a_store_with_what_is_no_file_is_refused(files, tmp_path: Path, special, file: str) -> None:
     root = tmp_path / "store"

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ManifestError
+from pipeline.manifests.coverage import lacking_sentences
 from pipeline.manifests.leaks import find_leaks
 from pipeline.manifests.splits import assign_splits, make_folds, official_split, with_splits
 
@@ -66,6 +67,47 @@ def test_genders_with_too_few_speakers_are_dealt_out_together() -> None:
     rows = pd.DataFrame({"corpus": "c", "speaker": list("abcd"), "gender": ["f", "f", "m", "m"]})
     split = assign_splits(rows, dev_fraction=0.2, test_fraction=0.2, seed=0)
     assert split.value_counts().to_dict() == {"train": 2, "dev": 1, "test": 1}
+
+
+def one_class_each(num_speakers: int = 30) -> pd.DataFrame:
+    """Speakers of whom each has clips of one class only."""
+    numbers = range(num_speakers)
+    return pd.DataFrame(
+        {
+            "corpus": "c",
+            "speaker": [f"{i:02d}" for i in numbers],
+            "emotion": ["angry", "happy", "sad"] * (num_speakers // 3),
+        }
+    )
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_part_gets_every_class_where_a_deal_of_speakers_can(seed: int) -> None:
+    rows = one_class_each()
+    kind = {"dev_fraction": 1 / 6, "test_fraction": 1 / 4, "seed": seed}
+    split = assign_splits(rows, rows["emotion"], **kind)
+    assert split.value_counts().to_dict() == {"train": 17, "test": 8, "dev": 5}
+    assert lacking_sentences(split, rows["emotion"]) == []
+    assert split.equals(assign_splits(rows, rows["emotion"], **kind))
+    # A deal that has every class already stays as it is.
+    blind = assign_splits(rows, **kind)
+    assert split.equals(blind) == (lacking_sentences(blind, rows["emotion"]) == [])
+
+
+def test_a_class_of_one_speaker_costs_the_others_nothing() -> None:
+    rows = one_class_each()
+    rows.loc[0, "emotion"] = "odd"
+    split = assign_splits(rows, rows["emotion"], dev_fraction=0.2, test_fraction=0.2, seed=3)
+    others = rows["emotion"] != "odd"
+    assert lacking_sentences(split[others], rows["emotion"][others]) == []
+
+
+def test_what_a_part_lacks_is_said_by_class() -> None:
+    split = pd.Series(["train"] * 3 + ["dev"] * 2 + ["test"])
+    names = pd.Series(["sad", "angry", "calm", "sad", "", ""])
+    assert lacking_sentences(split, names) == [
+        "dev lacks angry, calm, which train has: scores on dev say nothing of that"
+    ]
 
 
 def test_too_few_speakers_are_refused() -> None:

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from helpers.commands import genser, refused
-from pipeline.experiments import crossval
+from pipeline.experiments import running
 from pipeline.scoring.predictions import read_predictions
 
 
@@ -78,13 +78,13 @@ def test_a_parameter_is_swept_on_dev(here, tmp_path):
 
 
 def test_what_is_swept_under_score_is_trained_once(here, tmp_path, monkeypatch):
-    trained, train_rows = [], crossval.train_rows
+    trained, train_rows = [], running.train_rows
 
     def counts(*args, **kwargs):
         trained.append(kwargs["config"])
         return train_rows(*args, **kwargs)
 
-    monkeypatch.setattr(crossval, "train_rows", counts)
+    monkeypatch.setattr(running, "train_rows", counts)
     words = [
         "sweep",
         "demo.csv",

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from helpers.commands import genser
+from pipeline.manifests.manifest import read_manifest, write_manifest
 
 
 @pytest.mark.parametrize("what", ["store", "head", "p.parquet", "params.yaml"])
@@ -11,6 +12,29 @@ def test_inspect_shows_everything_as_text_and_as_json(here, what):
     assert genser("inspect", what).exit_code == 0
     facts = json.loads(genser("inspect", what, "--json").stdout)
     assert facts["kind"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_inspect_counts_rows_hours_speakers_and_classes_of_a_manifest(here, tmp_path, suffix):
+    read = read_manifest(here / "demo.csv")
+    path = tmp_path / f"m{suffix}"
+    write_manifest(path, read.table.drop(columns=["start", "end", "channel"]))
+    facts = json.loads(genser("inspect", path, "--json").stdout)
+    assert [facts[key] for key in ("kind", "rows", "speakers", "corpora")] == [
+        "manifest",
+        30,
+        6,
+        ["demo"],
+    ]
+    assert facts["hours"] == pytest.approx(
+        (read.table["num_samples"] / read.table["sample_rate"]).sum() / 3600, abs=1e-3
+    )
+    for part in ("train", "dev", "test"):
+        assert facts["split"][part]["emotion"] == {
+            name: 2 for name in ("angry", "fearful", "happy", "neutral", "sad")
+        }
+    assert "emotion" in facts["columns"]
+    assert genser("inspect", path).exit_code == 0
 
 
 def test_inspect_counts_the_paper_s_parameters_without_weights():

@@ -132,6 +132,40 @@ def test_corpora_merge_under_one_label_map(here: Path) -> None:
     assert "  'angry' of mine: 12 rows\n  'angry' of other: 12 rows\n" in refused.stderr
 
 
+def test_a_part_without_a_class_of_train_is_told_by_who_makes_or_looks_at_it(
+    here: Path,
+) -> None:
+    prepare()
+    text = (here / "m.csv").read_text().splitlines()
+    (here / "n.csv").write_text("\n".join(r for r in text if ",dev," not in r or ",sad" in r))
+    line = "dev lacks angry, which train has: scores on dev say nothing of that"
+    assert f"classes: {line}\n" in genser("audit", "n.csv").stdout
+    assert genser("merge", "n.csv", "-o", "o.csv").stderr == f"o.csv: {line}\n"
+    again = genser("prepare", "table", "n.csv", "-o", "p.csv")
+    assert again.stderr == f"p.csv: {line}\n"
+    assert "lacks" not in genser("audit", "m.csv").stdout
+
+
+def test_merge_says_which_map_it_used_or_which_labels_stay_apart(here: Path) -> None:
+    prepare()
+    beside = genser("merge", "m.csv", "-o", "all.csv")
+    assert f"labels: {Path('label_maps/emotion.yaml')} names all of them\n" in beside.stdout
+    (here / "label_maps" / "emotion.yaml").unlink()
+    theirs = (here / "m.csv").read_text().replace(",mine,", ",theirs,").replace(",angry", ",anger")
+    (here / "n.csv").write_text(theirs)
+    apart = genser("merge", "m.csv", "n.csv", "-o", "all.csv")
+    own = "data_manifests/label_maps/emotion.yaml"
+    assert apart.stderr == (
+        "all.csv: no label map is beside it (label_maps/emotion.yaml): every label is a class, "
+        f"'anger' and 'angry' stay apart; give --label-map {own}, here and to train.\n"
+    )
+    # It is none of this folder's files: genser brings it along.
+    given = genser("merge", "m.csv", "n.csv", "-o", "all.csv", "--label-map", own)
+    assert f"labels: {own} names all of them; give it to train too\n" in given.stdout
+    assert given.stderr == f"note: {own} is not here; the one that genser brings along is read.\n"
+    assert genser("merge", "m.csv", "-o", "all.csv").stderr.endswith("every label is a class.\n")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from helpers.commands import genser, refused, write_manifest
-from pipeline.experiments import crossval
+from pipeline.experiments import running
 from pipeline.scoring.predictions import read_predictions
 
 
@@ -53,13 +53,13 @@ def test_a_report_of_head_and_store_shows_layers_steps_and_the_way(here, tmp_pat
 
 
 def test_a_report_trains_what_its_head_is_compared_with(here, tmp_path, monkeypatch):
-    trained, train_rows = [], crossval.train_rows
+    trained, train_rows = [], running.train_rows
 
     def counts(*args, **kwargs):
         trained.append(kwargs["config"].head)
         return train_rows(*args, **kwargs)
 
-    monkeypatch.setattr(crossval, "train_rows", counts)
+    monkeypatch.setattr(running, "train_rows", counts)
     words = ["report", "p.parquet", "--manifest", "demo.csv", "--head", "head", "--store", "store"]
     words += ["--against", "logreg,linear", "--out", tmp_path]
     result = genser(*words, "--variant", "soft=train.head=linear,train.linear.dropout=0.9")

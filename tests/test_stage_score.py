@@ -3,7 +3,7 @@ import json
 import pandas as pd
 import pytest
 
-from helpers.commands import genser, write_manifest
+from helpers.commands import genser, refused, write_manifest
 from pipeline.manifests.leaks import Leaks
 from pipeline.scoring.predictions import read_predictions
 
@@ -23,6 +23,7 @@ def test_predictions_say_what_they_were_made_with(here):
     assert metadata["num_steps"] == 4
     assert metadata["seed"] == 0
     assert metadata["task"] == "emotion"
+    assert metadata["head_corpora"] == ["demo"]
     assert metadata["leaks"] == Leaks().counts() == head["leaks"]
 
 
@@ -80,6 +81,39 @@ def test_an_unlabelled_row_is_scored_with_a_null_label(here, tmp_path):
     table = read_predictions(out).table.to_pandas()
     assert pd.isna(table["label"][1])
     assert table["predicted"].notna().all()
+
+
+def test_labels_of_another_corpus_are_told_once_and_mapped_for_scoring(here, tmp_path):
+    def theirs(table):
+        names = {"sad": "glum", "happy": "joy", "neutral": "odd"}
+        return table.assign(corpus="theirs", emotion=table["emotion"].replace(names))
+
+    manifest = write_manifest(tmp_path / "m.csv", theirs)
+    out, page = tmp_path / "p.parquet", tmp_path / "r"
+    words = ["score", manifest, "--store", "store", "--head", "head", "--out", out]
+    told = refused(*words)
+    assert told.splitlines()[1:] == [
+        f"  {manifest}:{row}: emotion {label!r} (in 6 rows)"
+        for row, label in ((4, "joy"), (5, "odd"), (6, "glum"))
+    ]
+    given = tmp_path / "map.yaml"
+    given.write_text(
+        "classes: [angry, fearful, happy, sad]\nmap: {joy: happy, glum: sad}\ndrop: [odd]\n"
+    )
+    assert genser(*words, "--label-map", given).exit_code == 0
+    found = read_predictions(out)
+    own = read_predictions(here / "p.parquet").frame
+    labels = own["label"].mask(own["label"] == "neutral")
+    assert found.frame["label"].fillna("").tolist() == labels.fillna("").tolist()
+    assert found.frame["predicted"].tolist() == own["predicted"].tolist()
+    words = ["report", out, "--manifest", manifest, "--label-map", given, "--out", page]
+    result = genser(*words, "--split", "all")
+    assert result.exit_code == 0, result.output
+    assert "p, all, 24 clips: WA" in result.stdout
+    assert "p: all has no clip of neutral, which the head knows" in result.stderr
+    metrics = json.loads((page / "metrics.json").read_text())["p"]["all"]
+    assert set(metrics["groups"]) == {"gender"}
+    assert "| demo | theirs, all |" in (page / "report.md").read_text().replace("**", "")
 
 
 def test_a_manifest_without_labels_at_all_is_scored(here, tmp_path):

@@ -47,6 +47,42 @@ def test_a_label_map_gives_the_classes_in_its_order(here, tmp_path):
     assert (labels[manifest["emotion"] == "sad"] == "down").all()
 
 
+def test_corpora_of_one_store_and_a_missing_split_are_told_in_a_line(here, tmp_path):
+    def with_another(table):
+        other = table.assign(corpus="other", utterance_id="o" + table["utterance_id"])
+        return pd.concat([table, other])
+
+    two = write_manifest(tmp_path / "two.csv", with_another)
+    assert refused("train", two, "--store", "store", "--out", tmp_path / "h") == (
+        f"Error: {two}: none of the 30 rows of corpus 'other' is in store, which serves 2 corpora "
+        "here; give each its own by --store other=STORE, or run 'genser extract' (or ingest) on "
+        "this manifest.\n"
+    )
+    named = write_manifest(tmp_path / "named.csv", lambda t: t.rename(columns={"split": "part"}))
+    told = refused("train", named, "--store", "store", "--out", tmp_path / "h")
+    assert "the column 'split' is absent or empty, found ['utterance_id', 'path'," in told
+    assert "'part'" in told
+    assert told.count("\n") == 1
+
+
+def test_an_option_that_is_a_parameter_is_pointed_out(tmp_path):
+    told = refused("train", "--head", "linear", "demo.csv", "--out", tmp_path / "h")
+    assert told.startswith("Error: No such option '--head'.")
+    assert " It is a parameter: genser -S train.head=VALUE train. See '" in told
+    assert "-S report.margin=VALUE" in refused("report", "--margin", "0.1")
+    assert "parameter" not in refused("train", "--hed", "linear")
+    assert "parameter" not in refused("inspect", "--head", "linear")
+
+
+def test_a_dev_part_without_a_class_of_train_is_told(here, tmp_path):
+    manifest = write_manifest(
+        tmp_path / "m.csv", lambda t: t[(t["split"] != "dev") | (t["emotion"] != "sad")]
+    )
+    result = genser("train", manifest, "--store", "store", "--out", tmp_path / "h")
+    line = f"{manifest}: dev lacks sad, which train has: scores on dev say nothing of that"
+    assert line in result.stderr.splitlines()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

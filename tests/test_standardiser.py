@@ -7,12 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 
 from helpers.uneven_corpora import scored, trained
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import HeadError
 from pipeline.heads.needs import LAYERS_OF_A_CLIP
-from pipeline.heads.standardiser import FEW_CLIPS, Standardiser
+from pipeline.heads.standardiser import FEW_CLIPS, ROWS_AT_ONCE, Standardiser, moments
 from pipeline.manifests.manifest import Manifest
 from pipeline.scoring.loose_files import views_of_head
 from pipeline.scoring.score import ScoreConfig, score_manifest
@@ -97,3 +100,48 @@ def test_a_corpus_keeps_the_numbers_of_its_training_rows(uneven, tmp_path: Path)
     new = Manifest(manifest.path, part.assign(corpus="c"), manifest.first_row)
     other = score_manifest(new, {"": store}, head, ScoreConfig(), device="cpu")
     assert other.metadata["transductive"] is True
+
+
+def in_two_passes(features: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Mean first, then deviations from it, all rows at once."""
+    wide = features.astype(np.float64)
+    axis = 0 if kind == "dimension" else (0, 2)
+    varies = np.ptp(wide, axis=axis) > 0
+    deviation = np.where(varies, np.maximum(wide.std(axis), 1e-15), np.inf)
+    shape = (features.shape[1], -1)
+    return wide.mean(axis).reshape(shape), (1 / deviation).reshape(shape)
+
+
+@pytest.mark.parametrize("kind", ["dimension", "scalar"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_one_pass_finds_what_two_passes_find(kind: str, dtype: type) -> None:
+    generator = np.random.default_rng(0)
+    num = 2 * ROWS_AT_ONCE + 37
+    features = generator.normal(size=(num, 3, 16)) * generator.uniform(0.01, 3, size=(3, 16))
+    features += 100 * generator.normal(size=(3, 16))
+    features[num // 2 :] += 20  # what comes later lies elsewhere
+    features[:, 1] = 1.7  # always the same
+    features[:, 2, :5] = -0.3
+    features = features.astype(dtype)
+    mean, scale = in_two_passes(features, kind)
+    for cuts in ([], [1], [0, 5, num - 1], [ROWS_AT_ONCE]):
+        found_mean, found_scale = moments(np.split(features, cuts), kind)
+        np.testing.assert_allclose(found_scale, scale, rtol=1e-7)
+        np.testing.assert_allclose(found_mean, mean, rtol=1e-7)
+
+
+@settings(max_examples=50)
+@given(
+    npst.arrays(np.float32, (12, 2, 3), elements=st.floats(-1e4, 1e4, width=32)),
+    st.integers(0, 12),
+    st.sampled_from(["dimension", "scalar"]),
+)
+def test_only_numbers_that_are_all_the_same_get_no_scale(
+    features: np.ndarray, cut: int, kind: str
+) -> None:
+    features[:, 1] = features[0, 1, 0]
+    mean, scale = moments([features[:cut], features[cut:]], kind)
+    axis = 0 if kind == "dimension" else (0, 2)
+    same = (np.ptp(features, axis=axis) == 0).reshape(2, -1)
+    assert ((scale.numpy() == 0) == same).all()
+    assert (mean[1] == features[0, 1, 0]).all()

@@ -134,9 +134,6 @@ def test_what_a_killed_run_leaves_is_named_and_removed(
 ) -> None:
     names = [
         ".run.lock",
-        ".commit.lock",
-        ".job-1.lock",
-        ".plan.json",
         "views/layers/shards/.000004.h5.tmp",
         "views/layers/shards/000004.sha256",
         "index.parquet.next",

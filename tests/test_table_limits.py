@@ -1,5 +1,6 @@
 """Tables that are small on the disk and endless in memory."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,18 @@ def test_many_columns_that_few_cells_are_in_are_refused(tmp_path: Path, suffix: 
     most = MOST_ROWS * CELLS_PER_ROW
     assert num_columns * num_rows > most
     with pytest.raises(ManifestError, match=f"cells or more, allowed are {most}; if it is meant"):
+        read_table(path)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_more_columns_than_any_table_has_are_refused(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"m{suffix}"
+    names = [f"c{i}" for i in range(10_001)]
+    lines = [",".join(names), ",".join(names)]
+    path.write_text(
+        json.dumps(dict.fromkeys(names, "x")) if suffix == ".jsonl" else "\n".join(lines)
+    )
+    with pytest.raises(ManifestError, match="has 10001 columns or more, allowed are 10000; drop"):
         read_table(path)
 
 

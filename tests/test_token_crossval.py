@@ -10,7 +10,7 @@ import pytest
 from helpers.codes import CONFIG, Corpus, derive, write_corpus
 from helpers.commands import genser, refused
 from pipeline.dataset import StoredFeatures
-from pipeline.experiments import crossval
+from pipeline.experiments import running
 from pipeline.experiments.plan import System
 from pipeline.experiments.systems import systems_table
 from pipeline.heads.needs import LAYERS_OF_A_CLIP, Need
@@ -96,7 +96,7 @@ def test_a_finished_study_is_kept(folder: Path, studied: Path, monkeypatch) -> N
     def refuses(*args, **kwargs):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(crossval, "train_rows", refuses)
+    monkeypatch.setattr(running, "train_rows", refuses)
     before = {path: path.read_bytes() for path in sorted(studied.rglob("*")) if path.is_file()}
     assert study(folder, studied).exit_code == 0
     for path, data in before.items():

@@ -81,13 +81,14 @@ def test_it_is_trained_scored_and_predicts_what_it_scored(two: Path) -> None:
     words = ["score", "demo.csv", "--store", store, "--head", head, "--out", out]
     assert genser(*words).exit_code == 0
     scored = pd.read_parquet(out)
-    first = pd.read_csv("demo.csv").iloc[0]
-    result = genser("predict", "demo/audio/" + first["path"], "--head", head, "--json")
-    (alone,) = json.loads(result.stdout)
-    row = scored[scored["utterance_id"] == first["utterance_id"]].iloc[0]
-    assert alone["frames"] == row["frames"]
-    for name, value in alone["probabilities"].items():
-        assert value == pytest.approx(row[f"probability.{name}"], abs=1e-3)
+    paths = [f"demo/audio/{path}" for path in pd.read_csv("demo.csv")["path"][:4]]
+    for some in (paths[:1], paths):  # alone, and clips of several lengths together
+        answers = json.loads(genser("predict", *some, "--head", head, "--json").stdout)
+        assert [answer["path"] for answer in answers] == some
+        for answer, (_, row) in zip(answers, scored.iterrows(), strict=False):
+            assert answer["frames"] == row["frames"]
+            for name, value in answer["probabilities"].items():
+                assert value == pytest.approx(row[f"probability.{name}"], abs=1e-3)
 
 
 def test_a_store_without_the_view_is_refused_by_its_name(two: Path) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import WhisperFeatureExtractor, WhisperModel
 
 from helpers.encoders import view, whisper_at
+from helpers.encoding import encode_clip
 from pipeline.audio.segments import Segment
 from pipeline.encoders.base import Encoded
 from pipeline.encoders.catalogue import outline_of
@@ -23,7 +24,6 @@ from pipeline.extraction.agreement import check_settings
 from pipeline.extraction.encoding import (
     decode,
     encode_all,
-    encode_clip,
     make_recipe,
 )
 from stages.cli import main

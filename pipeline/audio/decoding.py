@@ -8,13 +8,16 @@ samples would change.
 import hashlib
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
 
 from pipeline.audio import containers, outcomes
+from pipeline.audio.complaints import Complaints
+from pipeline.audio.resampling import resampled
 from pipeline.audio.segments import Segment
 from pipeline.audio.truncation import require_whole
 from pipeline.errors import AudioError
@@ -40,6 +43,7 @@ class Clip:
         variance: Variance of the resampled samples.
         num_resampled: Samples at the wanted rate.
         waveform: The samples at the wanted rate, shape (N,); None if longer than asked to keep.
+        complaints: What the decoder said of it, "" if it was content.
     """
 
     audio_digest: str
@@ -49,11 +53,44 @@ class Clip:
     variance: float
     num_resampled: int
     waveform: np.ndarray | None
+    complaints: str = ""
 
     @property
     def duration(self) -> float:
         """Length in seconds."""
         return self.num_samples / self.sample_rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """A whole recording on its way through memory.
+
+    Attributes:
+        sample_rate: The file's own rate, hertz.
+        num_samples: Samples that its header promises.
+        blocks: Its mono samples from first to last, each block at most `BLOCK_S` long, once.
+    """
+
+    sample_rate: int
+    num_samples: int
+    blocks: Iterator[np.ndarray]
+
+
+@contextmanager
+def open_recording(path: Path) -> Iterator[Recording]:
+    """Give a recording block by block, in the memory of one; that of a container is held whole.
+
+    Raises:
+        AudioError: If it cannot be used; of what is wrong further on, when that block is reached.
+    """
+    said = Complaints()
+    with said.told(), _opened(path, said) as file:
+        blocks = _mono_blocks(file, Segment(path=path), said)
+        yield Recording(
+            sample_rate=file.samplerate,
+            num_samples=file.frames,
+            blocks=_NativeStatistics(file.samplerate).watch(blocks),
+        )
 
 
 def read_clip(segment: Segment, *, sample_rate: int, max_kept_s: float) -> Clip:
@@ -62,25 +99,39 @@ def read_clip(segment: Segment, *, sample_rate: int, max_kept_s: float) -> Clip:
     Raises:
         AudioError: If it cannot be used, with the outcome that says why.
     """
-    with _opened(segment) as file:
-        kept: list[np.ndarray] | None = []
-        native = _NativeStatistics(file.samplerate)
-        total, squares, count = 0.0, 0.0, 0
-        for block in _resampled(native.watch(_mono_blocks(file, segment)), file, sample_rate):
-            total += float(block.sum(dtype=np.float64))
-            squares += float(np.square(block, dtype=np.float64).sum())
-            count += len(block)
-            if kept is not None:
-                kept.append(block)
-                if count > max_kept_s * sample_rate:
-                    kept = None
-        native.check()
-        _check_promises(segment, native.num_samples, file.samplerate)
+    said = Complaints()
+    with said.told(), _opened(segment.path, said) as file:
+        blocks = _mono_blocks(file, segment, said)
+        clip = clip_of(blocks, file.samplerate, sample_rate=sample_rate, max_kept_s=max_kept_s)
+        _check_promises(segment, clip.num_samples, clip.sample_rate)
+    return replace(clip, complaints=str(said))
+
+
+def clip_of(
+    blocks: Iterable[np.ndarray], own_rate: int, *, sample_rate: int, max_kept_s: float
+) -> Clip:
+    """Return the clip of mono samples at a file's own rate, as `read_clip` returns it.
+
+    Raises:
+        AudioError: If it cannot be used, with the outcome that says why.
+    """
+    kept: list[np.ndarray] | None = []
+    native = _NativeStatistics(own_rate)
+    total, squares, count = 0.0, 0.0, 0
+    for block in resampled(native.watch(blocks), own_rate, sample_rate):
+        total += float(block.sum(dtype=np.float64))
+        squares += float(np.square(block, dtype=np.float64).sum())
+        count += len(block)
+        if kept is not None:
+            kept.append(block)
+            if count > max_kept_s * sample_rate:
+                kept = None
+    native.check()
     mean = total / max(count, 1)
     return Clip(
         audio_digest=native.digest.hexdigest(),
         num_samples=native.num_samples,
-        sample_rate=file.samplerate,
+        sample_rate=own_rate,
         mean=mean,
         variance=max(squares / max(count, 1) - mean**2, 0.0),
         num_resampled=count,
@@ -92,8 +143,9 @@ def read_windows(
     segment: Segment, *, sample_rate: int, lengths: Iterable[int]
 ) -> Iterator[np.ndarray]:
     """Decode a segment again, as windows of these lengths, samples at the wanted rate."""
-    with _opened(segment) as file:
-        blocks = _resampled(_mono_blocks(file, segment), file, sample_rate)
+    said = Complaints()
+    with said.told(), _opened(segment.path, said) as file:
+        blocks = resampled(_mono_blocks(file, segment, said), file.samplerate, sample_rate)
         held = np.zeros(0, np.float32)
         for length in lengths:
             while len(held) < length:
@@ -115,7 +167,7 @@ class _NativeStatistics:
         self.num_samples = 0
         self._low, self._high = np.inf, -np.inf
 
-    def watch(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    def watch(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         for block in blocks:
             if not np.isfinite(block).all():
                 raise AudioError(
@@ -136,20 +188,21 @@ class _NativeStatistics:
             )
 
 
-def _opened(segment: Segment) -> soundfile.SoundFile | containers.ContainerTrack:
+def _opened(path: Path, said: Complaints) -> soundfile.SoundFile | containers.ContainerTrack:
     try:
-        if not segment.path.exists() or segment.path.is_dir():
+        if not path.exists() or path.is_dir():
             raise AudioError(outcomes.MISSING, "no such file under the audio root; restore it.")
-        require_regular(segment.path)
-        if segment.path.suffix.lower() == ".raw":
+        require_regular(path)
+        if path.suffix.lower() == ".raw":
             raise AudioError(
                 outcomes.DECODE_ERROR,
                 "a .raw file does not say its rate; convert it to WAV or FLAC.",
             )
-        require_whole(segment.path)
-        if segment.path.suffix.lower() in containers.SUFFIXES:
-            return containers.ContainerTrack(segment.path)
-        return soundfile.SoundFile(segment.path)
+        require_whole(path)
+        with said.heard():
+            if path.suffix.lower() in containers.SUFFIXES:
+                return containers.ContainerTrack(path)
+            return soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
         raise AudioError(
             outcomes.DECODE_ERROR, f"not decodable ({error.error_string}); replace the file."
@@ -162,7 +215,7 @@ def _opened(segment: Segment) -> soundfile.SoundFile | containers.ContainerTrack
 
 
 def _mono_blocks(
-    file: soundfile.SoundFile | containers.ContainerTrack, segment: Segment
+    file: soundfile.SoundFile | containers.ContainerTrack, segment: Segment, said: Complaints
 ) -> Iterator[np.ndarray]:
     """Yield float32 blocks of the segment, one channel or the mean of all."""
     if segment.channel is not None and segment.channel > file.channels:
@@ -180,10 +233,12 @@ def _mono_blocks(
     start, wanted = _sample_range(file, segment)
     length = max(min(int(BLOCK_S * file.samplerate), BLOCK_VALUES // file.channels), 1)
     try:
-        file.seek(start)
+        with said.heard():
+            file.seek(start)
         left = wanted
         while left > 0:
-            block = file.read(min(left, length), dtype="float32", always_2d=True)
+            with said.heard():
+                block = file.read(min(left, length), dtype="float32", always_2d=True)
             if not len(block):
                 raise AudioError(
                     outcomes.TRUNCATED,
@@ -222,21 +277,6 @@ def _sample_range(
             f"{frames / rate:g} s; mend start and end in the manifest.",
         )
     return start, min(end, frames) - start
-
-
-def _resampled(
-    blocks: Iterator[np.ndarray],
-    file: soundfile.SoundFile | containers.ContainerTrack,
-    sample_rate: int,
-) -> Iterator[np.ndarray]:
-    if file.samplerate == sample_rate:
-        yield from blocks
-        return
-    # The stream gives the samples of the one-shot resampler, so block length does not matter.
-    stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32", quality="HQ")
-    for block in blocks:
-        yield stream.resample_chunk(block)
-    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def _check_promises(segment: Segment, num_samples: int, sample_rate: int) -> None:

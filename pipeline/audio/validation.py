@@ -9,9 +9,10 @@ import pandas as pd
 from pipeline.audio.decoders import decoders
 from pipeline.audio.decoding import read_clip
 from pipeline.audio.outcomes import OK
+from pipeline.audio.roots import found_requests
 from pipeline.audio.segments import segments
 from pipeline.errors import AudioError
-from pipeline.manifests.manifest import Manifest, requests
+from pipeline.manifests.manifest import Manifest
 from pipeline.progress import Reporter
 
 AT_ONCE = 64
@@ -24,13 +25,13 @@ def decode_all(
     """Decode every clip of a manifest.
 
     Returns:
-        One row per manifest row: outcome, message, audio_digest ("" where it failed) and duration
-        in seconds (NaN where it failed).
+        One row per manifest row: outcome, message (of a clip that is ok what its decoder complained
+        of), audio_digest ("" where it failed) and duration in seconds (NaN where it failed).
 
     Raises:
-        ManifestError: If a corpus has no audio root.
+        ManifestError: If a corpus has no audio root, or none of its recordings is there.
     """
-    every = segments(requests(manifest, audio_roots))
+    every = segments(found_requests(manifest, audio_roots))
     reporter.begin(len(every))
     found: list[tuple[str, str, str, float]] = []
 
@@ -39,7 +40,7 @@ def decode_all(
             clip = read_clip(every[position], sample_rate=ANY_RATE, max_kept_s=0.0)
         except AudioError as error:
             return error.outcome, str(error), "", math.nan
-        return OK, "", clip.audio_digest, clip.duration
+        return OK, clip.complaints, clip.audio_digest, clip.duration
 
     with decoders(workers) as pool:
         for start in range(0, len(every), AT_ONCE):

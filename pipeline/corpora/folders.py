@@ -8,6 +8,7 @@ import pandas as pd
 import soundfile
 
 from pipeline.audio import containers
+from pipeline.audio.complaints import Complaints
 from pipeline.audio.decoders import decoders
 from pipeline.errors import AudioError, ManifestError
 from pipeline.files import read_bytes
@@ -90,7 +91,8 @@ def read_headers(paths: Sequence[Path]) -> pd.DataFrame:
         try:
             if path.suffix.lower() in containers.SUFFIXES:
                 return -1, *containers.read_header(path)
-            info = soundfile.info(path)
+            with Complaints().heard():  # whoever reads the samples will say it again
+                info = soundfile.info(path)
         except (soundfile.LibsndfileError, AudioError):
             return -1, -1, -1
         return info.frames, info.samplerate, info.channels

@@ -91,7 +91,8 @@ class Importer:
         table["corpus"] = self.corpus or self.name
         if "language" not in table.columns:
             table["language"] = self.language
-        return Corpus(table=table, notes=[*self._count(table["utterance_id"]), *corpus.notes])
+        notes = [*self._count(table["utterance_id"]), *self._count_speakers(table), *corpus.notes]
+        return Corpus(table=table, notes=notes)
 
     def _count(self, found: pd.Series) -> list[str]:
         if self.expected:
@@ -99,6 +100,12 @@ class Importer:
         if self.num_clips in (None, len(found)):
             return []
         return [f"{len(found)} clips found, {self.title} has {self.num_clips}"]
+
+    def _count_speakers(self, table: pd.DataFrame) -> list[str]:
+        found = table["speaker"][table["speaker"] != ""].nunique() if "speaker" in table else 0
+        if self.num_speakers in (None, found) or table.empty:
+            return []
+        return [f"{found} speakers found, {self.title} has {self.num_speakers}"]
 
 
 def read_names(folder: Path, describe: Describe, suffixes: Sequence[str] = SUFFIXES) -> Corpus:

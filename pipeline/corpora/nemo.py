@@ -31,6 +31,7 @@ def read_nemo(folder: Path) -> Corpus:
     """
     table = find_file(folder, "data.tsv", "which tells emotions and speakers")
     labels = read_labels(table, ["file_id", *COLUMNS], separator="\t")
+    labels = labels.apply(lambda cells: cells.str.strip())  # speakers are followed by spaces
     labels.index = labels["file_id"].map(lambda name: PurePath(name).stem)
     labels = labels[list(COLUMNS)].rename(columns=COLUMNS)
     return with_labels(read_names(folder, describe_by_table), labels, what="clips in data.tsv")

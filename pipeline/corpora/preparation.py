@@ -104,7 +104,7 @@ def prepare_corpus(source: Source, config: PrepareConfig) -> Corpus:
         return _give_dev(replace(corpus, table=table), labels, config)
     if "split" in table.columns and (table["split"] != "").any():
         return replace(corpus, table=table)
-    return _deal(replace(corpus, table=table), config)
+    return _deal(replace(corpus, table=table), labels, config)
 
 
 def _read(source: Source, config: PrepareConfig) -> Corpus:
@@ -152,10 +152,10 @@ def _split_known(
             seed=config.seed,
         )
         return replace(corpus, table=corpus.table.join(folds.columns))
-    return _deal(corpus, config)
+    return _deal(corpus, labels, config)
 
 
-def _deal(corpus: Corpus, config: PrepareConfig) -> Corpus:
+def _deal(corpus: Corpus, labels: pd.Series, config: PrepareConfig) -> Corpus:
     """Deal speakers out where there are enough; else leave the split empty and say so."""
     table = corpus.table
     num_speakers = table.loc[table["speaker"] != "", ["corpus", "speaker"]].drop_duplicates()
@@ -168,6 +168,7 @@ def _deal(corpus: Corpus, config: PrepareConfig) -> Corpus:
         return Corpus(table=table, notes=[*corpus.notes, note])
     splits = assign_splits(
         table,
+        labels,
         dev_fraction=config.dev_fraction,
         test_fraction=config.test_fraction,
         seed=config.seed,

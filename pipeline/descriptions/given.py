@@ -18,7 +18,7 @@ from pipeline.descriptions.config import DescribeConfig
 from pipeline.descriptions.grammar import Grammar
 from pipeline.descriptions.stripping import without_emotion
 from pipeline.errors import ManifestError
-from pipeline.files import fingerprint, sha256_file
+from pipeline.files import fingerprint, read_bytes, sha256_file
 from pipeline.manifests.descriptors import DESCRIPTORS, DESCRIPTORS_SOURCE, without_self_made
 from pipeline.manifests.manifest import Manifest
 from pipeline.manifests.tables import read_table
@@ -126,8 +126,8 @@ def read_given(path: Path, field: str) -> dict[str, str]:
 
 def _json(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = json.loads(read_bytes(path))
+    except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else f"no JSON: {error}"
         raise ManifestError(f"{path}: cannot be read ({reason}); name another file.") from error
     if not isinstance(content, dict):

@@ -10,6 +10,7 @@ import pandas as pd
 from pipeline.audio.decoders import decoders
 from pipeline.audio.decoding import CONTRACT
 from pipeline.audio.outcomes import OK, TOO_LONG
+from pipeline.audio.roots import found_requests
 from pipeline.audio.segments import segments
 from pipeline.descriptions.acoustics import Acoustics
 from pipeline.descriptions.emphasis import Word, emphasised, word_times
@@ -24,7 +25,7 @@ from pipeline.descriptions.prosody import (
 from pipeline.extraction.encoding import decode
 from pipeline.extraction.kept import Clip, KeptClips, clips_of
 from pipeline.files import fingerprint
-from pipeline.manifests.manifest import Manifest, requests
+from pipeline.manifests.manifest import Manifest
 from pipeline.progress import Reporter
 
 CLIPS_PER_PIECE = 64  # what a kill can cost
@@ -88,11 +89,12 @@ def measured_acoustics(
         reporter: Hears of progress.
 
     Raises:
-        ManifestError: If a corpus has no audio root, or `word_times` cannot be read.
+        ManifestError: If a corpus has no audio root, or none of its recordings is there, or
+            `word_times` cannot be read.
         OutputError: If finished clips cannot be kept.
     """
     words = word_times(manifest)
-    places = segments(requests(manifest, audio_roots))
+    places = segments(found_requests(manifest, audio_roots))
     recipe = {**IDENTITY, "audio_contract": CONTRACT, "max_duration_s": max_duration_s}
     kept = KeptClips(kept_in, recipe, Measured, "measured clips")
     with decoders(workers) as pool:

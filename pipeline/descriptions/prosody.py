@@ -10,8 +10,6 @@ openSMILE's have licences that this project cannot pass on.
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
-from scipy.signal import find_peaks
 
 from pipeline.descriptions.acoustics import PEAKS_PER_S, VOICED_S
 
@@ -177,5 +175,8 @@ def _in_stretches(silent: np.ndarray, least: int) -> int:
 
 
 def _num_peaks(loudness: np.ndarray) -> int:
+    from scipy.ndimage import uniform_filter1d
+    from scipy.signal import find_peaks
+
     smooth = uniform_filter1d(loudness, SMOOTHED)
     return len(find_peaks(smooth, prominence=LEAST_PROMINENCE * loudness.max())[0])

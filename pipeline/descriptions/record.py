@@ -16,7 +16,7 @@ from pipeline.descriptions.grammar import Grammar
 from pipeline.descriptions.quantiles import Fit
 from pipeline.descriptions.slots import SLOTS, Levels
 from pipeline.errors import ManifestError
-from pipeline.files import fingerprint, publish_bytes, sealed_json, unseal_json
+from pipeline.files import fingerprint, publish_bytes, read_bytes, sealed_json, unseal_json
 from pipeline.manifests.descriptors import SELF_MADE
 from pipeline.manifests.manifest import MEASURED
 
@@ -95,7 +95,7 @@ def read_description(path: Path) -> Description:
         ManifestError: If it is absent, damaged, or something else.
     """
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         raise ManifestError(
             f"{path}: cannot be read ({error.strerror}); 'genser describe' writes it beside the "

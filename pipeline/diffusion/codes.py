@@ -6,7 +6,6 @@ A class is known here by its index b = 0 .. C - 1 alone; names and their order l
 import math
 
 import torch
-from scipy.linalg import hadamard
 from torch import Tensor
 
 from pipeline.errors import ParamsError, ShapeError
@@ -31,6 +30,8 @@ def sinusoidal_codes(num_classes: int, dim: int) -> Tensor:
     # Eq. 2 sets no limit, but b + 1 = D/2 gives a zero vector and larger b repeat earlier
     # codes with the sign turned, so that no cosine could tell the two classes apart.
     _require_room(num_classes, dim, most=(dim - 1) // 2, least=2 * num_classes + 1)
+    if _is_outline():
+        return torch.empty(num_classes, dim)
     periods = torch.arange(1, num_classes + 1)[:, None]
     # Reduced to one turn as integers: the sine of a large angle would lose the orthogonality.
     turns = (torch.arange(dim) * periods) % dim  # (C, D)
@@ -51,6 +52,8 @@ def one_hot_codes(num_classes: int, dim: int) -> Tensor:
         ParamsError: If there are more classes than dimensions.
     """
     _require_room(num_classes, dim, most=dim, least=num_classes)
+    if _is_outline():
+        return torch.empty(num_classes, dim)
     return math.sqrt(dim / 2) * torch.eye(num_classes, dim)
 
 
@@ -72,6 +75,10 @@ def hadamard_codes(num_classes: int, dim: int) -> Tensor:
     side = 1 << (dim.bit_length() - 1)
     least = 1 << num_classes.bit_length()
     _require_room(num_classes, dim, most=side - 1, least=least)
+    if _is_outline():
+        return torch.empty(num_classes, dim)
+    from scipy.linalg import hadamard
+
     rows = torch.from_numpy(hadamard(side)[1 : num_classes + 1]).to(torch.float32)
     padded = torch.zeros(num_classes, dim)
     padded[:, :side] = rows
@@ -140,6 +147,11 @@ def _unit(x: Tensor) -> Tensor:
     length = torch.linalg.vector_norm(x, dim=1, keepdim=True)
     unit: Tensor = x / length.masked_fill(length == 0, 1)
     return unit
+
+
+def _is_outline() -> bool:
+    """Whether only shapes are wanted; arithmetic on the meta device imports torch's compiler."""
+    return torch.get_default_device().type == "meta"
 
 
 def _require_room(num_classes: int, dim: int, *, most: int, least: int) -> None:

@@ -194,6 +194,7 @@ def per_item(values: Tensor, like: Tensor) -> Tensor:
 
 def _check_same_shape(where: str, **tensors: Tensor) -> None:
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if len(set(shapes.values())) > 1:
+    first, *others = shapes.values()  # compared, not hashed: sizes are symbols while exporting
+    if any(shape != first for shape in others):
         found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise ShapeError(f"{where}: found {found}, wanted one shape; line up clips and widths.")

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy.signal import savgol_filter
 
 from pipeline.encoders.base import Encoded, Encoder, Outline
 from pipeline.encoders.pooling import Moments, masked_moments
@@ -117,6 +116,8 @@ class FilterbankEncoder(Encoder):
 
 def deltas(frames: np.ndarray) -> np.ndarray:
     """Return the deltas of frames (T, D): the slope of a line through five frames, shape (T, D)."""
+    from scipy.signal import savgol_filter
+
     slopes: np.ndarray = savgol_filter(
         frames, 2 * DELTA_REACH + 1, polyorder=1, deriv=1, axis=0, mode="nearest"
     )

@@ -1,6 +1,6 @@
 """Running a frozen transformer: where and in which number type, and what is kept of its layers."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,18 +89,26 @@ def recorded(
         What fills while the model runs.
     """
     recording = Recording(num_frames=num_frames, frames_of=frames_of)
+    with listening(blocks, whole, recording.add):
+        yield recording
+
+
+@contextmanager
+def listening(
+    blocks: Iterable[nn.Module], whole: nn.Module, take: Callable[[Tensor], None]
+) -> Iterator[None]:
+    """Hand over layers 0 to L-1, (B, T, D) each, one after the other while a model runs."""
 
     def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        hidden = args[0] if args else kwargs["hidden_states"]
-        recording.add(hidden)
+        take(args[0] if args else kwargs["hidden_states"])
 
     def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
-        recording.add(output.last_hidden_state)
+        take(output.last_hidden_state)
 
     handles = [block.register_forward_pre_hook(before, with_kwargs=True) for block in blocks]
     handles.append(whole.register_forward_hook(after))
     try:
-        yield recording
+        yield
     finally:
         for handle in handles:
             handle.remove()

@@ -69,9 +69,9 @@ class WhisperEncoder(BlockEncoder):
 
     def num_frames(self, num_samples: int) -> int:
         """Return how many frames a waveform makes: ceil(ceil(N / 160) / 2)."""
-        stride = self.model.conv1.stride[0] * self.model.conv2.stride[0]
+        stride: int = self.model.conv1.stride[0] * self.model.conv2.stride[0]
         num_mel = -(-num_samples // int(self.preprocessor.hop_length))
-        return int(-(-num_mel // stride))
+        return -(-num_mel // stride)  # no int(): a symbol stays one while exporting
 
     @property
     def blocks(self) -> nn.ModuleList:

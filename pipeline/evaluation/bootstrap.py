@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest
 
 from pipeline.errors import ShapeError
 from pipeline.evaluation.metrics import check_indices
@@ -173,6 +172,8 @@ def compare(
     Raises:
         ShapeError: If the systems were not scored on the same clips.
     """
+    from scipy.stats import binomtest
+
     runs = [c[None] if c.ndim == 3 else c for c in (first, second)]
     supports = [r[0].sum(-1) for r in runs]
     if supports[0].shape != supports[1].shape or (supports[0] != supports[1]).any():

@@ -7,7 +7,6 @@ Guo 2017: Guo, Pleiss, Sun, Weinberger, On Calibration of Modern Neural Networks
 """
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from pipeline.errors import HeadError, ParamsError, ShapeError
@@ -38,6 +37,8 @@ def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
         ShapeError: If B is 0, or scores and labels do not agree in B and C.
         HeadError: If a score is not finite.
     """
+    from scipy.optimize import minimize_scalar
+
     check_scores(scores)
     check_labels(scores, labels)
     if np.all(scores == scores[:, :1]):

@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from sacrebleu.metrics import BLEU
 
 MOST_WORDS = 4  # of an n-gram
 BETA = 1.2
@@ -35,6 +34,8 @@ def bleu_counts(references: Sequence[str], said: Sequence[str]) -> np.ndarray:
     Returns:
         Counts, shape (N, 10).
     """
+    from sacrebleu.metrics import BLEU
+
     # Whatever the sentence scores are, only their counts are used.
     counter = BLEU(tokenize="none", smooth_method="none", effective_order=True)
     found = np.zeros((len(references), 2 * MOST_WORDS + 2), dtype=np.int64)
@@ -46,6 +47,8 @@ def bleu_counts(references: Sequence[str], said: Sequence[str]) -> np.ndarray:
 
 def bleu_of(counts: np.ndarray) -> float:
     """Return BLEU@4 of summed counts (10,), 0 to 1; 0 where some n has no match."""
+    from sacrebleu.metrics import BLEU
+
     *grams, num_said, num_given = counts.tolist()
     matches, totals = grams[:MOST_WORDS], grams[MOST_WORDS:]
     if not all(matches):

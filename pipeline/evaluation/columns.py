@@ -23,6 +23,14 @@ TABLE_COLUMNS = (
     "predicted",
 )
 CLUSTERS = ("speaker", "dialogue", "clip")
+NO_SPLIT, ALL_SPLITS = "unsplit", "all"  # rows without a split, and rows of every and of none
+
+
+def rows_of_split(frame: pd.DataFrame, split: str) -> pd.DataFrame:
+    """Return the rows of a split, or of `NO_SPLIT` or `ALL_SPLITS`."""
+    if split == ALL_SPLITS:
+        return frame
+    return frame[frame["split"].fillna(NO_SPLIT).replace("", NO_SPLIT) == split]
 
 
 def labelled_rows(frame: pd.DataFrame) -> pd.DataFrame:

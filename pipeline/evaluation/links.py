@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from pipeline.errors import HeadError, ParamsError
@@ -207,5 +206,7 @@ def _loss(power: Power, scores: np.ndarray, labels: np.ndarray) -> float:
 
 def _minimum(loss: Callable[[float], float], low: float, high: float) -> float:
     """Return where a loss of one number is least between two bounds, the bounds among them."""
+    from scipy.optimize import minimize_scalar
+
     found = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-6})
     return float(min((low, float(found.x), high), key=loss))

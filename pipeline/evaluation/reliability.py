@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.distance import jensenshannon
 
 from pipeline.errors import ShapeError
 
@@ -108,6 +107,8 @@ def jensen_shannon(probabilities: np.ndarray, shares: np.ndarray) -> float:
     Raises:
         ShapeError: If the arrays do not agree or are empty.
     """
+    from scipy.spatial.distance import jensenshannon
+
     if probabilities.shape != shares.shape or probabilities.ndim != 2 or not len(shares):
         raise ShapeError(
             f"votes: found probabilities {probabilities.shape} and shares {shares.shape}, wanted "

@@ -8,44 +8,32 @@ what it was made with is unchanged, else made again.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
-import pandas as pd
 
 from pipeline.dataset import StoredFeatures
+from pipeline.engines.base import SERIAL, Engine
 from pipeline.errors import PredictionsError
 from pipeline.experiments.conditions import under
 from pipeline.experiments.costs import (
-    Cost,
-    count_parameters,
     forget_cost,
     read_cost,
     write_cost,
 )
-from pipeline.experiments.head_probes import has_representations, probe_head
-from pipeline.experiments.new_class import Task, score_new_class
 from pipeline.experiments.plan import Plan, Run, System
 from pipeline.experiments.probe_files import forget_probes, read_probes, write_probes
+from pipeline.experiments.running import Scored, Trainer, Training, system_needs
 from pipeline.files import clear_temporaries, fingerprint
-from pipeline.heads.catalogue import head_kind, head_needs
-from pipeline.heads.needs import Need
-from pipeline.heads.saved import TrainedHead
+from pipeline.heads.catalogue import head_kind
 from pipeline.manifests.descriptors import DESCRIPTORS
 from pipeline.manifests.manifest import VOTES, Manifest
 from pipeline.manifests.texts import TEXT, TEXT_SOURCE
-from pipeline.progress import Reporter, Silence
+from pipeline.progress import Reporter
 from pipeline.scoring.predictions import Predictions, read_predictions, write_predictions
-from pipeline.scoring.score import score_stored
 from pipeline.sources.opening import views_of
-from pipeline.training.config import TrainConfig
-from pipeline.training.rows import choose_rows
-from pipeline.training.train import train_rows
 
 RUNS = "runs"
 BINDING = "binding"
-CONDITION = "condition"  # in a run's metadata: what its training had to cope with
-DEV = "dev"  # in a run's metadata: the scores on dev of the head that was kept
 
 
 def cross_validate(
@@ -55,6 +43,7 @@ def cross_validate(
     out: Path,
     *,
     reporter: Reporter,
+    engine: Engine = SERIAL,
 ) -> list[Run]:
     """Train and score every system on every fold with every seed.
 
@@ -64,6 +53,7 @@ def cross_validate(
         plan: What to run.
         out: Folder of the runs, which nobody else writes.
         reporter: Hears of progress.
+        engine: Where trainings run; they end with the same bytes wherever they do.
 
     Raises:
         ManifestError: If a fold cannot be trained on.
@@ -74,43 +64,55 @@ def cross_validate(
     features = open_features(folds, stores, plan)
     digests: dict[tuple[str, ...], str] = {}
     todo = [(name, fold, seed) for fold in folds for seed in plan.seeds for name in plan.systems]
-    reporter.begin(len(todo))
-    runs = []
-    latest: tuple[object, TrainedHead] | None = None
+    found: dict[tuple[str, str, int], Predictions] = {}
+    trainings: dict[str, Training] = {}
     for name, fold, seed in todo:
-        path = run_path(out, name, fold, seed)
         system = plan.systems[name]
         system = replace(system, train=replace(system.train.of_fold(fold), seed=seed))
         seen = under(
             system.condition, folds[fold], task=plan.task, label_map=plan.label_map, seed=seed
         )
-        of_fold = features.of(seen)
-        views = _views_of(system)
+        views = views_of(system_needs(system))
         if views not in digests:
             digests[views] = features.only(views).digest(np.flatnonzero(features.has_features))
-        binding = _binding(of_fold, digests[views], plan, system)
-        predictions = kept_run(path, binding)
-        if predictions is None:
-            # Systems that differ in scoring only stand side by side: one training serves them.
-            training = (fold, system.train, system.condition.in_training)
-            if latest is None or latest[0] != training:
-                latest = (training, _trained(of_fold, plan, system.train))
-            predictions, cost = _scored(features.of(folds[fold]), plan, latest[1], system, binding)
+        binding = _binding(features.of(seen), digests[views], plan, system)
+        predictions = kept_run(run_path(out, name, fold, seed), binding)
+        if predictions is not None:
+            found[name, fold, seed] = predictions
+            continue
+        # Systems that differ in scoring only stand side by side: one training serves them.
+        in_training = asdict(system.condition.in_training)
+        key = fingerprint([fold, system.train.as_json(), in_training])
+        training = trainings.setdefault(key, Training(fold=fold, seed=seed, systems={}))
+        training.systems[name] = Scored(system=system, metadata={BINDING: binding})
+    reporter.begin(len(todo))
+    if found:
+        reporter.advance(len(found))
+    items = list(trainings.values())
+    for place, done in engine.map(Trainer(features, folds, plan), items):
+        for line in done.said:
+            reporter.say(line)
+        for name, (predictions, cost, probes) in done.finished.items():
+            path = run_path(out, name, items[place].fold, items[place].seed)
             write_cost(path, cost)
-            if plan.probes and has_representations(latest[1].head):
-                write_probes(path, _probed(of_fold, plan, latest[1]))
+            if probes is not None:
+                write_probes(path, probes)
             write_predictions(path, predictions)
+            found[name, items[place].fold, items[place].seed] = predictions
+            reporter.advance(1)
+    runs = []
+    for name, fold, seed in todo:
+        path = run_path(out, name, fold, seed)
         runs.append(
             Run(
                 system=name,
                 fold=fold,
                 seed=seed,
-                predictions=predictions,
+                predictions=found[name, fold, seed],
                 cost=read_cost(path),
                 probes=read_probes(path),
             )
         )
-        reporter.advance(1)
     return runs
 
 
@@ -128,7 +130,7 @@ def open_features(
         for fold in folds
         for system in plan.systems.values()
     ]
-    views = views_of([need for system in of_folds for need in _needs(system)])
+    views = views_of([need for system in of_folds for need in system_needs(system)])
     return StoredFeatures(next(iter(folds.values())), stores, views)
 
 
@@ -142,81 +144,9 @@ def forget_other_runs(out: Path, runs: Sequence[Run]) -> None:
             forget_probes(path)
 
 
-def _needs(system: System) -> tuple[Need, ...]:
-    return head_needs(system.train.head, system.train.head_config)
-
-
-def _views_of(system: System) -> tuple[str, ...]:
-    return views_of(_needs(system))
-
-
 def run_path(out: Path, system: str, fold: str, seed: int) -> Path:
     """Return where the predictions of a run stand in a folder."""
     return out / RUNS / system / f"{fold}-{seed}.parquet"
-
-
-def _trained(features: StoredFeatures, plan: Plan, config: TrainConfig) -> TrainedHead:
-    rows = choose_rows(
-        features.manifest,
-        features,
-        task=plan.task,
-        label_map=plan.label_map,
-        allow_overlap=plan.allow_overlap,
-    )
-    trained, _ = train_rows(
-        features,
-        rows,
-        task=plan.task,
-        label_map=plan.label_map,
-        config=config,
-        state_folder=None,
-        device=plan.device,
-        reporter=Silence(),
-    )
-    return trained
-
-
-def _scored(
-    features: StoredFeatures, plan: Plan, trained: TrainedHead, system: System, binding: str
-) -> tuple[Predictions, Cost]:
-    """Score what a fold tests.
-
-    Args:
-        features: Of the fold with every label, whatever the training saw of it.
-        plan: Of the cross-validation.
-        trained: The head.
-        system: That it is of.
-        binding: Of the run.
-    """
-    scored = np.flatnonzero((features.manifest.table["split"] == plan.part).to_numpy())
-    read = features.only(views_of(trained.record.needs))
-    begin = perf_counter()
-    if system.condition.new_class:
-        task = Task(column=plan.task, label_map=plan.label_map, part=plan.part)
-        found = score_new_class(
-            read, trained, system.score, system.condition, task, device=plan.device
-        )
-    else:
-        found = score_stored(read, trained, system.score, device=plan.device, rows=scored)
-    seconds = perf_counter() - begin
-    # What is chosen among systems is chosen by dev; test is only looked at.
-    known = {BINDING: binding, DEV: trained.record.dev}
-    if system.condition.kind:
-        known[CONDITION] = asdict(system.condition)
-    num_parameters, num_trained = count_parameters(trained.head)
-    cost = Cost(
-        num_parameters=num_parameters,
-        num_trained=num_trained,
-        seconds=seconds,
-        num_clips=len(scored),
-        device=plan.device,
-    )
-    return replace(found, metadata={**found.metadata, **known}), cost
-
-
-def _probed(features: StoredFeatures, plan: Plan, trained: TrainedHead) -> pd.DataFrame:
-    read = features.only(views_of(trained.record.needs))
-    return probe_head(read, trained, plan.part, device=plan.device, reporter=Silence())
 
 
 def _binding(features: StoredFeatures, digest: str, plan: Plan, system: System) -> str:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
 from pipeline.dataset import StoredFeatures
@@ -193,6 +192,8 @@ def _across(
 
 def _within(labels: np.ndarray, sentences: np.ndarray) -> Question | None:
     """Return the question who speaks, over folds within the speakers."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
     labels = np.where(np.isin(labels, sorted(_frequent(labels))), labels, "")
     rows = np.flatnonzero(labels != "")
     if len(set(labels[rows])) < 2:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.manifests.tables import write_csv
+from pipeline.manifests.tables import read_csv, write_csv
 
 PROBES = "probes.csv"
 
@@ -22,7 +22,7 @@ def write_probes(path: Path, table: pd.DataFrame) -> None:
 def read_probes(path: Path) -> pd.DataFrame:
     """Return the probes of the run of a predictions file; empty where nobody asked."""
     try:
-        return pd.read_csv(_beside(path))
+        return read_csv(_beside(path))
     except (OSError, ValueError):
         return pd.DataFrame()
 

@@ -20,6 +20,7 @@ from pipeline.experiments.plan import Run, System
 from pipeline.heads.catalogue import head_needs
 from pipeline.heads.needs import Need
 from pipeline.manifests.descriptors import descriptor_sources
+from pipeline.manifests.tables import read_csv
 from pipeline.manifests.texts import TEXT
 from pipeline.scoring.predictions import CONTAMINATED
 from pipeline.store.recipe import Recipe
@@ -142,7 +143,7 @@ def read_systems(path: Path) -> pd.DataFrame:
         PredictionsError: If it is not what is written now.
     """
     try:
-        table = pd.read_csv(path, keep_default_na=False, dtype="str")
+        table = read_csv(path, keep_default_na=False, dtype="str")
         numbers = {name: pd.to_numeric(table[name]) for name in NUMBERS}
         acoustics = table[ACOUSTICS] == "True"
         return table[list(TEXTS)].assign(**numbers, acoustics=acoustics)

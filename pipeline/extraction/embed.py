@@ -16,7 +16,6 @@ from pipeline.audio.outcomes import NO_TEXT, NONFINITE, OK
 from pipeline.encoders.base import COMPUTE_DTYPES
 from pipeline.encoders.text import MEAN, TEXT_POOLINGS, TextEncoder
 from pipeline.errors import ParamsError
-from pipeline.files import fingerprint
 from pipeline.manifests.embedded import sources_read, text_digests, texts_of
 from pipeline.manifests.manifest import Manifest
 from pipeline.names import require_view_name
@@ -25,7 +24,7 @@ from pipeline.provenance import package_versions
 from pipeline.store.format import Shard
 from pipeline.store.planning import REQUEST_COLUMNS, plan_groups
 from pipeline.store.recipe import Recipe
-from pipeline.store.turns import Job, enter_turn
+from pipeline.store.turns import enter_turn
 from pipeline.store.views import CLIP_COLUMNS, LAYERS, TEXT_SOURCE
 from pipeline.store.writer import ViewWriter
 
@@ -112,7 +111,7 @@ def embed(
         "versions": package_versions(),
     }
     num_cut = 0
-    with enter_turn(root, job=Job(), plan_key=[fingerprint(digests), ids, recipe]):
+    with enter_turn(root):
         writer = ViewWriter(root, name, recipe, provenance, replace=replace)
         groups = plan_groups(
             writer,

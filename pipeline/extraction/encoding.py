@@ -1,7 +1,8 @@
 """One clip's way to its features: decode, batch, encode, pool or keep frames or codes, store."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -87,29 +88,6 @@ def fitted_bytes(encoder: Encoder, settings: ViewSettings) -> bytes | None:
     return Codebooks.of_codec(encoder.codebooks()[: settings.codebooks]).to_bytes()
 
 
-def encode_clip(
-    segment: Segment, encoder: Encoder, settings: ViewSettings, batch_seconds: float
-) -> np.ndarray:
-    """Return the features of one clip outside a store, shape (L, D), (T, R, D) or (T, Q).
-
-    Raises:
-        AudioError: If it cannot be used.
-    """
-    decoded = decode(segment, encoder, settings.max_duration_s)
-    if decoded.error is not None:
-        raise decoded.error
-    assert decoded.clip is not None
-    encoded = encode_all(
-        [segment],
-        [decoded.clip],
-        encoder,
-        max_duration_s=settings.max_duration_s,
-        batch_seconds=batch_seconds,
-        frames_of=settings.layers,
-    )
-    return stored(next(encoded)[1], settings, settings.layers)
-
-
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, "" if it cannot be read."""
     try:
@@ -120,16 +98,31 @@ def file_digest(path: Path) -> str:
 
 def decode(segment: Segment, listener: Listener, max_duration_s: float) -> Decoded:
     """Decode a segment for who hears it; what is wrong with it is returned, not raised."""
-    rate = listener.sample_rate
     digest = file_digest(segment.path)
+    rate = listener.sample_rate
+    read = partial(audio.read_clip, segment, sample_rate=rate, max_kept_s=max_duration_s)
+    return _decoded(digest, read, listener)
+
+
+def decode_samples(
+    samples: np.ndarray, own_rate: int, listener: Listener, max_duration_s: float
+) -> Decoded:
+    """Do with mono samples at a file's own rate what `decode` does with a segment of the file."""
+    rate = listener.sample_rate
+    read = partial(audio.clip_of, [samples], own_rate, sample_rate=rate, max_kept_s=max_duration_s)
+    return _decoded("", read, listener)
+
+
+def _decoded(digest: str, read: Callable[[], audio.Clip], listener: Listener) -> Decoded:
     try:
-        clip = audio.read_clip(segment, sample_rate=rate, max_kept_s=max_duration_s)
+        clip = read()
         if clip.num_resampled < listener.min_samples:
-            raise AudioError(
-                TOO_SHORT,
-                f"{clip.num_resampled} samples at {rate} Hz are shorter than the encoder's "
-                f"receptive field ({listener.min_samples}); drop the row.",
+            told = (
+                f"{clip.num_resampled} samples at {listener.sample_rate} Hz are shorter than the "
+                f"encoder's receptive field ({listener.min_samples}); drop the row. "
+                f"{clip.complaints}"
             )
+            raise AudioError(TOO_SHORT, told.strip())
     except AudioError as error:
         return Decoded(digest, None, error)
     return Decoded(digest, clip, None)

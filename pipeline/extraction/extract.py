@@ -11,6 +11,7 @@ import pandas as pd
 from pipeline.audio.decoders import decoders
 from pipeline.audio.outcomes import OK
 from pipeline.audio.segments import segments
+from pipeline.engines.base import Engine
 from pipeline.errors import ManifestError
 from pipeline.extraction.encoding import Decoded, decode, file_digest
 from pipeline.extraction.shards import make_shards
@@ -22,8 +23,10 @@ from pipeline.extraction.views import (
     pass_key,
     remembered,
 )
+from pipeline.extraction.workers import ShardMaker, clips_of
 from pipeline.progress import Reporter
-from pipeline.store.turns import Job, Turn, enter_turn
+from pipeline.store.format import Shard
+from pipeline.store.turns import WHOLE, Job, enter_turn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +34,7 @@ class Summary:
     """What a run has done for one view.
 
     Attributes:
-        outcomes: Clips of the manifest by outcome; empty while other jobs are still at work.
+        outcomes: Clips of the manifest by outcome; empty of a job of several.
         num_computed: Clips decoded and encoded by this run.
         audio_s: Seconds of audio in them.
         is_committed: Whether index and store.json stand.
@@ -54,7 +57,9 @@ def extract(
     views: Sequence[OpenView],
     *,
     reporter: Reporter,
-    job: Job | None = None,
+    engine: Engine | None = None,
+    device: str = "cpu",
+    job: Job = WHOLE,
     workers: int = 2,
     batch_seconds: float = 32.0,
     prune: bool = False,
@@ -70,7 +75,9 @@ def extract(
         root: The store's folder.
         views: What to make, with the encoders open; names are unique.
         reporter: Hears of progress.
-        job: This job of a plan of several; None does the whole.
+        engine: Workers that encode, each with encoders of its own; None encodes here.
+        device: A torch device of such workers.
+        job: This job of a plan of several, which adds its shards and commits nothing.
         workers: Threads that decode; changes speed only.
         batch_seconds: Audio per batch, padding included; changes the last bits only.
         prune: Forget clips that `requests` does not name.
@@ -85,6 +92,7 @@ def extract(
         ManifestError: If two rows have one id.
         FeatureStoreError: If the store is in use, damaged, or was made with another recipe.
         OutputError: If it cannot be written; finished shards are kept.
+        EngineError: If workers cannot be had, die again and again, or have other packages.
     """
     repeated = requests["utterance_id"][requests["utterance_id"].duplicated()]
     if len(repeated):
@@ -92,41 +100,38 @@ def extract(
             f"{root}: found store_id {repeated.iloc[0]!r} in several rows, wanted one row for each "
             "clip of a store; mend the manifest."
         )
-    job = job or Job()
-    clips = requests.drop(columns="source").to_json(orient="values")
-    plan_key = [clips, {view.name: dict(view.recipe) for view in views}]
-    with enter_turn(root, job=job, plan_key=plan_key) as turn, decoders(workers) as executor:
-        with turn.settled():
-            plans = [ViewPlan(root, view, replace=replace) for view in views]
+    with enter_turn(root, job), decoders(workers) as executor:
+        plans = [ViewPlan(root, view, replace=replace) for view in views]
         digests_of = remembered(lambda sources: list(executor.map(file_digest, map(Path, sources))))
         for plan in plans:
-            plan.make(requests, digests_of, may_adopt=turn.alone)
-        turn.share()
-        with turn.settled():
-            # The other jobs may have committed while this one planned.
-            if not turn.alone and any([plan.writer.refresh() for plan in plans]):
-                for plan in plans:
-                    plan.make(requests, digests_of, may_adopt=False)
+            plan.make(requests, digests_of, is_whole=job.is_whole)
         pieces = cut_pieces(plans, job)
         _announce(plans, pieces, requests, reporter)
         seconds = dict.fromkeys((view.name for view in views), 0.0)
-        for piece, decoded in _decoded_pieces(pieces, executor):
-            shards = make_shards(piece.requests, decoded, piece.views, batch_seconds)
+        maker = ShardMaker.of(views, device=device, workers=workers, batch_seconds=batch_seconds)
+        made = (
+            _made_here(pieces, executor, batch_seconds)
+            if engine is None
+            else engine.map(maker, [clips_of(piece) for piece in pieces])
+        )
+        for place, shards in made:
+            piece = pieces[place]
             for (plan, number), shard in zip(piece.shards, shards, strict=True):
-                plan.writer.publish(number, shard)
+                publish = plan.writer.publish if job.is_whole else plan.publish_beside_others
+                publish(number, shard)
                 seconds[plan.view.name] += float(shard.clips["duration"].sum())
             reporter.advance(len(piece.requests), float(shards[0].clips["duration"].sum()))
         keep = frozenset(requests["utterance_id"]) if prune else None
-        is_committed = _commit(turn, plans, keep, kept_bytes)
-        for plan in plans:
+        for plan in plans if job.is_whole else []:
+            plan.commit(keep, kept_bytes)
             if plan.writer.kept_line:
                 reporter.say(plan.writer.kept_line)
     return {
         plan.view.name: Summary(
-            outcomes=_count_outcomes(plan, requests) if is_committed else {},
+            outcomes=_count_outcomes(plan, requests) if job.is_whole else {},
             num_computed=_num_todo(plan, pieces),
             audio_s=seconds[plan.view.name],
-            is_committed=is_committed,
+            is_committed=job.is_whole,
         )
         for plan in plans
     }
@@ -163,10 +168,10 @@ def _announce(
     reporter.begin(sum(len(piece.requests) for piece in pieces))
 
 
-def _decoded_pieces(
-    pieces: Sequence[Piece], executor: ThreadPoolExecutor
-) -> Iterator[tuple[Piece, list[Decoded]]]:
-    """Yield each piece with its clips decoded; the next one is decoded meanwhile."""
+def _made_here(
+    pieces: Sequence[Piece], executor: ThreadPoolExecutor, batch_seconds: float
+) -> Iterator[tuple[int, list[Shard]]]:
+    """Yield the place of each piece and its shards; the next one is decoded meanwhile."""
 
     def submit(piece: Piece) -> list[Future[Decoded]]:
         view = piece.views[0]
@@ -180,25 +185,8 @@ def _decoded_pieces(
     for i, piece in enumerate(pieces):
         current = ahead
         ahead = submit(pieces[i + 1]) if i + 1 < len(pieces) else []
-        yield piece, [future.result() for future in current]
-
-
-def _commit(
-    turn: Turn,
-    plans: Sequence[ViewPlan],
-    keep: frozenset[str] | None,
-    kept_bytes: float | None,
-) -> bool:
-    """Commit if every shard of every view is there; return whether the store now holds them."""
-    with turn.settled():
-        for plan in plans:
-            plan.writer.refresh()
-        if not all(plan.is_published for plan in plans):
-            return False
-        for plan in plans:
-            plan.commit(keep, kept_bytes)
-        turn.close_plan()
-        return True
+        decoded = [future.result() for future in current]
+        yield i, make_shards(piece.requests, decoded, piece.views, batch_seconds)
 
 
 def _count_outcomes(plan: ViewPlan, requests: pd.DataFrame) -> dict[str, int]:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipInfo
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,9 @@ import pyarrow.parquet as pq
 from pipeline.errors import FeatureStoreError
 from pipeline.files import require_regular
 from pipeline.store.views import FRAMES, LAYERS
+
+MOST_PACKED = 1 << 26  # bytes of an array that may be packed however well
+BEST_PACKED = 100  # times smaller than in memory
 
 # What numpy, zip and Arrow raise of a file that is damaged.
 UNREADABLE = (
@@ -145,6 +148,7 @@ def _read_npz(path: Path, kind: str | None) -> FeatureTable:
     require_regular(path)
     # Opened here: what numpy opens itself stays open if it is damaged.
     with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        _require_written_out(path, file.zip.infolist())
         ids = [str(name) for name in file["utterance_id"]]
         found = [name for name in ("lengths", "offsets") if name in file]
         if len(found) > 1 or (kind == FRAMES and not found) or (kind == LAYERS and found):
@@ -163,6 +167,16 @@ def _read_npz(path: Path, kind: str | None) -> FeatureTable:
         numbers = numbers.astype(np.int64)
         offsets = numbers if found == ["offsets"] else np.concatenate([[0], np.cumsum(numbers)])
         return FeatureTable(utterance_ids=ids, features=file["features"], offsets=offsets)
+
+
+def _require_written_out(path: Path, members: Sequence[ZipInfo]) -> None:
+    """Refuse arrays that are far larger in memory than in the file: no features pack so well."""
+    for member in members:
+        if member.file_size > MOST_PACKED and member.file_size > BEST_PACKED * member.compress_size:
+            raise FeatureStoreError(
+                f"{path}: {member.filename} is not written out: {member.file_size} bytes from "
+                f"{member.compress_size}; write it by numpy.savez."
+            )
 
 
 def _read_folder(path: Path, kind: str | None) -> FeatureTable:

@@ -12,14 +12,14 @@ from pipeline.audio.outcomes import NONFINITE, OK
 from pipeline.errors import ParamsError
 from pipeline.extraction.feature_tables import FeatureTable
 from pipeline.extraction.settings import CLIPS_PER_SHARD, STORED_DTYPES
-from pipeline.files import fingerprint, sha256_bytes
+from pipeline.files import sha256_bytes
 from pipeline.names import require_view_name
 from pipeline.progress import Reporter
 from pipeline.provenance import package_versions
 from pipeline.store.format import Shard
 from pipeline.store.planning import REQUEST_COLUMNS, plan_groups
 from pipeline.store.recipe import TRAINED_ON, Recipe
-from pipeline.store.turns import Job, enter_turn
+from pipeline.store.turns import enter_turn
 from pipeline.store.views import CLIP_COLUMNS, FRAMES, LAYERS
 from pipeline.store.writer import ViewWriter
 
@@ -89,8 +89,7 @@ def ingest(
             "sample_rate": -1,
         }
     )[list(REQUEST_COLUMNS)]
-    key = [fingerprint(digests), table.utterance_ids, dict(recipe)]
-    with enter_turn(root, job=Job(), plan_key=key):
+    with enter_turn(root):
         provenance = {"versions": package_versions()}
         writer = ViewWriter(root, config.view_of(table), recipe, provenance, replace=replace)
         groups = plan_groups(

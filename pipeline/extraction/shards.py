@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.audio.outcomes import LENGTH_MISMATCH, OK
-from pipeline.audio.segments import segments
+from pipeline.audio.segments import Segment, segments
 from pipeline.errors import AudioError
 from pipeline.extraction.encoding import Decoded, encode_all, stored
 from pipeline.extraction.views import OpenView
@@ -23,18 +23,35 @@ def make_shards(
 ) -> list[Shard]:
     """Run clips through an encoder and return the shard of each view.
 
-    What is kept of a clip is in the stored type at once, so memory is a shard of each view.
-
     Args:
         requests: The clips.
         decoded: The same, decoded; the clips that could not be have no features in any view.
         views: Of one encoder and one greatest length of audio.
         batch_seconds: Audio per batch, padding included.
     """
-    wanted = segments(requests)
+    made = make_features(segments(requests), decoded, views, batch_seconds)
+    return [one.shard(requests, decoded) for one in made]
+
+
+def make_features(
+    wanted: Sequence[Segment],
+    decoded: Sequence[Decoded],
+    views: Sequence[OpenView],
+    batch_seconds: float,
+) -> list["Made"]:
+    """Run clips through an encoder and return what each view has of them.
+
+    What is kept of a clip is in the stored type at once, so memory is a shard of each view.
+
+    Args:
+        wanted: Where the clips are.
+        decoded: The same, decoded; the clips that could not be have no features in any view.
+        views: Of one encoder and one greatest length of audio.
+        batch_seconds: Audio per batch, padding included.
+    """
     usable = [i for i, d in enumerate(decoded) if d.clip is not None]
     frames_of = sorted({layer for view in views for layer in view.settings.layers})
-    made = [_Making(view, len(decoded)) for view in views]
+    made = [Made(view, decoded) for view in views]
     encoded_clips = encode_all(
         [wanted[i] for i in usable],
         [clip for d in decoded if (clip := d.clip) is not None],
@@ -45,25 +62,30 @@ def make_shards(
     )
     for place, encoded in encoded_clips:
         i = usable[place]
-        for making in made:
+        for one in made:
             try:
-                making.features[i] = stored(encoded, making.view.settings, frames_of)
+                one.features[i] = stored(encoded, one.view.settings, frames_of)
             except AudioError as error:
-                making.errors[i] = error
-    return [making.shard(requests, decoded) for making in made]
+                one.errors[i] = error
+    return made
 
 
-class _Making:
-    """A shard of one view in the making: features and errors of clips, by their places."""
+class Made:
+    """What a view has of some clips.
 
-    def __init__(self, view: OpenView, num_clips: int) -> None:
+    Attributes:
+        view: The view.
+        features: Of each clip in the stored type, None where there are none.
+        errors: Why, by a clip's place.
+    """
+
+    def __init__(self, view: OpenView, decoded: Sequence[Decoded]) -> None:
         self.view = view
-        self.features: list[np.ndarray | None] = [None] * num_clips
-        self.errors: dict[int, AudioError] = {}
+        self.features: list[np.ndarray | None] = [None] * len(decoded)
+        self.errors = {i: d.error for i, d in enumerate(decoded) if d.error}
 
     def shard(self, requests: pd.DataFrame, decoded: Sequence[Decoded]) -> Shard:
         """Return the finished shard."""
-        errors = self.errors | {i: d.error for i, d in enumerate(decoded) if d.error}
         is_there = np.array([features is not None for features in self.features], bool)
         rows = np.where(is_there, np.cumsum(is_there) - 1, -1)
         kept = [features for features in self.features if features is not None]
@@ -82,7 +104,7 @@ class _Making:
             empty = np.empty((0, encoder.num_layers, 1), settings.stored_dtype)
             features = np.stack(kept) if kept else empty
         return Shard(
-            clips=_clip_table(requests, decoded, errors, rows),
+            clips=_clip_table(requests, decoded, self.errors, rows),
             features=features,
             recipe=self.view.recipe,
             provenance=self.view.provenance,
@@ -115,7 +137,10 @@ def _clip_table(
         ),
         "duration": [c.duration if c else 0.0 for c in clips],
         "outcome": outcomes,
-        "message": [str(errors.get(i, "")) for i in range(len(decoded))],
+        "message": [
+            " ".join(filter(None, (str(errors.get(i, "")), c.complaints if c else "")))
+            for i, c in enumerate(clips)
+        ],
         "row": rows,
     }
     kinds: dict[Any, Any] = dict(CLIP_COLUMNS)

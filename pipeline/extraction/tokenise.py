@@ -33,7 +33,7 @@ from pipeline.store.format import Shard
 from pipeline.store.planning import REQUEST_COLUMNS, plan_groups
 from pipeline.store.reader import FeatureStore, View
 from pipeline.store.recipe import Recipe, derived_recipe
-from pipeline.store.turns import Job, enter_turn
+from pipeline.store.turns import enter_turn
 from pipeline.store.views import CLIP_COLUMNS, CODES, FRAMES
 from pipeline.store.writer import ViewWriter
 
@@ -166,8 +166,7 @@ class _Deriving:
 
     def run(self, *, replace: bool, prune: bool) -> Tokenised:
         clips, parent = self._clips, self._clips.view
-        key = [self._unfitted, clips.records["utterance_id"].tolist()]
-        with enter_turn(self._root, job=Job(), plan_key=key):
+        with enter_turn(self._root):
             codebooks, told, said = self._codebooks()
             data = codebooks.to_bytes()
             recipe = {**self._unfitted, "fitted": sha256_bytes(data)}

@@ -10,10 +10,13 @@ import pandas as pd
 
 from pipeline.encoders.base import Encoder
 from pipeline.encoders.catalogue import open_encoder
+from pipeline.errors import FeatureStoreError
 from pipeline.extraction.agreement import check_settings
 from pipeline.extraction.encoding import fitted_bytes, make_recipe
 from pipeline.extraction.settings import ViewSettings
 from pipeline.provenance import package_versions
+from pipeline.store.contents import Contents, read_contents, shard_name
+from pipeline.store.format import Shard
 from pipeline.store.planning import Digests, Group, plan_groups
 from pipeline.store.recipe import Recipe
 from pipeline.store.turns import Job
@@ -94,34 +97,52 @@ class ViewPlan:
         self.writer = ViewWriter(root, view.name, view.recipe, view.provenance, replace=replace)
         self.groups: list[Group] = []
 
-    def make(self, requests: pd.DataFrame, digests_of: Digests, *, may_adopt: bool) -> None:
-        """Cut the clips that need features into shards, by the store as it is now."""
+    def make(self, requests: pd.DataFrame, digests_of: Digests, *, is_whole: bool) -> None:
+        """Cut the clips that need features into shards, by the store as it is now.
+
+        Args:
+            requests: The clips.
+            digests_of: Gives the digests of sources.
+            is_whole: Whether this run does the whole plan; a job only adds shards of its own.
+
+        Raises:
+            FeatureStoreError: If a job finds shards of another plan.
+        """
         self.writer.refresh()
         # First of all: whatever is committed from here on, strays too, is committed with it.
-        if self.view.fitted is not None:
+        if self.view.fitted is not None and is_whole:
             self.writer.publish_fitted(self.view.fitted)
         self.groups = plan_groups(
             self.writer,
             requests,
             rows_per_shard=self.view.settings.rows_per_shard,
             digests_of=digests_of,
-            may_adopt=may_adopt,
+            may_adopt=is_whole,
         )
 
-    @property
-    def is_published(self) -> bool:
-        """Whether every shard of the plan is on the disk, committed or not."""
-        return not set(self._uncommitted()) - set(self.writer.published())
+    def publish_beside_others(self, number: int, shard: Shard) -> None:
+        """Put a job's finished shard on the disk, unless it stands there; nothing is overwritten.
+
+        Raises:
+            FeatureStoreError: If another run has put other clips there, or committed the shard.
+            OutputError: If it cannot be written.
+        """
+        standing = self.writer.read_published(number)
+        ids = [] if standing is None else standing.clips["utterance_id"].tolist()
+        name = shard_name(self.writer.folder, number)
+        committed = (read_contents(self.writer.root) or Contents()).digests
+        if name in committed or (standing and ids != shard.clips["utterance_id"].tolist()):
+            raise FeatureStoreError(
+                f"{self.writer.root / name}: another run has written this shard; jobs side by side "
+                "want the same manifest and parameters, and no other run beside them."
+            )
+        if standing is None:
+            self.writer.publish(number, shard)
 
     def commit(self, keep: frozenset[str] | None, kept_bytes: float | None) -> None:
         """Make the plan's shards part of the store as it is now."""
         self.writer.refresh()
-        self.writer.commit(self._uncommitted(), keep, kept_bytes)
-
-    def _uncommitted(self) -> list[int]:
-        # Another job may have found the plan complete before this one.
-        committed = self.writer.contents.shard_numbers(self.writer.folder)
-        return [group.number for group in self.groups if group.number not in committed]
+        self.writer.commit([group.number for group in self.groups], keep, kept_bytes)
 
 
 @dataclass(frozen=True, kw_only=True)

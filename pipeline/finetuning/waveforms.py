@@ -16,13 +16,14 @@ import pandas as pd
 from pipeline.audio.decoders import decoders
 from pipeline.audio.decoding import read_clip, read_windows
 from pipeline.audio.outcomes import OK
+from pipeline.audio.roots import found_requests
 from pipeline.audio.segments import Segment, segments
 from pipeline.encoders.base import Encoder, normalised
 from pipeline.errors import AudioError
 from pipeline.extraction.encoding import decode
 from pipeline.finetuning.network import WAVEFORMS
 from pipeline.heads.batch import Batch
-from pipeline.manifests.manifest import Manifest, requests
+from pipeline.manifests.manifest import Manifest
 from pipeline.progress import Reporter
 from pipeline.sources.source import Pool, Source, padded
 
@@ -72,9 +73,9 @@ def look_at(
         reporter: Hears of progress.
 
     Raises:
-        ManifestError: If a corpus has no audio root.
+        ManifestError: If a corpus has no audio root, or none of its recordings is there.
     """
-    places = segments(requests(manifest, audio_roots))
+    places = segments(found_requests(manifest, audio_roots))
     rows = np.flatnonzero(wanted)
     outcomes = [NOT_WANTED] * len(places)
     digests = [""] * len(places)

@@ -19,6 +19,7 @@ from pipeline.evaluation.links import SHARES, SOFTMAX
 from pipeline.heads.batch import Batch
 from pipeline.heads.cost import Part
 from pipeline.heads.needs import LAYERS_OF_A_CLIP, LayersInput, Need, Shapes
+from pipeline.heads.outline import outlined
 from pipeline.heads.phase import Phase
 from pipeline.quantisation.codebooks import Codebooks
 
@@ -88,7 +89,7 @@ class Head(nn.Module, ABC):
 
         Of what `checkpoints` names, configurations are read and nothing else.
         """
-        with torch.device("meta"):
+        with outlined():
             return cls(shapes, num_classes, config)
 
     def parts(self) -> Mapping[str, Part]:

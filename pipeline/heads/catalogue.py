@@ -1,5 +1,6 @@
 """The heads by name: `train.head` chooses one, the sections of its name configure it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,7 @@ from pipeline.parameters import as_kept
 from pipeline.plugins import plugins
 
 GROUP = "genser.heads"
+_TOO_LARGE = re.compile("alloc|out of memory|overflow")  # torch has no error of its own for it
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,19 @@ def build_head(name: str, shapes: Shapes, num_classes: int, config: object) -> H
         config: The head's configuration.
 
     Raises:
-        ParamsError: If the kind is unknown, or the classes are too many for the width.
+        ParamsError: If the kind is unknown, the classes are too many for the width, or memory does
+            not hold its weights.
     """
     kind = head_kind(name)
-    return kind.head(shapes, num_classes, config)
+    try:
+        return kind.head(shapes, num_classes, config)
+    except RuntimeError as error:
+        if not _TOO_LARGE.search(str(error)):
+            raise
+        line = str(error).splitlines()[0]
+        raise ParamsError(
+            f"train.{name}: its weights do not fit into memory ({line}); make its widths smaller."
+        ) from error
 
 
 def scoring_options(name: str, sections: Mapping[str, object]) -> Any:

@@ -99,6 +99,37 @@ def _files(folder: Path, description: Mapping[str, Any]) -> _Files:
     return told
 
 
+def file_names(folder: Path, description: Mapping[str, Any]) -> list[str]:
+    """Return the files of a head beside its description.
+
+    Raises:
+        HeadError: If it is of another form, or names a file elsewhere.
+    """
+    told = _files(folder, description)
+    return [told.weights.file, *told.files]
+
+
+def read_beside(folder: Path, name: str, *, most_bytes: int) -> bytes:
+    """Return a file that goes with a head, held to its digest.
+
+    Raises:
+        HeadError: If the head has none, it is damaged, or larger than it can be.
+    """
+    wanted = _files(folder, read_description(folder)).files.get(name)
+    path = folder / name
+    if wanted is not None and path.is_file() and path.stat().st_size > most_bytes:
+        raise HeadError(
+            f"{path}: found {path.stat().st_size} bytes, wanted at most {most_bytes}; {CURE}."
+        )
+    try:
+        data = read_bytes(path)
+    except OSError:
+        data = b""
+    if wanted is None or sha256_bytes(data) != wanted:
+        raise _damaged(path)
+    return data
+
+
 def verify_head(folder: Path) -> None:
     """Hold every file of a head to its digest.
 
@@ -111,7 +142,11 @@ def verify_head(folder: Path) -> None:
     for name, wanted in _files(folder, description).files.items():
         path = folder / name
         if not path.is_file() or sha256_file(path) != wanted:
-            raise HeadError(
-                f"{path}: absent or damaged, its digest is not the one in {DESCRIPTION}; train the "
-                "head again."
-            )
+            raise _damaged(path)
+
+
+def _damaged(path: Path) -> HeadError:
+    return HeadError(
+        f"{path}: absent or damaged, its digest is not the one in {DESCRIPTION}; train the head "
+        "again."
+    )

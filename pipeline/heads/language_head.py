@@ -13,6 +13,7 @@ from pipeline.heads.classifier import reweighted_logits
 from pipeline.heads.cost import FLOAT, Part
 from pipeline.heads.language_config import LanguageConfig
 from pipeline.heads.needs import Shapes
+from pipeline.heads.outline import outlined
 from pipeline.language.adapters import add_adapters, set_training
 from pipeline.language.answers import Prompts, answer_losses
 from pipeline.language.cost import activation_bytes, weight_bytes
@@ -56,7 +57,7 @@ class LanguageHead(Head):
     def outline(cls, shapes: Shapes, num_classes: int, config: Any) -> Self:
         """Return it without weights, of its checkpoints' configurations."""
         make: Any = cls
-        with torch.device("meta"):
+        with outlined():
             head: Self = make(shapes, num_classes, config, is_outline=True)
         return head
 

@@ -8,12 +8,10 @@ regression, whose penalty is chosen in the same way (`pipeline.heads.ridge`).
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
 from pipeline.errors import HeadError, ParamsError
@@ -26,6 +24,9 @@ from pipeline.heads.needs import LayersInput, Shapes, width_beside
 from pipeline.heads.phase import Phase
 from pipeline.heads.ridge import fit_ridge
 from pipeline.store.views import LAYERS
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 STRENGTHS = tuple(10.0**power for power in range(-5, 2))  # the grid of C
 INNER_FOLDS = 3
@@ -137,8 +138,11 @@ class LogReg(Head):
         return reweighted_logits(scores, factors, temperature)
 
 
-def _fitted(x: np.ndarray, shares: np.ndarray, strength: float) -> LogisticRegression:
+def _fitted(x: np.ndarray, shares: np.ndarray, strength: float) -> "LogisticRegression":
     """Fit rows (N, P) that count by `shares` (N, C) in each class."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     model = LogisticRegression(C=strength, max_iter=MAX_ITERATIONS)
     rows, y = np.nonzero(shares)
     with warnings.catch_warnings():
@@ -148,7 +152,7 @@ def _fitted(x: np.ndarray, shares: np.ndarray, strength: float) -> LogisticRegre
     return model
 
 
-def _all_classes(model: LogisticRegression) -> tuple[np.ndarray, np.ndarray]:
+def _all_classes(model: "LogisticRegression") -> tuple[np.ndarray, np.ndarray]:
     """Return coefficients and intercepts of each class; for two classes there is one row."""
     if len(model.classes_) > 2:
         return model.coef_, model.intercept_
@@ -162,6 +166,8 @@ def _choose_strength(x: np.ndarray, shares: np.ndarray, groups: np.ndarray, seed
     The grid is left when two strengths in a row are no better than the best: weaker penalties only
     fit the rows, and take the longest.
     """
+    from sklearn.model_selection import StratifiedGroupKFold
+
     y = shares.argmax(1)
     num_folds = min(INNER_FOLDS, len(np.unique(groups)), int(np.bincount(y).max()))
     if num_folds < 2:

@@ -145,6 +145,11 @@ class HeadRecord:
         """The number type that the network runs in."""
         return str(self.train["precision"])
 
+    @property
+    def select_by(self) -> str:
+        """What its weights were chosen by on dev, or that they are the last."""
+        return str(self.train["select_by"])
+
     def as_json(self) -> dict[str, Any]:
         """Return the content of `head.json`, before the names and digests of files."""
         value = asdict(self)
@@ -167,12 +172,12 @@ def read_record(where: object, value: Mapping[str, Any]) -> HeadRecord:
     Raises:
         HeadError: If it is of another format, version or form, or of a kind that is not installed.
     """
-    found = (value.get("format"), value.get("format_version"))
-    if found == (FORMAT, 1):
+    version = (value.get("format"), value.get("format_version"))
+    if version == (FORMAT, 1):
         value = _of_first_version(where, value)
-    elif found not in [(FORMAT, v) for v in (SOFTMAX_VERSION, LINK_VERSION, FORMAT_VERSION)]:
+    elif version not in [(FORMAT, v) for v in (SOFTMAX_VERSION, LINK_VERSION, FORMAT_VERSION)]:
         raise HeadError(
-            f"{where}: found format {found}, wanted {(FORMAT, FORMAT_VERSION)}; load it with the "
+            f"{where}: found format {version}, wanted {(FORMAT, FORMAT_VERSION)}; load it with the "
             "version of genser that trained it, or train it again."
         )
     record = typed(HeadRecord, value, where, error=HeadError, cure=CURE, others=True)
@@ -181,6 +186,9 @@ def read_record(where: object, value: Mapping[str, Any]) -> HeadRecord:
             f"{where}: a head of kind {record.kind!r}, found {list(head_kinds())} here; install "
             "the package that has it."
         )
+    for name in ("precision", "select_by"):
+        if not isinstance(found := record.train.get(name), str):
+            raise HeadError(f"{where}: train.{name}: found {found!r}, wanted text; {CURE}.")
     for recipe in record.recipes.values():
         checked_recipe(where, recipe, HeadError)
     strange = [need for need in record.standardisers if need not in record.shapes]

@@ -200,7 +200,12 @@ def _require_of_a_size(
             f"{folder}: {DESCRIPTION} tells of {most} layers, wanted at most {MOST_LAYERS}; {CURE}."
         )
     kind = head_kind(record.kind).head
-    outline = kind.outline(record.shapes, len(record.classes), record.head_config)
+    try:
+        outline = kind.outline(record.shapes, len(record.classes), record.head_config)
+    except RuntimeError as error:  # torch counts no further
+        raise HeadError(
+            f"{folder}: {DESCRIPTION} describes more numbers than can be counted; {CURE}."
+        ) from error
     described = sum(tensor.numel() for tensor in outline.kept().values())
     told = [record.shapes[need] for need in record.standardisers]
     described += sum(shape.num_layers * shape.dim for shape in told)

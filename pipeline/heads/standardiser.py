@@ -21,7 +21,8 @@ KINDS = ("none", "scalar", "dimension")
 ALL, CORPUS, SPEAKER = "all", "corpus", "speaker"
 OVER = (ALL, CORPUS, SPEAKER)
 FEW_CLIPS = 8  # a group with fewer has no deviation worth the name, and takes that of all clips
-ROWS_AT_ONCE = 1024
+ROWS_AT_ONCE = 256  # that share what their deviations are taken from
+ROWS_IN_CACHE = 8
 
 
 class Standardiser(nn.Module):
@@ -88,7 +89,8 @@ class Standardiser(nn.Module):
             places: Of `places`, shape (B,), where `is_grouped`.
         """
         mean, scale = self._of(places)
-        return (layers.float() - mean) * scale
+        narrow = layers if layers.itemsize < mean.itemsize else layers.float()
+        return torch.sub(narrow, mean).mul_(scale)  # one new tensor, of float32
 
     def frames(self, frames: Ragged, places: Tensor | None = None) -> Ragged:
         """Standardise frames of any float type, values (B, T, R, D); what is padded stays 0."""
@@ -147,7 +149,8 @@ class Standardiser(nn.Module):
 def moments(parts: Iterable[np.ndarray], kind: str) -> tuple[Tensor, Tensor]:
     """Return mean and inverse deviation of features that may not fit in memory at once.
 
-    The parts' own sums are put together as by Chan et al. 1979, in float64.
+    One pass, in float64: sums of deviations from the mean so far, of a few rows while they lie in
+    the cache, are put together as by Chan et al. 1979.
 
     Args:
         parts: Each of shape (N, L, D).
@@ -156,31 +159,33 @@ def moments(parts: Iterable[np.ndarray], kind: str) -> tuple[Tensor, Tensor]:
     Returns:
         Shape (L, D), or (L, 1) for `scalar`; the inverse is 0 where all numbers are the same.
     """
-    axis = 0 if kind == "dimension" else (0, 2)
     total: _Sums | None = None
     for part in parts:
-        if len(part):
-            found = _sums(part, axis)
+        values = torch.from_numpy(part)
+        for start in range(0, len(part), ROWS_AT_ONCE):
+            rows = values[start : start + ROWS_AT_ONCE]
+            # Exact where all rows are the same, and then so is every later mean.
+            near = rows[:ROWS_IN_CACHE].double().mean(0) if total is None else total.mean
+            found = _sums(rows, near)
             total = found if total is None else total.joined(found)
     assert total is not None, "there are training rows"
-    # Equal numbers have a rounding-error variance; only their range is exactly 0.
-    variance = np.maximum(total.scatter / total.count, 1e-30)
-    scale = np.where(total.high > total.low, 1 / np.sqrt(variance), 0.0)
-    mean = total.mean
     if kind == "scalar":
-        mean, scale = mean[:, None], scale[:, None]
-    return torch.from_numpy(mean).float(), torch.from_numpy(scale).float()
+        total = total.pooled()
+    # Equal numbers have a rounding-error variance; only their range is exactly 0.
+    deviation = (total.scatter / total.count).clamp_min(1e-30).sqrt()
+    scale = torch.where(total.high > total.low, 1 / deviation, 0.0)
+    return total.mean.float(), scale.float()
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Sums:
-    """Count, mean, summed squared deviation and range of some features."""
+    """Count, mean, summed squared deviation and range of some features, shape (L, D) each."""
 
     count: int
-    mean: np.ndarray
-    scatter: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    mean: Tensor
+    scatter: Tensor
+    low: Tensor
+    high: Tensor
 
     def joined(self, other: "_Sums") -> "_Sums":
         count = self.count + other.count
@@ -190,29 +195,42 @@ class _Sums:
             mean=self.mean + shift * (other.count / count),
             scatter=self.scatter
             + other.scatter
-            + np.square(shift) * (self.count * other.count / count),
-            low=np.minimum(self.low, other.low),
-            high=np.maximum(self.high, other.high),
+            + shift.square() * (self.count * other.count / count),
+            low=torch.minimum(self.low, other.low),
+            high=torch.maximum(self.high, other.high),
+        )
+
+    def pooled(self) -> "_Sums":
+        """Return those of each layer's dimensions together, shape (L, 1)."""
+        mean = self.mean.mean(1, keepdim=True)
+        scatter = self.scatter + self.count * (self.mean - mean).square()
+        return _Sums(
+            count=self.count * self.mean.shape[1],
+            mean=mean,
+            scatter=scatter.sum(1, keepdim=True),
+            low=self.low.amin(1, keepdim=True),
+            high=self.high.amax(1, keepdim=True),
         )
 
 
-def _sums(features: np.ndarray, axis: int | tuple[int, int]) -> _Sums:
-    count = len(features) * (1 if axis == 0 else features.shape[2])
-    low, high = features.min(axis), features.max(axis)
-    mean = _chunked_sum(features, axis, None) / count
-    scatter = _chunked_sum(features, axis, mean)
-    return _Sums(count=count, mean=mean, scatter=scatter, low=low, high=high)
-
-
-def _chunked_sum(
-    features: np.ndarray, axis: int | tuple[int, int], centre: np.ndarray | None
-) -> np.ndarray:
-    """Return the sum, or the sum of squared deviations from `centre`, in float64."""
-    total: np.ndarray = np.zeros(features.min(axis).shape)
-    for start in range(0, len(features), ROWS_AT_ONCE):
-        part = features[start : start + ROWS_AT_ONCE].astype(np.float64)
-        if centre is not None:
-            shift = centre if axis == 0 else centre[:, None]
-            part = np.square(part - shift)
-        total += part.sum(axis)
-    return total
+def _sums(rows: Tensor, near: Tensor) -> _Sums:
+    """Return the sums of rows (N, L, D) by their deviations from numbers (L, D) near the mean."""
+    shifted, squared = torch.zeros(2, *near.shape, dtype=torch.float64)
+    low, high = torch.full_like(near, torch.inf), torch.full_like(near, -torch.inf)
+    block = torch.empty(ROWS_IN_CACHE, *near.shape, dtype=torch.float64)
+    for start in range(0, len(rows), ROWS_IN_CACHE):
+        part = rows[start : start + ROWS_IN_CACHE]
+        mine = block[: len(part)].copy_(part)
+        torch.minimum(low, mine.amin(0), out=low)
+        torch.maximum(high, mine.amax(0), out=high)
+        shifted += mine.sub_(near).sum(0)
+        squared += mine.square_().sum(0)
+    count = len(rows)
+    mean = shifted / count
+    return _Sums(
+        count=count,
+        mean=near + mean,
+        scatter=squared - count * mean.square(),
+        low=low,
+        high=high,
+    )

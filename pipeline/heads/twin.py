@@ -59,5 +59,5 @@ class Twin(LogitHead):
         layers = batch.layers
         x1 = layers[:, self.shape.last_layer]
         tokens = beside(x1, self.condition(layers, batch.beside))
-        estimate: Tensor = self.trunk(tokens, tokens.new_ones(len(tokens)))
+        estimate: Tensor = self.trunk(tokens, tokens.new_ones(tokens.shape[0]))
         return estimate

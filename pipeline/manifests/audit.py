@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.manifests.labels import LabelMap, class_names, train_classes
+from pipeline.manifests.coverage import lacking_sentences
+from pipeline.manifests.labels import LabelMap, class_names, countable, train_classes
 from pipeline.manifests.leaks import Leaks, find_leaks
 from pipeline.manifests.manifest import SPLITS, Manifest
-from pipeline.manifests.numbers import THIRDS, thirds
+from pipeline.manifests.numbers import THIRDS
 from pipeline.manifests.text_leaks import Finding, shared_texts, within_texts
 
 SHORTEST_S = 0.025  # 400 samples at 16 kHz: one frame of HuBERT
@@ -26,6 +27,7 @@ class Audit:
         classes: The columns of the table that are classes.
         num_nameless: Rows without a speaker.
         leaks: What the parts of each fold share; the key is the fold, "" for the column `split`.
+        lacking: Sentences on classes that train has and another part lacks.
         hints: Sentences on rows worth a look: one audio with two labels, odd durations.
         texts: What texts give away; the key is the fold for what parts share, "" for the column
             `split` and for what a text says by itself.
@@ -35,6 +37,7 @@ class Audit:
     classes: list[str]
     num_nameless: int
     leaks: dict[str, Leaks]
+    lacking: list[str]
     hints: list[str]
     texts: dict[str, list[Finding]]
 
@@ -61,20 +64,22 @@ def audit_manifest(
     """
     names = class_names(manifest, task, label_map)
     if label_map is not None and label_map.numbers:
-        names, label_map = thirds(names), LabelMap(classes=THIRDS)
+        names, label_map = countable(names, label_map), LabelMap(classes=THIRDS)
     classes = list(train_classes(names, label_map))
-    durations = _durations(manifest.table)
+    durations = told_durations(manifest.table)
     digests = None
     if audio is not None:
         durations = audio["duration"].fillna(durations)
         digests = audio["audio_digest"]
     has_split = bool((manifest.table["split"] != "").any())
     named = list(manifest.folds) if folds else []
-    rows, leaks = [], {}
+    rows, leaks, lacking = [], {}, []
     texts = {"": within_texts(manifest.table, names)}
     for fold in [None] * (has_split or not named) + named:
         table = manifest.of_fold(fold).table
         leaks[fold or ""] = find_leaks(table, digests)
+        where = f"fold {fold}: " if fold else ""
+        lacking += [where + sentence for sentence in lacking_sentences(table["split"], names)]
         texts[fold or ""] = [*shared_texts(table, names), *texts.get(fold or "", [])]
         for part in (*SPLITS, ""):
             of_part = (table["split"] == part).to_numpy()
@@ -87,12 +92,13 @@ def audit_manifest(
         classes=classes,
         num_nameless=int((manifest.table["speaker"] == "").sum()),
         leaks=leaks,
+        lacking=lacking,
         hints=hints,
         texts=texts,
     )
 
 
-def _durations(table: pd.DataFrame) -> pd.Series:
+def told_durations(table: pd.DataFrame) -> pd.Series:
     """Return seconds of each row as far as the manifest tells, NaN elsewhere."""
     whole = (table["num_samples"] / table["sample_rate"]).where(
         (table["num_samples"] > 0) & (table["sample_rate"] > 0)

@@ -1,16 +1,15 @@
 """From raw labels to classes or numbers: the label map of a task and the order of its classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import ManifestError
-from pipeline.manifests.faults import Problems
+from pipeline.errors import ManifestError, first_ten
 from pipeline.manifests.manifest import Manifest
-from pipeline.manifests.numbers import ENDS, is_number
+from pipeline.manifests.numbers import ENDS, is_number, thirds
 
 UNLABELLED = -1
 
@@ -80,21 +79,54 @@ def class_names(manifest: Manifest, task: str, label_map: LabelMap | None) -> pd
     raw = manifest.table[task]
     if label_map is None:
         return raw
-    problems = Problems(manifest.path, manifest.first_row)
     if label_map.numbers:
         told = raw.replace({**label_map.mapping, **dict.fromkeys(label_map.drop, "")})
-        problems.add(
-            (told != "") & ~told.map(is_number), lambda i: f"{task} {raw[i]!r} is not a number"
+        _refuse(
+            manifest,
+            task,
+            raw[(told != "") & ~told.map(is_number)],
+            wanted="a number",
+            cure="mend the label, or map or drop it in the label map",
         )
-        problems.raise_if_any("mend the label, or map or drop it in the label map")
         return told.astype("str")
     table = {c: c for c in label_map.classes} | dict(label_map.mapping)
     table |= {label: "" for label in label_map.drop} | {"": ""}
     named = raw.map(table)
-    wanted = sorted(set(table) - {""})
-    problems.add(named.isna(), lambda i: f"{task} {raw[i]!r} is not one of {wanted}")
-    problems.raise_if_any("mend the label, or map or drop it in the label map")
+    _refuse(
+        manifest,
+        task,
+        raw[named.isna()],
+        wanted=f"one of {sorted(set(table) - {''})}",
+        cure="mend the label, or map or drop it in the label map, or name another with --label-map",
+    )
     return named.astype("str")
+
+
+def lenient_names(raw: pd.Series, label_map: LabelMap | None) -> pd.Series:
+    """Return the class of each raw label, "" for what is dropped; others stand for themselves.
+
+    Of a map of numbers it is the number in digits, and what is none counts as dropped.
+    """
+    if label_map is None:
+        return raw
+    dropped = dict.fromkeys(label_map.drop, "")
+    names = raw.map(lambda label: dropped.get(label, label_map.mapping.get(label, label)))
+    return names.where(names.map(is_number), "") if label_map.numbers else names
+
+
+def countable(names: pd.Series, label_map: LabelMap | None) -> pd.Series:
+    """Return what is counted or balanced of labels: classes themselves, of numbers their thirds."""
+    return thirds(names) if label_map is not None and label_map.numbers else names
+
+
+def synonyms(labels: Iterable[str], label_map: LabelMap) -> list[list[str]]:
+    """Return the raw labels that a map makes one class of, for each class that has several."""
+    found = sorted(set(labels))
+    of_class = [
+        [raw for raw in found if label_map.mapping.get(raw, raw) == name]
+        for name in label_map.classes
+    ]
+    return [alike for alike in of_class if len(alike) > 1]
 
 
 def train_classes(names: pd.Series, label_map: LabelMap | None) -> tuple[str, ...]:
@@ -115,9 +147,30 @@ def class_indices(
     """
     positions = {name: i for i, name in enumerate(classes)} | {"": UNLABELLED}
     indices = names.map(positions)
-    problems = Problems(manifest.path, manifest.first_row)
-    problems.add(
-        indices.isna(), lambda i: f"{task} {names[i]!r} is not a class of the head: {list(classes)}"
+    _refuse(
+        manifest,
+        task,
+        names[indices.isna()],
+        wanted=f"a class of the head: {list(classes)}",
+        cure="mend the label, or drop it in the label map (score --label-map, or train again)",
     )
-    problems.raise_if_any("mend the label, or drop it in the label map and train again")
     return indices.to_numpy(dtype=np.int64)
+
+
+def _refuse(manifest: Manifest, task: str, strange: pd.Series, *, wanted: str, cure: str) -> None:
+    """Refuse labels that are unknown, each of them once, with its first row.
+
+    Raises:
+        ManifestError: If there is any.
+    """
+    lines = []
+    for label, rows in strange.groupby(strange, sort=False):
+        first = f"{manifest.path}:{manifest.row_number(int(rows.index[0]))}"
+        number = f" (in {len(rows)} rows)" if len(rows) > 1 else ""
+        lines.append(f"{first}: {task} {label!r}{number} is not {wanted}")
+    if len(lines) == 1:
+        raise ManifestError(f"{lines[0]}; {cure}.")
+    if lines:
+        head = f"{manifest.path}: {len(lines)} labels are not {wanted}; {cure}:"
+        told = (line.removesuffix(f" is not {wanted}") for line in lines)
+        raise ManifestError("\n  ".join([head, *first_ten(told)]))

@@ -11,6 +11,7 @@ from pipeline.errors import ManifestError
 MOST_ROWS = 2_000_000
 CELLS_PER_ROW = 25  # on the average of all rows that are allowed
 BYTES_PER_ROW = 250
+MOST_COLUMNS = 10_000  # a column takes kilobytes, however few its cells
 
 # Of this call of genser; every table that it reads is held to it.
 _most_rows: ContextVar[int] = ContextVar("most_rows", default=MOST_ROWS)
@@ -38,6 +39,10 @@ def require_size(path: Path, *, rows: int = 0, columns: int = 0, num_bytes: int 
     Raises:
         ManifestError: If it is larger than is allowed.
     """
+    if columns > MOST_COLUMNS:
+        raise ManifestError(
+            f"{path}: has {columns} columns or more, allowed are {MOST_COLUMNS}; drop some."
+        )
     most = _most_rows.get()
     for found, per_row, what in (
         (rows, 1, "rows"),

@@ -84,6 +84,11 @@ class Manifest:
         return [c for c in self.table.columns if c not in known and not c.startswith(families)]
 
     @property
+    def told(self) -> list[str]:
+        """The columns that say something of a row."""
+        return [c for c in self.table.columns if c not in COLUMN_ORDER or _says(self.table[c])]
+
+    @property
     def folds(self) -> list[str]:
         """The names of the folds that the manifest has a split for, in column order."""
         return [c.removeprefix(FOLD) for c in self.table.columns if c.startswith(FOLD)]

@@ -1,17 +1,19 @@
 """Splits and folds that share no speaker."""
 
+import itertools
 import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
 
 from pipeline.errors import ManifestError
 from pipeline.manifests.descriptors import without_self_made
 from pipeline.manifests.manifest import FOLD, SPLITS, speaker_names
 
 SHOWN = 3
+NUM_DEALS = 200  # of speakers, that are tried for parts that have every class
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,15 +30,24 @@ class Folds:
 
 
 def assign_splits(
-    table: pd.DataFrame, *, dev_fraction: float, test_fraction: float, seed: int
+    table: pd.DataFrame,
+    labels: pd.Series | None = None,
+    *,
+    dev_fraction: float,
+    test_fraction: float,
+    seed: int,
 ) -> pd.Series:
     """Give each speaker to train, dev or test, by gender where each has three speakers.
 
+    Where that leaves a part of a corpus without one of its classes, other deals are tried, and the
+    first that leaves out fewest is taken.
+
     Args:
         table: Columns corpus, speaker and, if known, gender.
+        labels: Class of each row, "" where it has none; None looks at no classes.
         dev_fraction: Part of each gender's speakers for dev, at least one.
         test_fraction: The same for test.
-        seed: Seed of the shuffle.
+        seed: Seed of the shuffles.
 
     Returns:
         The split of each row, "" for rows without a speaker.
@@ -53,24 +64,68 @@ def assign_splits(
     for corpus, of_corpus in keys.groupby("corpus"):
         if of_corpus["gender"].value_counts().min() < len(SPLITS):
             of_corpus = of_corpus.assign(gender="")
-        for _, group in of_corpus.groupby("gender"):
-            speakers = np.array(sorted(group["speaker"]), dtype=object)
-            if len(speakers) < len(SPLITS):
-                raise ManifestError(
-                    f"corpus {corpus!r}: {len(speakers)} speakers, wanted at least 3 for train, "
-                    "dev and test without a shared speaker; merge it with another corpus, or "
-                    "write the split column yourself."
-                )
-            generator.shuffle(speakers)
-            # Rounding up both must not leave train without a speaker.
-            num_dev = min(max(1, round(dev_fraction * len(speakers))), len(speakers) - 2)
-            most = len(speakers) - num_dev - 1
-            num_test = min(max(1, round(test_fraction * len(speakers))), most)
-            for i, speaker in enumerate(speakers):
-                part = "dev" if i < num_dev else "test" if i < num_dev + num_test else "train"
-                parts[(str(corpus), speaker)] = part
+        groups = [sorted(group["speaker"]) for _, group in of_corpus.groupby("gender")]
+        dealt = _dealt(str(corpus), groups, dev_fraction, test_fraction, generator)
+        if labels is not None:
+            mine = known["corpus"] == corpus
+            has = pd.crosstab(known["speaker"][mine], labels[known.index][mine]) > 0
+            has = has.drop(columns="", errors="ignore")
+            deals = (
+                _dealt(str(corpus), groups, dev_fraction, test_fraction, again)
+                for again in (np.random.default_rng([seed, n]) for n in range(1, NUM_DEALS))
+            )
+            dealt = _with_most_classes(itertools.chain([dealt], deals), has)
+        parts |= {(str(corpus), speaker): part for speaker, part in dealt.items()}
     pairs = zip(table["corpus"], table["speaker"], strict=True)
     return pd.Series([parts.get(pair, "") for pair in pairs], index=table.index, dtype="str")
+
+
+def _dealt(
+    corpus: str,
+    groups: Sequence[Sequence[str]],
+    dev_fraction: float,
+    test_fraction: float,
+    generator: np.random.Generator,
+) -> dict[str, str]:
+    """Deal the speakers of each group out, and return each one's part."""
+    parts = {}
+    for group in groups:
+        if len(group) < len(SPLITS):
+            raise ManifestError(
+                f"corpus {corpus!r}: {len(group)} speakers, wanted at least 3 for train, dev and "
+                "test without a shared speaker; merge it with another corpus, or write the split "
+                "column yourself."
+            )
+        speakers = np.array(group, dtype=object)
+        generator.shuffle(speakers)
+        # Rounding up both must not leave train without a speaker.
+        num_dev = min(max(1, round(dev_fraction * len(speakers))), len(speakers) - 2)
+        most = len(speakers) - num_dev - 1
+        num_test = min(max(1, round(test_fraction * len(speakers))), most)
+        for i, speaker in enumerate(speakers):
+            part = "dev" if i < num_dev else "test" if i < num_dev + num_test else "train"
+            parts[speaker] = part
+    return parts
+
+
+def _with_most_classes(deals: Iterable[dict[str, str]], has: pd.DataFrame) -> dict[str, str]:
+    """Return the first deal that leaves fewest classes out of parts.
+
+    Args:
+        deals: The part of each speaker.
+        has: Whether a speaker (row) has a class (column).
+    """
+    # A class of two speakers is out of a part whoever deals.
+    least = int(np.maximum(len(SPLITS) - has.to_numpy().sum(0), 0).sum())
+    best, fewest = {}, None
+    for dealt in deals:
+        of_speaker = has.index.map(dealt)
+        num = sum(int((~has[of_speaker == part].any()).sum()) for part in SPLITS)
+        if fewest is None or num < fewest:
+            best, fewest = dealt, num
+        if fewest == least:
+            break
+    return best
 
 
 def make_folds(
@@ -184,6 +239,8 @@ def _groups(table: pd.DataFrame, by: str) -> pd.Series:
 
 def _balanced(groups: pd.Series, labels: pd.Series, num_folds: int, seed: int) -> list[np.ndarray]:
     """Return which rows each fold tests on, by scikit-learn's StratifiedGroupKFold."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
     # Sorted, so that the order of the manifest's rows does not matter.
     order = np.lexsort((labels.to_numpy(dtype="U"), groups.to_numpy(dtype="U")))
     splitter = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)

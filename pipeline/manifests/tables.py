@@ -2,9 +2,11 @@
 
 import csv
 import json
+import re
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,11 @@ from pipeline.parquet import table_bytes
 
 ROWS_AT_A_TIME = 50_000  # of a JSONL file: what is held as Python objects
 BYTES_AT_A_TIME = 1 << 20
+
+# What a spreadsheet takes for a formula, a plain number apart; also under apostrophes, so that the
+# one before it can be told from those of the text itself.
+_FORMULA = re.compile(r"'*[=@\t\r\n]|'+[+-]|[+-](?!(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\Z)")
+_GUARDED = re.compile(r"'+[=+\-@\t\r\n]")
 
 
 def read_table(path: Path) -> tuple[pd.DataFrame, int]:
@@ -64,6 +71,8 @@ def require_distinct_columns(path: Path, table: pd.DataFrame) -> None:
 def _read_csv(path: Path) -> pd.DataFrame:
     # The header is read as a row: pandas would rename a column that is there twice.
     # Blank lines count, else the row numbers after one are wrong.
+    with path.open("rb") as file:
+        require_size(path, columns=file.readline().count(b",") + 1)
     first = pd.read_csv(path, header=None, dtype="str", nrows=1, encoding="utf-8")
     require_size(path, rows=_num_lines(path), columns=len(first.columns))
     frame = pd.read_csv(
@@ -180,11 +189,44 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a table of results as CSV, numbers with six decimals.
 
+    People open it with spreadsheets, to which a text that begins with `=`, `+`, `-` or `@` is a
+    formula: an apostrophe goes before it, which `read_csv` takes away. A number stays one.
+
     Raises:
         OutputError: If it cannot be written.
     """
-    text = table.to_csv(index=False, lineterminator="\n", float_format="%.6f")
+    told = _each_text(table, lambda text: f"'{text}" if _FORMULA.match(text) else text)
+    text = told.to_csv(
+        index=False, lineterminator="\n", float_format="%.6f", quoting=_quoting(told)
+    )
     publish_bytes(path, text.encode())
+
+
+def read_csv(path: Path, **options: Any) -> pd.DataFrame:
+    """Return a table that `write_csv` wrote.
+
+    Args:
+        path: The file.
+        options: Of `pandas.read_csv`.
+
+    Raises:
+        OSError, ValueError: If it cannot be read.
+    """
+    require_regular(path)
+    table = pd.read_csv(path, **options)
+    return _each_text(table, lambda text: text[1:] if _GUARDED.match(text) else text)
+
+
+def _each_text(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """Return a table with its texts changed, the names of its columns among them."""
+
+    def changed(cell: Any) -> Any:
+        return change(cell) if isinstance(cell, str) else cell
+
+    result = table.copy()
+    for name in table.select_dtypes(exclude="number"):
+        result[name] = table[name].map(changed)
+    return result.rename(columns=changed)
 
 
 def require_known_suffix(path: Path) -> None:
@@ -200,6 +242,7 @@ def require_known_suffix(path: Path) -> None:
 def _quoting(table: pd.DataFrame) -> Literal[0, 2]:
     """Quote all texts where one holds a carriage return, which is else taken for a row's end."""
     texts = table.select_dtypes(exclude="number").astype("str")
-    if any(texts[name].str.contains("\r", regex=False).any() for name in texts):
+    named = any("\r" in str(name) for name in table.columns)
+    if named or any(texts[name].str.contains("\r", regex=False).any() for name in texts):
         return csv.QUOTE_NONNUMERIC
     return csv.QUOTE_MINIMAL

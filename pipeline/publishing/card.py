@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.encoders.hub import PREFIX
 from pipeline.evaluation.standings import Standing
 from pipeline.heads.record import HeadRecord
+from pipeline.report.markdown import code, plain, table
 
 METRICS = {"ua": "recall", "wa": "accuracy", "wf1": "f1", "macro_f1": "f1"}
 NAMES = {"ua": "UA", "wa": "WA", "wf1": "weighted F1", "macro_f1": "macro F1"}
@@ -75,8 +76,9 @@ def model_card(
     )
     parts = [
         f"---\n{data.to_yaml()}\n---",
-        f"# {repository}",
-        f"A `{record.kind}` head of genser {version} for the task `{record.task}`. {_says(record)}",
+        f"# {plain(repository)}",
+        f"A {code(record.kind)} head of genser {version} for the task {code(record.task)}. "
+        f"{_says(record)}",
         f"    pip install genser\n    genser predict clip.wav --head hf://{repository}@<commit>",
         "## What it hears with",
         _hearing(record),
@@ -121,7 +123,7 @@ def _says(record: HeadRecord) -> str:
             f"It says a number; those that it was trained on are from {record.scale.low:g} to "
             f"{record.scale.high:g}."
         )
-    return f"It tells {len(record.classes)} classes apart: {', '.join(record.classes)}."
+    return f"It tells {len(record.classes)} classes apart: {plain(', '.join(record.classes))}."
 
 
 def _hearing(record: HeadRecord) -> str:
@@ -130,10 +132,10 @@ def _hearing(record: HeadRecord) -> str:
         encoder = record.encoders.get(view) or recipe.get("name") or "no encoder of genser's"
         weights = recipe.get("encoder", {})
         digest = weights.get("weights", "") if isinstance(weights, Mapping) else ""
-        held = f", weights {digest[:12]}" if digest else ""
-        lines.append(f"- view `{view}`: `{encoder}`{held}")
-    lines += [f"- base model `{one.spelling}`, {one.digest[:12]}" for one in record.bases]
-    lines += [f"- the manifest's text, by {', '.join(record.text_sources)}"] * bool(
+        held = f", weights {plain(str(digest)[:12])}" if digest else ""
+        lines.append(f"- view {code(view)}: {code(encoder)}{held}")
+    lines += [f"- base model {code(one.spelling)}, {one.digest[:12]}" for one in record.bases]
+    lines += [f"- the manifest's text, by {plain(', '.join(record.text_sources))}"] * bool(
         record.text_sources
     )
     return "\n".join([*lines, "", "These are named here and are not part of this repository."])
@@ -141,11 +143,14 @@ def _hearing(record: HeadRecord) -> str:
 
 def _training(record: HeadRecord, licences: Mapping[str, str]) -> str:
     rows = [
-        f"| {corpus or 'without a name'} | {', '.join(classes)} | "
-        f"{licences.get(corpus, 'not known to genser')} |"
+        [
+            plain(corpus or "without a name"),
+            plain(", ".join(classes)),
+            plain(licences.get(corpus, "not known to genser")),
+        ]
         for corpus, classes in record.corpora.items()
     ]
-    table = "\n".join(["| corpus | classes | licence |", "|---|---|---|", *rows])
+    trained = "\n".join(table(["corpus", "classes", "licence"], rows))
     shared = record.leaks.get("shared_speakers", 0)
     leaks = (
         f"{shared} speakers were in more than one split."
@@ -154,27 +159,30 @@ def _training(record: HeadRecord, licences: Mapping[str, str]) -> str:
     )
     return (
         f"{record.num_train} clips, selected on {record.num_dev} of other speakers; step "
-        f"{record.best_step}, seed {record.seed}. {leaks}\n\n{table}"
+        f"{record.best_step}, seed {record.seed}. {leaks}\n\n{trained}"
     )
 
 
 def _reached(record: HeadRecord, tested: Tested | None) -> str:
     dev = ", ".join(f"{NAMES.get(name, name)} {value:.3f}" for name, value in record.dev.items())
-    said = f"On dev, by which it was selected: {dev}."
+    said = f"On dev, by which it was selected: {plain(dev)}."
     if tested is None:
         return f"{said} Nobody gave predictions on other clips when this card was written."
     rows = [
-        f"| {NAMES[name]}{f', {EACH[name]}' if name in EACH else ''} | {found.value:.3f} | "
-        f"{found.low:.3f} to {found.high:.3f} |"
+        [
+            f"{NAMES[name]}{f', {EACH[name]}' if name in EACH else ''}",
+            f"{found.value:.3f}",
+            f"{found.low:.3f} to {found.high:.3f}",
+        ]
         for name in METRICS
         for found in [tested.standing.scores[name]]
     ]
     one = tested.standing
-    table = "\n".join(["| | value | 95 % interval |", "|---|---|---|", *rows])
-    where = f"{', '.join(tested.corpora) or 'an unnamed corpus'}, {tested.split}"
+    scores = "\n".join(table(["", "value", "95 % interval"], rows))
+    where = plain(f"{', '.join(tested.corpora) or 'an unnamed corpus'}, {tested.split}")
     return (
         f"On {where}, {one.num_clips} clips (chance is {1 / one.num_classes:.3f} UA, always the "
         f"commonest class {one.majority_rate:.3f} WA); the intervals resample "
-        f"{one.scores['ua'].num_clusters} {tested.cluster}s.\n\n{table}\n\n"
-        + " ".join([*tested.notes, said])
+        f"{one.scores['ua'].num_clusters} {tested.cluster}s.\n\n{scores}\n\n"
+        + " ".join([*map(plain, tested.notes), said])
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.encoders.hub import hub_model
 from pipeline.errors import HeadError
-from pipeline.heads.folder import DESCRIPTION, read_description, verify_head
+from pipeline.heads.folder import DESCRIPTION, file_names, read_description, verify_head
 
 CARD = "README.md"
 
@@ -31,10 +31,7 @@ def fetch_head(spelling: str) -> Path:
     with _mendable(spelling):
         found = Path(_download(name, DESCRIPTION, revision))
         folder = found.parent  # named by its commit
-        description = read_description(folder)
-        for file in (description["weights"]["file"], *description["files"]):
-            if Path(file).name != file:
-                raise HeadError(f"{spelling}: {file!r} is no file of its own folder; use another.")
+        for file in file_names(folder, read_description(folder)):
             _download(name, file, folder.name)
     return folder
 
@@ -56,7 +53,7 @@ def push_head(folder: Path, repository: str, card: str, *, private: bool) -> str
     verify_head(folder)
     description = read_description(folder)
     with TemporaryDirectory() as place, _mendable(repository):
-        for file in (DESCRIPTION, description["weights"]["file"], *description["files"]):
+        for file in (DESCRIPTION, *file_names(folder, description)):
             shutil.copyfile(folder / file, Path(place, file))
         Path(place, CARD).write_text(card, "utf-8")
         api = HfApi()

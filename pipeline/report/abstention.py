@@ -9,7 +9,7 @@ from pipeline.errors import PredictionsError
 from pipeline.evaluation.abstention import COVERAGE
 from pipeline.experiments.tables import ABSTENTION
 from pipeline.figures.lines import draw_scores
-from pipeline.manifests.tables import write_csv
+from pipeline.manifests.tables import read_csv, write_csv
 from pipeline.report.page import Picture, Section, Table
 from pipeline.report.tables import few_note
 
@@ -78,7 +78,7 @@ def kept_abstention_sections(out: Path, name: str, folder: Path) -> list[Section
     if not path.is_file():
         return []
     try:
-        return abstention_sections(out, pd.read_csv(path), name)
+        return abstention_sections(out, read_csv(path), name)
     except (ValueError, KeyError) as error:
         raise PredictionsError(
             f"{path}: is not what 'genser crossval' writes now ({error}); run it again."

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from pipeline.evaluation.columns import rows_of_split
 from pipeline.report.page import Section, Table
-from pipeline.report.tables import NO_SPLIT
 from pipeline.scoring.predictions import Predictions
 
 EXAMPLES = 2  # of each class, right and wrong each
@@ -29,7 +29,7 @@ def besides_sections(
     tables = []
     for name, one in predictions.items():
         frame = one.frame
-        frame = frame[frame["split"].fillna(NO_SPLIT) == split]
+        frame = rows_of_split(frame, split)
         frame = frame[frame["label"].notna() & frame["predicted"].notna()]
         for column in one.extras:
             told = frame[frame[column].notna()]

@@ -10,6 +10,7 @@ import pandas as pd
 from pipeline.errors import PredictionsError
 from pipeline.experiments.condition_tables import CONDITIONS
 from pipeline.experiments.conditions import LABEL_NOISE, NEW_CLASS, TRAIN_SPEAKERS
+from pipeline.manifests.tables import read_csv
 from pipeline.report.page import Section, Table
 from pipeline.report.tables import few_note
 
@@ -30,7 +31,7 @@ def condition_sections(name: str, folder: Path) -> list[Section]:
     if not path.is_file():
         return []
     try:
-        found = pd.read_csv(path, dtype={"level": "str"}, keep_default_na=False, na_values=[""])
+        found = read_csv(path, dtype={"level": "str"}, keep_default_na=False, na_values=[""])
         tables = [
             _table(name, kind, found, part)
             for kind, part in found.groupby("kind", sort=False)

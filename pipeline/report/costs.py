@@ -11,6 +11,7 @@ from pipeline.experiments.compared import MEASURES
 from pipeline.experiments.costs import COSTS
 from pipeline.experiments.token_study import rows_of
 from pipeline.figures.tokens import draw_rates
+from pipeline.manifests.tables import read_csv
 from pipeline.report.emoq_cells import UNKNOWN, read_cells
 from pipeline.report.page import Picture, Section, Table
 from pipeline.report.tables import NAMES
@@ -23,7 +24,7 @@ def read_seconds(folder: Path) -> tuple[dict[str, float], list[str]]:
     Raises:
         OSError, ValueError, KeyError: If `costs.csv` is not what `genser crossval` writes.
     """
-    costs = pd.read_csv(folder / COSTS, keep_default_na=False, na_values=[""])
+    costs = read_csv(folder / COSTS, keep_default_na=False, na_values=[""])
     seconds = dict(zip(costs["system"].astype("str"), costs["seconds_per_clip"], strict=True))
     return seconds, sorted(set(costs["device"].dropna().astype("str")))
 

@@ -10,6 +10,7 @@ from pipeline.errors import PredictionsError
 from pipeline.evaluation.concordance import CCC
 from pipeline.experiments.systems import SYSTEMS, read_systems
 from pipeline.experiments.tables import COMPARISONS, MATRIX, STANDINGS
+from pipeline.manifests.tables import read_csv
 from pipeline.report.abstention import kept_abstention_sections
 from pipeline.report.conditions import condition_sections
 from pipeline.report.descriptors_study import descriptors_sections
@@ -74,7 +75,7 @@ def _tables_section(folders: Mapping[str, Path]) -> Section:
             raise PredictionsError(f"{folder}: holds no cross-validation; run 'genser crossval'.")
         for path, kind in there:
             try:
-                frame = pd.read_csv(path)
+                frame = read_csv(path)
                 note = few_note(int(frame["clusters"].min()))
                 readable = _readable(frame, kind)
             except (OSError, ValueError, KeyError, AttributeError) as error:

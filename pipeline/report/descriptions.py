@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.descriptions.grammar import Grammar
+from pipeline.evaluation.columns import rows_of_split
 from pipeline.evaluation.java_scores import METEOR, SPICE
 from pipeline.evaluation.text_scores import BLEU4, CIDER_D, ROUGE_L
 from pipeline.evaluation.word_errors import NORMALISATION
@@ -28,7 +29,6 @@ from pipeline.manifests.manifest import Manifest
 from pipeline.manifests.tables import write_csv
 from pipeline.report.besides import EXAMPLES, shortened
 from pipeline.report.page import Section, Table
-from pipeline.report.tables import NO_SPLIT
 from pipeline.report.token_cells import interval
 from pipeline.scoring.predictions import Predictions
 
@@ -79,7 +79,7 @@ def description_sections(
     for name, one in predictions.items():
         if set(SAID) & set(one.extras):
             frame = one.frame
-            mine = said_rows(frame[frame["split"].fillna(NO_SPLIT) == split], manifest)
+            mine = said_rows(rows_of_split(frame, split), manifest)
             rows[name] = mine.assign(fold="")
     if not rows:
         return []

@@ -21,7 +21,7 @@ from pipeline.experiments.said_texts import SLOTS, TEXT_SCORES, WER
 from pipeline.experiments.systems import SYSTEMS, read_systems
 from pipeline.experiments.tables import PREDICTIONS, STANDINGS
 from pipeline.experiments.token_study import Row, rows_of
-from pipeline.manifests.tables import write_csv
+from pipeline.manifests.tables import read_csv, write_csv
 from pipeline.report.costs import cost_section, read_seconds
 from pipeline.report.descriptions import (
     HEADINGS,
@@ -84,7 +84,7 @@ def descriptors_sections(out: Path, name: str, folder: Path, *, cluster: str) ->
         predictions = pd.read_parquet(folder / PREDICTIONS)
         seconds, devices = read_seconds(folder)
         probes, scores, slots = (
-            pd.read_csv(folder / file) if (folder / file).is_file() else pd.DataFrame()
+            read_csv(folder / file) if (folder / file).is_file() else pd.DataFrame()
             for file in (PROBES, TEXT_SCORES, SLOTS)
         )
     except (OSError, ValueError, KeyError) as error:

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from pipeline.dataset import StoredFeatures
-from pipeline.errors import PredictionsError
-from pipeline.evaluation.columns import clusters_of
+from pipeline.evaluation.columns import ALL_SPLITS, clusters_of, rows_of_split
 from pipeline.experiments.head_probes import has_representations, is_split_of, probe_head
 from pipeline.experiments.path_study import STEPS, sampling_table, trace_clip
 from pipeline.experiments.probing import probe_layers
@@ -19,7 +17,7 @@ from pipeline.heads.folder import read_head_record
 from pipeline.heads.genser import GenSER
 from pipeline.heads.phase import LAST
 from pipeline.heads.saved import TrainedHead, load_head
-from pipeline.manifests.labels import UNLABELLED
+from pipeline.manifests.labels import UNLABELLED, LabelMap
 from pipeline.manifests.manifest import Manifest
 from pipeline.manifests.tables import write_csv
 from pipeline.progress import Reporter
@@ -31,7 +29,7 @@ from pipeline.report.probe import write_probe
 from pipeline.report.tables import NAMES, sampling_tables
 from pipeline.scoring.score import ScoreConfig, features_of, label_indices, open_clips, score_clips
 from pipeline.store.views import LAYERS
-from pipeline.training.curves import CURVES
+from pipeline.training.curves import read_curves
 from pipeline.training.rows import TrainingRows, choose_rows
 
 
@@ -46,6 +44,7 @@ def head_sections(
     score: ScoreConfig,
     device: str,
     reporter: Reporter,
+    label_map: LabelMap | None = None,
 ) -> list[Section]:
     """Return what a head's folder, and its features if they are given, have to show.
 
@@ -59,6 +58,7 @@ def head_sections(
         score: How heads are scored.
         device: A torch device.
         reporter: Hears of the layers.
+        label_map: Of the manifest's labels; None takes the head's own.
 
     Raises:
         HeadError: If the head is damaged, or of other features.
@@ -71,21 +71,20 @@ def head_sections(
     features = features_of(trained, manifest, stores)
     if trained.record.scale is not None:
         return sections  # what follows counts classes
-    chosen = choose_rows(
-        manifest,
-        features,
-        task=trained.task,
-        label_map=trained.record.label_map,
-        allow_overlap=True,
-    )
-    if LAYERS in features.views:
+    known = trained.record.label_map if label_map is None else label_map
+    has_own_parts = {"train", "dev"} <= set(manifest.table["split"])
+    if LAYERS in features.views and has_own_parts:
+        chosen = choose_rows(
+            manifest, features, task=trained.task, label_map=known, allow_overlap=True
+        )
         sections.append(layer_section(folder, features, chosen, reporter))
-    if has_representations(trained.head) and split != "train" and is_split_of(features, trained):
+    is_part = split not in ("train", ALL_SPLITS) and has_own_parts
+    if has_representations(trained.head) and is_part and is_split_of(features, trained):
         found = probe_head(features, trained, split, device=device, reporter=reporter)
         if len(found):
             name = trained.record.kind
             sections.append(head_probe_section(folder, found, name=name, part=split))
-    labels = label_indices(manifest, trained)
+    labels = label_indices(manifest, trained, known)
     sections += sampling_sections(
         folder,
         trained,
@@ -113,18 +112,15 @@ def learning_section(folder: Path, head: Path, trained: TrainedHead) -> Section:
     """Return the learning curves of a head's folder.
 
     Raises:
-        PredictionsError: If the folder has lost them.
+        HeadError: If the folder has lost them, or they are damaged.
     """
-    try:
-        curves = pd.read_csv(head / CURVES, sep="\t")
-    except (OSError, ValueError) as error:
-        raise PredictionsError(f"{head / CURVES}: not readable ({error}); train again.") from error
+    curves = read_curves(head)
     path = folder / "learning.png"
     draw_learning_curve(path, curves, title=f"{trained.record.kind} on {trained.task}")
     best = trained.record.best_step
-    by = trained.record.train["select_by"]
+    by = trained.record.select_by
     names = {**NAMES, **NUMBER_NAMES}
-    chosen = "the last one" if by == LAST else f"the best on dev by {names[by]}"
+    chosen = "the last one" if by == LAST else f"the best on dev by {names.get(by, by)}"
     return Section(
         title="Learning",
         texts=[
@@ -181,7 +177,7 @@ def sampling_sections(
         return []
     solver = score.options(trained.record.kind).solver
     table = features.manifest.table
-    usable = (table["split"] == split).to_numpy() & features.has_features
+    usable = table.index.isin(rows_of_split(table, split).index) & features.has_features
     rows = np.flatnonzero(usable & (labels != UNLABELLED))
     clusters = clusters_of(table.iloc[rows], cluster).tolist()
     found = sampling_table(trained, features, rows, labels[rows], clusters, device=device)

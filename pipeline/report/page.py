@@ -9,6 +9,7 @@ import jinja2
 import pandas as pd
 
 from pipeline.files import publish_bytes
+from pipeline.report.markdown import paragraph, picture, plain, strong, table
 
 HTML, MARKDOWN = "report.html", "report.md"
 
@@ -103,32 +104,20 @@ def _inlined(path: Path) -> str:
 
 
 def _markdown(page: Page) -> str:
-    lines = [f"# {_plain(page.title)}", "", _plain(page.lead), ""]
-    lines += [f"- **{name}: {number}** {note}" for name, number, note in page.figures]
+    lines = [f"# {plain(page.title)}", "", paragraph(page.lead), ""]
+    lines += [
+        f"- {strong(f'{name}: {number}')} {plain(note)}" for name, number, note in page.figures
+    ]
     for section in page.sections:
-        lines += ["", f"## {_plain(section.title)}"]
+        lines += ["", f"## {plain(section.title)}"]
         for text in section.texts:
-            lines += ["", _plain(text)]
-        for table in section.tables:
-            lines += ["", _plain(table.caption), "", *_markdown_table(table)]
-        for picture in section.pictures:
-            lines += ["", f"![{_plain(picture.caption)}]({picture.path.name})"]
+            lines += ["", paragraph(text)]
+        for shown in section.tables:
+            rows = [
+                [strong(cell) if cells[0] in shown.strong else plain(cell) for cell in cells]
+                for cells in shown.frame.itertuples(index=False)
+            ]
+            lines += ["", paragraph(shown.caption), "", *table(list(shown.frame.columns), rows)]
+        for one in section.pictures:
+            lines += ["", picture(one.caption, one.path.name)]
     return "\n".join(lines) + "\n"
-
-
-def _markdown_table(table: Table) -> list[str]:
-    def row(cells: Sequence[object]) -> str:
-        # A head's own texts must not become a column.
-        return f"| {' | '.join(_plain(str(cell)).replace('|', '/') for cell in cells)} |"
-
-    columns = list(table.frame.columns)
-    lines = [row(columns), row(["---"] * len(columns))]
-    for cells in table.frame.itertuples(index=False):
-        values = [f"**{cell}**" if cell and cells[0] in table.strong else cell for cell in cells]
-        lines.append(row(values))
-    return lines
-
-
-def _plain(text: str) -> str:
-    """Return a text that Markdown makes neither a tag nor a link of."""
-    return text.replace("<", "&lt;").replace("](", "]\\(")

@@ -38,6 +38,7 @@ class Published:
 MELD = "MELD, test, seven classes, audio only (Gen-SER, Table 1)"
 MELD_TEXT = "MELD, test, seven classes, with gold transcripts (EmoQ)"
 GENDER = "AIR-Bench, speaker gender (Gen-SER, Table 2)"
+SCORED_ON = {MELD: "MELD, test", MELD_TEXT: "MELD, test", GENDER: "AIR-Bench, speaker gender"}
 
 _OWN = "seven corpora, over half of the clips in-house"
 

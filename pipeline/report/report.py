@@ -8,11 +8,19 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.errors import ParamsError
+from pipeline.errors import ParamsError, PredictionsError
 from pipeline.evaluation.abstention import abstention_table
-from pipeline.evaluation.columns import CLUSTERS, are_numbers, class_indices, probabilities_of
+from pipeline.evaluation.columns import (
+    ALL_SPLITS,
+    CLUSTERS,
+    NO_SPLIT,
+    are_numbers,
+    class_indices,
+    probabilities_of,
+)
 from pipeline.evaluation.concordance import CCC
-from pipeline.evaluation.metrics import confusion_matrix, summarise
+from pipeline.evaluation.groups import groupings_of
+from pipeline.evaluation.metrics import confusion_matrix
 from pipeline.evaluation.number_standings import number_standings_of
 from pipeline.evaluation.standings import Standing, standings_of
 from pipeline.experiments.said_texts import SAID
@@ -23,27 +31,22 @@ from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import SPLITS, Manifest
 from pipeline.manifests.tables import write_csv
 from pipeline.report.abstention import abstention_sections
+from pipeline.report.beside_published import published_section
 from pipeline.report.besides import besides_sections
 from pipeline.report.emoq_study import emoq_standings_sections
-from pipeline.report.numbers import (
-    intervals_of,
-    measure_rows,
-    number_figures,
-    number_sections,
-)
+from pipeline.report.groups import group_entries, group_sections
+from pipeline.report.measures import interval_entries, lacking_texts, measure
+from pipeline.report.numbers import intervals_of, number_figures, number_sections
 from pipeline.report.page import Page, Picture, Section, write_page
 from pipeline.report.stamped import lead_of, provenance_of
 from pipeline.report.tables import (
-    NO_SPLIT,
     comparison_table,
-    corpora_table,
     prediction_table,
-    published_tables,
     recall_table,
     systems_table,
     with_others,
 )
-from pipeline.scoring.predictions import CONTAMINATED, Predictions
+from pipeline.scoring.predictions import HEAD_CORPORA, Predictions
 
 METRICS, STANDINGS = "metrics.json", "standings.csv"
 
@@ -52,7 +55,7 @@ METRICS, STANDINGS = "metrics.json", "standings.csv"
 class ReportConfig:
     """What a report shows."""
 
-    split: str = "test"  # what is measured: train, dev, test, or unsplit
+    split: str = "test"  # what is measured: train, dev, test, unsplit, or all rows
     cluster: str = "speaker"  # what intervals resample: speaker, dialogue (MELD), or clip
     margin: float = 0.02  # how much less UA, or CCC of numbers, still counts as not inferior
     java_seconds: float = 60.0  # METEOR and SPICE of descriptions may take each; 0 leaves them out
@@ -64,8 +67,9 @@ class ReportConfig:
             raise ParamsError(f"report.margin: {self.margin} is not from 0 to below 1.")
         if not self.java_seconds >= 0:
             raise ParamsError(f"report.java_seconds: {self.java_seconds} is below 0.")
-        if self.split not in (*SPLITS, NO_SPLIT):
-            raise ParamsError(f"report.split: {self.split!r} is not one of {[*SPLITS, NO_SPLIT]}.")
+        known = [*SPLITS, NO_SPLIT, ALL_SPLITS]
+        if self.split not in known:
+            raise ParamsError(f"report.split: {self.split!r} is not one of {known}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +82,7 @@ class Sources:
         label_map: Of the task, for the votes that the manifest has.
         baselines: What they are compared with, by name; in the tables, without pictures.
         others: Foreign predictions, by name.
-        data: What was trained and scored on, for the table beside published numbers.
-        encoder: What it was heard with, for the same.
+        encoder: What it was heard with, for the table beside published numbers.
         language: The language model of a head that has one, for the same.
         sections: Made elsewhere.
     """
@@ -89,7 +92,6 @@ class Sources:
     label_map: LabelMap | None = None
     baselines: Mapping[str, Predictions] = field(default_factory=dict)
     others: Mapping[str, Path] = field(default_factory=dict)
-    data: str = "?"
     encoder: str = "?"
     language: str = "?"
     sections: list[Section] = field(default_factory=list)
@@ -107,49 +109,39 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
         OutputError: If something cannot be written.
     """
     cluster = config.cluster if sources.manifest is not None else "clip"
-    title = f"{', '.join(sources.predictions)} on {config.split}"
     every = {**sources.predictions, **sources.baselines}
-    own = prediction_table(every, config.split, sources.manifest, sources.label_map)
-    table = with_others(own, sources.others)
-    metrics = {name: measure(one) for name, one in every.items()}
-    systems = list(dict.fromkeys(table["system"]))
-    shown = [name for name in systems if name not in sources.baselines]
+    rows = prediction_table(every, config.split, sources.manifest, sources.label_map)
+    is_all = config.split == ALL_SPLITS
+    if is_all:
+        _refuse_trained_rows(rows, every)
+    title = f"{', '.join(sources.predictions)} on {config.split}{' rows' * is_all}"
+    table = with_others(rows, sources.others)
+    metrics = {name: measure(one, with_all=is_all) for name, one in every.items()}
     if are_numbers(table):
-        numbers = number_standings_of(table, cluster=cluster, margin=config.margin)
-        for each in numbers.overall:
-            if each.system in metrics:
-                metrics[each.system][config.split] |= intervals_of(each)
-        _write_numbers(folder, metrics, numbers.table())
-        page = Page(
-            title=title,
-            lead=lead_of(sources.predictions, numbers.first.system, CCC, numbers.first.scores[CCC]),
-            figures=number_figures(numbers.first),
-            sections=[
-                *number_sections(
-                    folder, table, numbers, drawn=shown, cluster=cluster, split=config.split
-                ),
-                *sources.sections,
-                Section(title="What was run", texts=provenance_of(sources.predictions)),
-            ],
-        )
-        write_page(folder, page)
+        _write_number_report(folder, sources, config, table, metrics, cluster=cluster, title=title)
         return metrics
     found = standings_of(table, cluster=cluster, margin=config.margin)
+    systems = [one.system for one in found.overall]
+    shown = [name for name in systems if name not in sources.baselines]
+    task = str(sources.predictions[systems[0]].metadata.get("task"))
+    groups = groupings_of(table, found.classes, cluster=cluster, without=task)
     for one in found.overall:
         if one.system in metrics:
-            metrics[one.system][config.split] |= _intervals(one)
-    _write_numbers(folder, metrics, found.table())
+            own = [grouping for grouping in groups if grouping.system == one.system]
+            told = {"groups": group_entries(own)} if own else {}
+            metrics[one.system][config.split] |= interval_entries(one) | told
+    _write_scores(folder, metrics, found.table())
     scores = Section(
         title="Systems",
         texts=[
             "WA is accuracy (each clip counts as much), UA the mean recall of the classes (each "
             "class counts as much), F1 their usual sense. ECE, Brier score and NLL say how far "
-            "the probabilities can be believed; lower is better."
+            "the probabilities can be believed; lower is better.",
+            *lacking_texts(metrics, config.split),
         ],
         tables=[
             systems_table(found.overall, cluster=cluster),
             *([comparison_table(systems[0], found.comparisons)] if found.comparisons else []),
-            *([corpora_table(found.by_corpus)] if found.by_corpus else []),
         ],
     )
     by_class = Section(
@@ -166,17 +158,16 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
         sections=[
             scores,
             by_class,
+            *group_sections(groups, cluster=cluster),
             *_reliability(folder, table, shown, found.classes),
             *abstention_sections(folder, abstention_table(table, cluster=cluster)),
             *besides_sections(sources.predictions, config.split, without=shown_elsewhere),
             *sources.sections,
-            Section(
-                title="Beside published numbers",
-                texts=[
-                    "Others are on their data with their encoders, and ours on ours: only rows "
-                    "with the same encoder, data and split can be compared."
-                ],
-                tables=published_tables(found.overall, data=sources.data, encoder=sources.encoder),
+            published_section(
+                found.overall,
+                every,
+                scored_on=_scored_on(table, config.split),
+                encoder=sources.encoder,
             ),
             *emoq_standings_sections(
                 found.overall,
@@ -193,55 +184,54 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
     return metrics
 
 
-def _write_numbers(folder: Path, metrics: Mapping[str, Any], standings: pd.DataFrame) -> None:
+def _write_number_report(
+    folder: Path,
+    sources: Sources,
+    config: ReportConfig,
+    table: pd.DataFrame,
+    metrics: dict[str, Any],
+    *,
+    cluster: str,
+    title: str,
+) -> None:
+    """Write the report of systems that say numbers, and add their intervals to the metrics."""
+    found = number_standings_of(table, cluster=cluster, margin=config.margin)
+    for one in found.overall:
+        if one.system in metrics:
+            metrics[one.system][config.split] |= intervals_of(one)
+    _write_scores(folder, metrics, found.table())
+    shown = [one.system for one in found.overall if one.system not in sources.baselines]
+    page = Page(
+        title=title,
+        lead=lead_of(sources.predictions, found.first.system, CCC, found.first.scores[CCC]),
+        figures=number_figures(found.first),
+        sections=[
+            *number_sections(
+                folder, table, found, drawn=shown, cluster=cluster, split=config.split
+            ),
+            *sources.sections,
+            Section(title="What was run", texts=provenance_of(sources.predictions)),
+        ],
+    )
+    write_page(folder, page)
+
+
+def _write_scores(folder: Path, metrics: Mapping[str, Any], standings: pd.DataFrame) -> None:
     write_csv(folder / STANDINGS, standings)
     text = json.dumps(metrics, indent=1, sort_keys=True, ensure_ascii=False)
     publish_bytes(folder / METRICS, f"{text}\n".encode())
 
 
-def measure(predictions: Predictions) -> dict[str, Any]:
-    """Return the metrics of each split that occurs, and what is stamped on the predictions.
-
-    A split without labelled, scored rows has its counts only.
-    """
-    frame = predictions.frame[["split", "label", "predicted", "error"]]
-    frame = frame.assign(split=frame["split"].fillna(NO_SPLIT))
-    result: dict[str, Any] = {}
-    for split in (*SPLITS, NO_SPLIT):
-        rows = frame[frame["split"] == split]
-        if rows.empty:
-            continue
-        usable = rows[rows["label"].notna() & rows["predicted"].notna()]
-        counts: dict[str, Any] = {
-            "num_rows": len(rows),
-            "num_failed": int(rows["error"].notna().sum()),
-            "num_unlabelled": int(rows["label"].isna().sum()),
-            "num_clips": len(usable),
-        }
-        if not predictions.classes:
-            counts = {**measure_rows(usable), **counts}
-        elif len(usable):
-            labels, predicted = (
-                class_indices(usable[c], predictions.classes) for c in ("label", "predicted")
+def _refuse_trained_rows(table: pd.DataFrame, predictions: Mapping[str, Predictions]) -> None:
+    """Refuse to measure all rows of a corpus that a head was trained on."""
+    for name, one in predictions.items():
+        told = one.metadata.get(HEAD_CORPORA)
+        known = set(told) if isinstance(told, list | tuple) else set()
+        if both := sorted(known & set(table["corpus"]) - {""}):
+            raise PredictionsError(
+                f"{name}: its head was trained on rows of {both[0]!r}, and 'all' of them are to be "
+                "measured; set report.split to a part that it was not trained on."
             )
-            counts = {**summarise(labels, predicted, predictions.classes), **counts}
-        result[split] = counts
-    result["transductive"] = bool(predictions.metadata.get("transductive", False))
-    for stamp in ("leaks", "head_leaks"):
-        result[stamp] = predictions.metadata.get(stamp, {})
-    for stamp in ("text_sources", "head_text_sources", CONTAMINATED):
-        if stamp in predictions.metadata:
-            result[stamp] = predictions.metadata[stamp]
-    return result
-
-
-def _intervals(one: Standing) -> dict[str, Any]:
-    scores = {
-        name: [found.low, found.high]
-        for name, found in one.scores.items()
-        if not name.startswith("recall")
-    }
-    return {"interval": scores, "num_clusters": one.scores["ua"].num_clusters, **one.calibration}
 
 
 def _confusion(
@@ -289,6 +279,11 @@ def _figures(one: Standing) -> list[tuple[str, str, str]]:
         ("Chance (UA)", f"{1 / one.num_classes:.3f}", f"{one.num_classes} classes"),
         ("Commonest class (WA)", f"{one.majority_rate:.3f}", f"{one.num_clips} clips"),
     ]
+
+
+def _scored_on(table: pd.DataFrame, split: str) -> str:
+    """Return the corpora whose rows were scored, "?" where nobody says, and which rows."""
+    return f"{', '.join(sorted(set(table['corpus']) - {''})) or '?'}, {split}"
 
 
 def _corpora(sources: Sources) -> list[str]:

@@ -35,7 +35,10 @@ def audit_section(folder: Path, audit: Audit, *, title: str) -> Section:
         shown = shown.drop(columns="fold")
     return Section(
         title="Data",
-        texts=leaks or ["No speaker and no recording is known to be in two parts."],
+        texts=[
+            *(leaks or ["No speaker and no recording is known to be in two parts."]),
+            *(f"Classes: {sentence}." for sentence in audit.lacking),
+        ],
         tables=[
             Table(caption=f"{title}: what each part holds.", frame=shown.astype("str")),
             *_texts(audit),

@@ -9,13 +9,20 @@ import pandas as pd
 from pipeline.errors import PredictionsError
 from pipeline.evaluation import columns
 from pipeline.evaluation.bootstrap import FEW_CLUSTERS, SCORES, Comparison, Interval
-from pipeline.evaluation.columns import PROBABILITY, UNCERTAINTY, labelled_rows, probability_columns
+from pipeline.evaluation.columns import (
+    PROBABILITY,
+    UNCERTAINTY,
+    labelled_rows,
+    probability_columns,
+    rows_of_split,
+)
+from pipeline.evaluation.groups import GROUPED_BY
 from pipeline.evaluation.standings import Standing
+from pipeline.files import require_regular
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import Manifest
 from pipeline.manifests.numbers import is_number
 from pipeline.report.page import Table
-from pipeline.report.published import PUBLISHED
 from pipeline.scoring.predictions import Predictions, read_predictions
 from pipeline.training.targets import about_rows
 
@@ -23,7 +30,6 @@ NAMES = {"wa": "WA", "ua": "UA", "wf1": "WF1", "macro_f1": "macro F1"}
 CALIBRATION = {"ece": "ECE", "brier": "Brier", "nll": "NLL", "js": "JS to votes"}
 ERROR_AT_80 = "error at 80 %"  # answered: a fifth is left to a person
 ABOUT = ("corpus", "speaker", "dialogue")
-NO_SPLIT = "unsplit"  # how rows without a split are called in a report
 
 
 def prediction_table(
@@ -47,7 +53,7 @@ def prediction_table(
     for name, one in predictions.items():
         frame = one.frame
         doubts = frame.get(UNCERTAINTY)
-        frame = labelled_rows(frame[frame["split"].fillna(NO_SPLIT) == split])
+        frame = labelled_rows(rows_of_split(frame, split))
         if doubts is not None:
             frame = frame.assign(**{UNCERTAINTY: doubts[frame.index]})
         if frame.empty:
@@ -63,7 +69,8 @@ def prediction_table(
     table = pd.concat(parts, ignore_index=True)
     if manifest is None:
         return table.assign(**dict.fromkeys(ABOUT, ""))
-    about = about_rows(manifest, next(iter(predictions.values())).classes, label_map)
+    classes = next(iter(predictions.values())).classes
+    about = about_rows(manifest, classes, label_map, also=GROUPED_BY)
     strange = table[~table["utterance_id"].isin(about.index)]
     if len(strange):
         raise PredictionsError(
@@ -115,6 +122,7 @@ def with_others(table: pd.DataFrame, others: Mapping[str, Path]) -> pd.DataFrame
 def _read_other(path: Path) -> pd.Series:
     """Return a foreign system's predictions by utterance id."""
     try:
+        require_regular(path)
         if path.suffix == ".csv":
             frame = pd.read_csv(path, dtype="str", keep_default_na=False)
         else:
@@ -246,50 +254,6 @@ def sampling_tables(found: pd.DataFrame) -> list[Table]:
             )
         )
     return tables
-
-
-def published_tables(standings: Sequence[Standing], *, data: str, encoder: str) -> list[Table]:
-    """Return what others have published, and ours under it, with what differs.
-
-    Args:
-        standings: Ours.
-        data: What they were trained and scored on.
-        encoder: What they hear with.
-    """
-    tables = []
-    for name in dict.fromkeys(row.table for row in PUBLISHED):
-        rows = [
-            {
-                "system": row.system,
-                "WA": _told(row.wa),
-                "UA": _told(row.ua),
-                "WF1": _told(row.wf1),
-                "encoder": row.encoder,
-                "trained on": row.trained_on,
-                "source": row.source,
-            }
-            for row in PUBLISHED
-            if row.table == name
-        ]
-        for one in standings:
-            rows.append(
-                {
-                    "system": f"{one.system} (ours)",
-                    "WA": _told(one.scores["wa"].value),
-                    "UA": _told(one.scores["ua"].value),
-                    "WF1": _told(one.scores["wf1"].value),
-                    "encoder": encoder,
-                    "trained on": data,
-                    "source": f"this report; scored on {data}, not on what the others were",
-                }
-            )
-        ours = [f"{one.system} (ours)" for one in standings]
-        tables.append(Table(caption=name, frame=pd.DataFrame(rows), strong=ours))
-    return tables
-
-
-def _told(value: float | None) -> str:
-    return "" if value is None else _short(value)
 
 
 def _short(value: float) -> str:

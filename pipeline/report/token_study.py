@@ -11,7 +11,7 @@ from pipeline.errors import PredictionsError
 from pipeline.experiments.systems import SYSTEMS, read_systems
 from pipeline.experiments.tables import DEV_SCORES, PREDICTIONS, STANDINGS
 from pipeline.experiments.token_study import CODEC, TokenStudy, has_tokens, study_tokens
-from pipeline.manifests.tables import write_csv
+from pipeline.manifests.tables import read_csv, write_csv
 from pipeline.report.page import Picture, Section, Table
 from pipeline.report.published import PUBLISHED_TOKENS, TOKENS
 from pipeline.report.tables import few_note
@@ -47,7 +47,7 @@ def token_sections(out: Path, name: str, folder: Path, *, cluster: str) -> list[
         return []
     try:
         predictions = pd.read_parquet(folder / PREDICTIONS)
-        dev = pd.read_csv(folder / DEV_SCORES)
+        dev = read_csv(folder / DEV_SCORES)
         known: dict[str, float] = {}
         if "dev_macro_f1" in dev:
             known = {

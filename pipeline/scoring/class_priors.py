@@ -20,9 +20,7 @@ def with_prior(trained: TrainedHead, scores: np.ndarray, prior: str) -> np.ndarr
         raise HeadError(
             f"score.prior: {prior!r} is for classes, and this head says numbers; set it to 'train'."
         )
-    # A class that the loss never saw has no share to divide by.
-    shares = np.where(trained.prior > 0, trained.prior, 1 / len(trained.classes))
-    factors = 1 / (len(trained.classes) * shares)
+    factors = uniform_factors(trained)
     link = trained.link
     if isinstance(link, Power):
         return link.reweighted(scores, factors)
@@ -31,6 +29,18 @@ def with_prior(trained: TrainedHead, scores: np.ndarray, prior: str) -> np.ndarr
         torch.from_numpy(scores), torch.from_numpy(factors).to(torch.float32), link.temperature
     )
     return changed.numpy()
+
+
+def uniform_factors(trained: TrainedHead) -> np.ndarray:
+    """Return what makes classes equally frequent that were learnt by their shares, shape (C,).
+
+    Raises:
+        HeadError: If the head does not know the shares that it was trained with.
+    """
+    # A class that the loss never saw has no share to divide by.
+    shares = np.where(trained.prior > 0, trained.prior, 1 / len(trained.classes))
+    factors: np.ndarray = 1 / (len(trained.classes) * shares)
+    return factors
 
 
 def masked(scores: np.ndarray, lacking: np.ndarray) -> np.ndarray:

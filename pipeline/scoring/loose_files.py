@@ -1,59 +1,15 @@
 """A trained head on loose recordings: the same decoding and encoding as extraction."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
-
-from pipeline.audio.segments import Segment
-from pipeline.errors import AudioError, HeadError
-from pipeline.extraction.encoding import encode_clip
+from pipeline.errors import HeadError
 from pipeline.extraction.settings import settings_of_recipe
 from pipeline.extraction.views import OpenView, open_views
 from pipeline.heads.saved import TrainedHead, require_recipe_of_head
-from pipeline.manifests.texts import TEXT
 from pipeline.quantisation.codebooks import Codebooks
-from pipeline.scoring.class_priors import with_prior
 from pipeline.scoring.loose_text_views import LooseTextView, open_text_view
-from pipeline.scoring.loose_texts import LooseTexts
-from pipeline.scoring.score import ScoreConfig
-from pipeline.sources.alone import lone_batch
-from pipeline.sources.inference import say
 from pipeline.store.recipe import Recipe
 from pipeline.store.views import TEXT_SOURCE
-
-
-@dataclass(frozen=True, kw_only=True)
-class FilePrediction:
-    """What a head says of one file.
-
-    Attributes:
-        path: The file.
-        probabilities: By class, in class order; empty if there is an error, or the head says a
-            number.
-        number: What a head of numbers says, in units of its labels; None of others.
-        extras: What it says besides, by column.
-        error: Why there is no prediction, "" if there is one.
-        text: What the head read beside the sound; None where it reads no text.
-    """
-
-    path: Path
-    probabilities: dict[str, float]
-    number: float | None = None
-    extras: dict[str, str | float] = field(default_factory=dict)
-    error: str = ""
-    text: str | None = None
-
-    @property
-    def predicted(self) -> str | float | None:
-        """The likeliest class, or the number."""
-        if self.number is not None:
-            return self.number
-        if not self.probabilities:
-            return None
-        return max(self.probabilities, key=lambda name: self.probabilities[name])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,15 +26,6 @@ class LooseView:
     made_of: OpenView
     codebooks: Codebooks | None
 
-    def features(self, segment: Segment) -> np.ndarray:
-        """Return the features of a recording as they would be stored.
-
-        Raises:
-            AudioError: If it cannot be used.
-        """
-        own = encode_clip(segment, self.made_of.encoder, self.made_of.settings, batch_seconds=1.0)
-        return own if self.codebooks is None else self.codebooks.assign(own)
-
 
 def views_of_head(
     trained: TrainedHead, spelling: str | None, device: str
@@ -94,12 +41,7 @@ def views_of_head(
         HeadError: If its features were ingested: nothing here can make them.
         FeatureStoreError: If an encoder is another one, by field.
     """
-    for standardiser in trained.standardisers.values():
-        if standardiser.is_grouped:
-            raise HeadError(
-                f"this head standardises over each {standardiser.over}, and a loose file has none; "
-                "use 'genser score' with a manifest, or train with train.standardise_over=all."
-            )
+    require_no_groups(trained)
     settings = []
     wanted = {name: _made_of(recipe) for name, recipe in trained.record.recipes.items()}
     texts = {name: wanted.pop(name) for name in list(wanted) if _is_of_texts(wanted[name])}
@@ -130,66 +72,18 @@ def views_of_head(
     ]
 
 
-def predict_files(
-    paths: Sequence[Path],
-    trained: TrainedHead,
-    views: Sequence[LooseView | LooseTextView],
-    score: ScoreConfig,
-    *,
-    device: str,
-    texts: LooseTexts | None = None,
-) -> list[FilePrediction]:
-    """Predict the class of each file; a bad file has its error instead.
+def require_no_groups(trained: TrainedHead) -> None:
+    """Refuse a head that has to know whose a recording is.
 
-    Args:
-        paths: The files.
-        trained: The head.
-        views: From `views_of_head`.
-        score: How to score.
-        device: A torch device.
-        texts: Where the texts come from; None for a head that reads none.
+    Raises:
+        HeadError: Naming what it standardises over.
     """
-    results = []
-    for path in paths:
-        segment = Segment(path=path)
-        try:
-            text = None if texts is None else texts.of(segment)
-            features = {
-                view.name: view.features(text or "")
-                if isinstance(view, LooseTextView)
-                else view.features(segment)
-                for view in views
-            }
-        except AudioError as error:
-            message = f"{error.outcome}: {error}"
-            results.append(FilePrediction(path=path, probabilities={}, error=message))
-            continue
-        batch = lone_batch(
-            features,
-            dict.fromkeys(trained.head.columns, "") | ({} if text is None else {TEXT: text}),
-            # What importers name a clip by, so that it is scored as it was from a store.
-            path.stem,
-            trained.record.needs,
-            trained.standardisers,
-            codebooks=trained.codebooks,
-            device=device,
-        )
-        options = score.options(trained.record.kind)
-        scores, extras = say(
-            trained.head, batch, options, device=device, precision=trained.record.precision
-        )
-        scores = with_prior(trained, scores, score.prior)
-        told = {name: _plain(value[0]) for name, value in extras.items()}
-        named, number = {}, None
-        if trained.record.scale is not None:
-            number = float(trained.numbers(scores)[0])
-        else:
-            values: np.ndarray = trained.probabilities(scores)[0]
-            named = dict(zip(trained.classes, values.tolist(), strict=True))
-        results.append(
-            FilePrediction(path=path, probabilities=named, number=number, extras=told, text=text)
-        )
-    return results
+    for standardiser in trained.standardisers.values():
+        if standardiser.is_grouped:
+            raise HeadError(
+                f"this head standardises over each {standardiser.over}, and a loose file has none; "
+                "use 'genser score' with a manifest, or train with train.standardise_over=all."
+            )
 
 
 def _is_of_texts(recipe: Recipe) -> bool:
@@ -201,7 +95,3 @@ def _made_of(recipe: Recipe) -> Recipe:
     parent = recipe.get("parent")
     made_of: Recipe = recipe if parent is None else parent["recipe"]
     return made_of
-
-
-def _plain(value: Any) -> str | float:
-    return value if isinstance(value, str) else float(value)

@@ -1,16 +1,17 @@
 """The text of a loose recording, for a head that reads one: given, or heard by a recogniser."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.audio.outcomes import OK
-from pipeline.audio.segments import Segment
 from pipeline.errors import AudioError, EncoderError, HeadError
+from pipeline.extraction.encoding import Decoded
 from pipeline.heads.saved import TrainedHead
 from pipeline.manifests.texts import GOLD, TEXT
 from pipeline.store.views import TEXT_SOURCE
 from pipeline.transcription.base import Recogniser
 from pipeline.transcription.recogniser import load_recogniser
-from pipeline.transcription.transcribe import TranscribeConfig, transcribe_clip
+from pipeline.transcription.transcribe import TranscribeConfig, hear
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,19 +33,19 @@ class LooseTexts:
         """Who wrote the texts, as results call it."""
         return GOLD if self.recogniser is None else self.recogniser.source
 
-    def of(self, segment: Segment) -> str:
-        """Return the text of a recording.
+    def of(self, decoded: Sequence[Sequence[Decoded]]) -> list[str | AudioError]:
+        """Return the text of each recording, or why it has none.
 
-        Raises:
-            AudioError: If it cannot be transcribed.
+        Args:
+            decoded: Each as its listeners hear it, the recogniser last.
         """
         if self.recogniser is None:
             assert self.given is not None
-            return self.given
-        heard = transcribe_clip(segment, self.recogniser, self.config)
-        if heard.outcome != OK:
-            raise AudioError(heard.outcome, heard.message)
-        return heard.text
+            return [self.given] * len(decoded)
+        return [
+            told.text if told.outcome == OK else AudioError(told.outcome, told.message)
+            for told in hear([each[-1] for each in decoded], self.recogniser, self.config)
+        ]
 
 
 def texts_for_head(

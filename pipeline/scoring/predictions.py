@@ -37,6 +37,7 @@ from pipeline.typed import typed
 FORMAT = "genser-predictions"
 FORMAT_VERSION = "1"
 
+HEAD_CORPORA = "head_corpora"  # metadata: corpora that the head was trained on
 CONTAMINATED = "contaminated"  # metadata: scored corpora that the model of the features knows
 
 _RESERVED_KEYS = {"format", "format_version", "classes", "content"}

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline.dataset import StoredFeatures
-from pipeline.errors import ParamsError
+from pipeline.errors import ManifestError, ParamsError
 from pipeline.heads.catalogue import head_kinds, scoring_options, stamp
 from pipeline.heads.saved import TrainedHead
 from pipeline.heads.standardiser import CORPUS
-from pipeline.manifests.labels import UNLABELLED, class_indices, class_names
+from pipeline.manifests.labels import UNLABELLED, LabelMap, class_indices, class_names
 from pipeline.manifests.manifest import Manifest
 from pipeline.manifests.numbers import as_numbers
 from pipeline.scoring.class_priors import classes_lacking, masked, with_prior
@@ -21,7 +21,9 @@ from pipeline.scoring.predictions import Predictions
 from pipeline.scoring.stored import Scored, stored_predictions
 from pipeline.sources.inference import score_source
 from pipeline.sources.opening import open_source, views_of, with_groups
+from pipeline.sources.passing import Passing
 from pipeline.sources.source import Source
+from pipeline.store.views import LAYERS
 
 PRIORS = ("train", "uniform")
 
@@ -75,7 +77,12 @@ class Clips:
 
 
 def open_clips(
-    features: StoredFeatures, rows: np.ndarray, trained: TrainedHead, *, device: str
+    features: StoredFeatures,
+    rows: np.ndarray,
+    trained: TrainedHead,
+    *,
+    device: str,
+    once: bool = False,
 ) -> Clips:
     """Open rows that have features for a head.
 
@@ -84,12 +91,18 @@ def open_clips(
         rows: Which rows, in this order.
         trained: The head.
         device: A torch device.
+        once: Whether they are scored once, and need not all be in memory.
 
     Raises:
         FeatureStoreError: If a store is damaged.
     """
-    needs = trained.record.needs
-    source = open_source(features, rows, needs, trained.head.columns, device=device)
+    needs, columns = trained.record.needs, trained.head.columns
+    is_dense = bool(needs) and not columns and all(need.kind == LAYERS for need in needs)
+    source = (
+        Passing(features, rows, needs, device=device)
+        if once and is_dense
+        else open_source(features, rows, needs, columns, device=device)
+    )
     source.use(with_groups(trained.standardisers, features, rows, needs))
     return Clips(source=source, corpora=features.groups(CORPUS)[rows])
 
@@ -123,15 +136,18 @@ def score_manifest(
     config: ScoreConfig,
     *,
     device: str,
+    label_map: LabelMap | None = None,
 ) -> Predictions:
     """Score every row of a manifest; a row without features keeps its row and its reason.
+
+    The manifest's labels are read by `label_map`, by the head's own where it is None.
 
     Raises:
         ManifestError: If a label is unknown to the head, or rows were never extracted.
         FeatureStoreError: If the features were made otherwise than the head's, or are damaged.
     """
     features = features_of(trained, manifest, stores)
-    return score_stored(features, trained, config, device=device)
+    return score_stored(features, trained, config, device=device, label_map=label_map)
 
 
 def features_of(
@@ -156,6 +172,7 @@ def score_stored(
     *,
     device: str,
     rows: np.ndarray | None = None,
+    label_map: LabelMap | None = None,
 ) -> Predictions:
     """Score rows of a manifest from their features; a row without features keeps its reason.
 
@@ -165,17 +182,18 @@ def score_stored(
         config: How to score.
         device: A torch device.
         rows: Which rows, in this order; None takes all.
+        label_map: Of the manifest's labels; None takes the head's own.
 
     Raises:
         ManifestError: If a label is unknown to the head.
         FeatureStoreError: If a store is damaged.
     """
-    labels = labels_of(features.manifest, trained)
+    labels = labels_of(features.manifest, trained, label_map or trained.record.label_map)
     wanted = np.arange(len(labels)) if rows is None else rows
     usable = features.has_features[wanted]
     found = None
     if usable.any():
-        clips = open_clips(features, wanted[usable], trained, device=device)
+        clips = open_clips(features, wanted[usable], trained, device=device, once=True)
         found = score_clips(clips, trained, config, device=device)
     return stored_predictions(
         features,
@@ -190,27 +208,38 @@ def score_stored(
     )
 
 
-def labels_of(manifest: Manifest, trained: TrainedHead) -> np.ndarray:
+def labels_of(manifest: Manifest, trained: TrainedHead, label_map: LabelMap | None) -> np.ndarray:
     """Return the label of each row for a head: as `label_indices`, or its number, NaN for none.
 
     Raises:
         ManifestError: If a label is unknown to the head, or no number.
     """
     if trained.record.scale is None:
-        return label_indices(manifest, trained)
-    return as_numbers(_names(manifest, trained))
+        return label_indices(manifest, trained, label_map)
+    return as_numbers(_names(manifest, trained, label_map))
 
 
-def label_indices(manifest: Manifest, trained: TrainedHead) -> np.ndarray:
+def label_indices(
+    manifest: Manifest, trained: TrainedHead, label_map: LabelMap | None
+) -> np.ndarray:
     """Return a head's class index of each row, `UNLABELLED` where it has none, shape (N,).
 
     Raises:
         ManifestError: If a label is unknown to the head.
     """
-    return class_indices(manifest, _names(manifest, trained), trained.classes, trained.task)
+    return class_indices(
+        manifest, _names(manifest, trained, label_map), trained.classes, trained.task
+    )
 
 
-def _names(manifest: Manifest, trained: TrainedHead) -> pd.Series:
+def _names(manifest: Manifest, trained: TrainedHead, label_map: LabelMap | None) -> pd.Series:
     if trained.task not in manifest.table.columns:
         return pd.Series("", index=manifest.table.index, dtype="str")
-    return class_names(manifest, trained.task, trained.record.label_map)
+    of_numbers = label_map is not None and label_map.numbers
+    if of_numbers != (trained.record.scale is not None):
+        kinds = ("numbers", "classes") if of_numbers else ("classes", "numbers")
+        raise ManifestError(
+            f"{manifest.path}: the label map makes {kinds[0]} of {trained.task!r}, and this head "
+            f"says {kinds[1]}; name another with --label-map."
+        )
+    return class_names(manifest, trained.task, label_map)

@@ -19,6 +19,7 @@ class Stamps:
         task: The label column; None in files that do not say it.
         seed: Of the training.
         head_kind: Of the head.
+        head_corpora: That the head was trained on.
         head_leaks: What the splits of training shared.
         leaks: What the splits of this manifest share.
         transductive: Whether features were standardised by what the manifest itself holds.
@@ -30,6 +31,7 @@ class Stamps:
     task: str | None = None
     seed: int = 0
     head_kind: str | None = None
+    head_corpora: tuple[str, ...] = ()
     head_leaks: Mapping[str, int] = field(default_factory=dict)
     leaks: Mapping[str, int] = field(default_factory=dict)
     transductive: bool = False

@@ -15,6 +15,7 @@ from pipeline.manifests.leaks import find_leaks
 from pipeline.scoring.number_predictions import assemble_numbers
 from pipeline.scoring.predictions import (
     CONTAMINATED,
+    HEAD_CORPORA,
     Predictions,
     assemble_predictions,
 )
@@ -78,6 +79,7 @@ def stored_predictions(
         **stamps,
         "transductive": is_transductive(features, trained),
         "seed": trained.record.seed,
+        HEAD_CORPORA: sorted(trained.record.corpora),
         "head_leaks": dict(trained.record.leaks),
         "leaks": leaks.counts(),
         **_texts_read(features, trained, rows),

@@ -14,7 +14,7 @@ from pipeline.heads.batch import Batch
 from pipeline.heads.phase import Phase
 from pipeline.sources.source import Pool, Source
 
-SCORED_AT_ONCE = 1024  # clips of dense views
+SCORED_AT_ONCE = 256  # clips of dense views: a shard; larger tensors are unmapped and mapped anew
 FRAMES_AT_ONCE = 32  # clips whose frames are read
 
 Extras = Mapping[str, list[str] | np.ndarray]

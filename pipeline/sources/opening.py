@@ -10,7 +10,7 @@ from pipeline.heads.needs import FeatureShape, Need, chosen, feature_shape, pool
 from pipeline.heads.standardiser import CORPUS, FEW_CLIPS, Standardiser
 from pipeline.manifests.texts import TEXT, require_texts
 from pipeline.sources.in_memory import InMemory
-from pipeline.sources.source import READ_AT_ONCE, StoredSource, of_layers
+from pipeline.sources.source import READ_AT_ONCE, StoredSource
 from pipeline.sources.streamed import Streamed
 from pipeline.store.views import CODES, FRAMES, LAYERS
 
@@ -191,8 +191,7 @@ def with_groups(
 def _parts(features: StoredFeatures, rows: np.ndarray, need: Need) -> Iterator[np.ndarray]:
     """Yield the features of rows as a standardiser takes them: all clips, or frames in portions."""
     if need.kind == LAYERS:
-        whole = features.read(rows, need.view, need.codes_as)
-        yield of_layers(whole, need)
+        yield features.read(rows, need.view, need.codes_as, need.layers)
         return
     ordered = rows[np.argsort(features.shards(rows, need.view), kind="stable")]
     for start in range(0, len(ordered), READ_AT_ONCE):

@@ -50,10 +50,10 @@ class Source(ABC):
         Where they have lengths, clips of one shard share a pool, and those of like length a batch.
         """
         if not self.lengths.any():
-            return [[part] for part in _cut(np.arange(self.num_clips), at_once)]
+            return [[part] for part in cut(np.arange(self.num_clips), at_once)]
         order = np.lexsort((np.arange(self.num_clips), self.lengths, self.shards))
         pools = np.split(order, np.flatnonzero(np.diff(self.shards[order])) + 1)
-        return [_cut(pool, at_once) for pool in pools]
+        return [cut(pool, at_once) for pool in pools]
 
 
 class StoredSource(Source):
@@ -104,13 +104,23 @@ class StoredSource(Source):
         self.is_mixable = not self.lengths.any()
         self._prepare()
 
-    def use(self, standardisers: Mapping[str, Standardiser]) -> None:
-        """Standardise every batch from here on; those of groups must know the clips' groups."""
+    def use(
+        self,
+        standardisers: Mapping[str, Standardiser],
+        groups: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        """Standardise every batch from here on; those of groups must know the clips' groups.
+
+        Args:
+            standardisers: By need.
+            groups: Names of the clips' groups by `over`, where they are known already.
+        """
         self._standardisers = {need: one.to(self._device) for need, one in standardisers.items()}
-        self._places = {
-            need: one.places(self.features.groups(one.over)[self.rows])
-            for need, one in standardisers.items()
-        }
+        grouped = {need: one for need, one in standardisers.items() if one.is_grouped}
+        if groups is None:
+            overs = {one.over for one in grouped.values()}
+            groups = {over: self.features.groups(over)[self.rows] for over in overs}
+        self._places = {need: one.places(groups[one.over]) for need, one in grouped.items()}
 
     def parts(self, need: Need, positions: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the features of clips as they are stored, in portions of shape (N, L, D).
@@ -193,8 +203,9 @@ def of_layers(features: np.ndarray, need: Need) -> np.ndarray:
 
 
 def _dense(features: StoredFeatures, rows: np.ndarray, need: Need) -> np.ndarray:
-    return of_layers(features.read(rows, need.view, need.codes_as), need)
+    return features.read(rows, need.view, need.codes_as, need.layers)
 
 
-def _cut(positions: np.ndarray, at_once: int) -> list[np.ndarray]:
+def cut(positions: np.ndarray, at_once: int) -> list[np.ndarray]:
+    """Return positions in parts of at most `at_once`."""
     return [positions[start : start + at_once] for start in range(0, len(positions), at_once)]

@@ -6,7 +6,8 @@ in memory, what was hashed is what HDF5 sees. Dense features are format 1, ragge
 """
 
 import io
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ import pandas as pd
 
 from pipeline.errors import FeatureStoreError
 from pipeline.files import canonical_json
+from pipeline.store.datasets import Laid, column, own_dataset
 from pipeline.store.recipe import Recipe, checked_recipe
 from pipeline.store.views import CLIP_COLUMNS, CURE, NUM_FRAMES
 from pipeline.typed import typed_json
@@ -26,7 +28,6 @@ FORMAT = "genser-shard"
 DENSE, RAGGED = 1, 2  # the versions of the format
 FRAMES_PER_CHUNK = 64
 CODES_PER_CHUNK = 4096
-TEXT_BYTES, TEXTS_AT_A_TIME = 1 << 26, 4096  # of a column of texts, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +93,9 @@ class OpenShard:
         offsets: As in `Shard`; None where it is dense.
     """
 
-    def __init__(self, file: h5py.File, where: object) -> None:
+    def __init__(self, file: h5py.File, data: bytes, where: object) -> None:
         self._file = file
+        self._data = data
         self._where = where
         if file.attrs.get("format") != FORMAT:
             raise FeatureStoreError(
@@ -106,12 +108,12 @@ class OpenShard:
                 "install the version that wrote it, or extract again."
             )
         self.recipe: Recipe = checked_recipe(where, self._attribute("recipe"))
-        self._features = _own_dataset(file, "features", where)
+        self._features = own_dataset(file, "features", where)
         if self._features.dtype.kind not in "fu":
             raise TypeError(f"features of {self._features.dtype}")
         self.offsets: np.ndarray | None = None
         if version == RAGGED:
-            self.offsets = _own_dataset(file, "offsets", where)[()]
+            self.offsets = own_dataset(file, "offsets", where)[()]
             _require_offsets(self.offsets, len(self._features), where)
 
     @cached_property
@@ -128,13 +130,19 @@ class OpenShard:
         """The shape of one clip's features, or of one frame's."""
         return tuple(self._features.shape[1:])
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of its numbers."""
+        found: np.dtype[Any] = self._features.dtype
+        return found
+
     def whole(self) -> Shard:
         """Return everything."""
         columns = dict(CLIP_COLUMNS) | (NUM_FRAMES if self.offsets is not None else {})
         with _formed(self._where):
             clips = pd.DataFrame(
                 {
-                    name: _column(_own_dataset(self._file, f"clips/{name}", self._where), kind)
+                    name: column(own_dataset(self._file, f"clips/{name}", self._where), kind)
                     for name, kind in columns.items()
                 }
             )
@@ -146,23 +154,48 @@ class OpenShard:
             offsets=self.offsets,
         )
 
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        """Return the features of clips of a dense shard, shape (len(rows), ...)."""
-        unique, inverse = np.unique(rows, return_inverse=True)
-        self._require_within(unique, len(self._features))
-        found = np.empty((len(unique), *self.shape), self._features.dtype)
-        # Neighbours in one read: h5py is slow where it is given a list of rows.
-        for run in np.split(np.arange(len(unique)), np.flatnonzero(np.diff(unique) > 1) + 1):
-            if len(run):
-                found[run] = self._features[unique[run[0]] : unique[run[-1]] + 1]
-        return found[inverse]
+    def read_into(
+        self,
+        out: np.ndarray,
+        places: np.ndarray,
+        rows: np.ndarray,
+        layers: Sequence[int] | None = None,
+    ) -> None:
+        """Put the features of clips of a dense shard where they are wanted, in one copy.
 
-    def read_frames(self, row: int) -> np.ndarray:
-        """Return the frames of one clip of a ragged shard, shape (T, R, D), or codes (T, R)."""
+        Args:
+            out: Shape (N, ...).
+            places: Where in it, shape (len(rows),).
+            rows: Which clips.
+            layers: Positions along the first axis of a clip to keep, in this order; None keeps all.
+        """
+        self._require_within(rows, len(self._features))
+        # Neighbours in one copy.
+        breaks = np.flatnonzero((np.diff(rows) != 1) | (np.diff(places) != 1)) + 1
+        for first, end in itertools.pairwise([0, *breaks.tolist(), len(rows)]):
+            if first < end:
+                wanted = slice(places[first], places[first] + end - first)
+                self._laid.copy(int(rows[first]), out[wanted], layers)
+
+    def read_frames(self, row: int, layers: Sequence[int] | None = None) -> np.ndarray:
+        """Return the frames of one clip of a ragged shard, shape (T, R, D), or codes (T, R).
+
+        Args:
+            row: Of the clip.
+            layers: Positions along R to keep, in this order; None keeps all.
+        """
         assert self.offsets is not None
         self._require_within(np.array([row]), len(self.offsets) - 1)
-        frames: np.ndarray = self._features[self.offsets[row] : self.offsets[row + 1]]
+        first, end = self.offsets[row : row + 2].tolist()
+        kept = () if layers is None else (len(layers),)
+        shape = (*kept, *self.shape[len(kept) :])
+        frames = np.empty((end - first, *shape), self.dtype)
+        self._laid.copy(first, frames, layers)
         return frames
+
+    @cached_property
+    def _laid(self) -> Laid:
+        return Laid(self._features, self._data)
 
     def _require_within(self, rows: np.ndarray, number: int) -> None:
         outside = rows[(rows < 0) | (rows >= number)]
@@ -182,7 +215,7 @@ def open_shard(data: bytes, where: object) -> Iterator[OpenShard]:
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             with _formed(where):
-                shard = OpenShard(file, where)
+                shard = OpenShard(file, data, where)
             yield shard
     except (OSError, KeyError, RuntimeError) as error:
         raise FeatureStoreError(f"{where}: cannot be read as HDF5 ({error}); {CURE}.") from error
@@ -238,60 +271,3 @@ def _num_frames(clips: pd.DataFrame, offsets: np.ndarray) -> np.ndarray:
     lengths = np.append(np.diff(offsets), 0)  # row -1 takes the last
     result: np.ndarray = lengths[rows]
     return result
-
-
-def _own_dataset(file: h5py.File, name: str, where: object) -> h5py.Dataset:
-    """Return a dataset whose bytes lie in this very file.
-
-    A link, external storage or a virtual dataset would read any file of the machine.
-    """
-    group = file
-    for part in name.split("/"):
-        link = group.get(part, getlink=True)
-        if link is None:
-            raise KeyError(f"no {name!r}")
-        if not isinstance(link, h5py.HardLink):
-            raise FeatureStoreError(
-                f"{where}: {name!r} is a link, wanted data inside the file; do not use this store."
-            )
-        group = group[part]
-    if not isinstance(group, h5py.Dataset) or group.external or group.is_virtual:
-        raise FeatureStoreError(
-            f"{where}: {name!r} points to another file, wanted data inside the file; "
-            "do not use this store."
-        )
-    _require_written_out(group, name, where)
-    return group
-
-
-def _require_written_out(dataset: h5py.Dataset, name: str, where: object) -> None:
-    """Refuse data that take more room in memory than in the file: filtered, or never written."""
-    made = dataset.id.get_create_plist()
-    filters = {made.get_filter(i)[0] for i in range(made.get_nfilters())}
-    size = dataset.size * dataset.id.get_type().get_size()
-    if filters - {h5py.h5z.FILTER_FLETCHER32} or dataset.id.get_storage_size() < size:
-        raise FeatureStoreError(
-            f"{where}: {name!r} is not written out: {size} bytes from "
-            f"{dataset.id.get_storage_size()}; {CURE}."
-        )
-
-
-def _column(dataset: h5py.Dataset, kind: str) -> pd.Series:
-    if kind == "str":
-        return pd.Series(_texts(dataset), dtype="str")
-    return pd.Series(dataset[()].astype(kind))
-
-
-def _texts(dataset: h5py.Dataset) -> list[str]:
-    """Return texts that are together no longer than their file: many can be one and the same."""
-    most = dataset.file.id.get_filesize()
-    step = min(max(TEXT_BYTES // most, 1), TEXTS_AT_A_TIME)
-    found: list[str] = []
-    num_bytes = 0
-    for start in range(0, len(dataset), step):
-        part = dataset[start : start + step]
-        num_bytes += sum(map(len, part))
-        if num_bytes > most:
-            raise ValueError(f"{dataset.name} has texts of more than the file's {most} bytes")
-        found += [text.decode() for text in part]
-    return found

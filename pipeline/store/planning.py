@@ -11,6 +11,7 @@ from itertools import chain, count
 import pandas as pd
 
 from pipeline.audio.outcomes import LENGTH_MISMATCH, OK
+from pipeline.errors import FeatureStoreError
 from pipeline.store.format import Shard
 from pipeline.store.views import SEGMENT_COLUMNS
 from pipeline.store.writer import ViewWriter
@@ -62,10 +63,20 @@ def plan_groups(
         rows_per_shard: Clips per shard.
         digests_of: Gives the digests of sources, "" for one that cannot be read.
         may_adopt: Whether shards of an earlier, different plan are committed first.
+
+    Raises:
+        FeatureStoreError: If there are such shards and they may not be.
     """
+    standing = set(writer.published())  # before others of this plan can add to them
     groups = _match(writer, requests, rows_per_shard, digests_of)
-    strays = set(writer.published()) - {group.number for group in groups if group.is_finished}
-    if strays and may_adopt:
+    strays = standing - {group.number for group in groups if group.is_finished}
+    if strays and not may_adopt:
+        raise FeatureStoreError(
+            f"{writer.root}: view {writer.view!r} has {len(strays)} finished shards of other clips "
+            "than this manifest makes now, and a job may not take them in; run the same command "
+            "once without --num-jobs and --job-index."
+        )
+    if strays:
         # The manifest or the audio changed after a kill: keep what is done, then plan anew.
         writer.adopt_strays()
         groups = _match(writer, requests, rows_per_shard, digests_of)

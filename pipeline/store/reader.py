@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,8 +80,7 @@ class View:
 
     def lookup(self, utterance_ids: Sequence[str]) -> pd.DataFrame:
         """Return shard, row, outcome and message of each id; all missing where it is unknown."""
-        columns = ["shard", "row", "outcome", "message"]
-        return self._keyed[columns].reindex(list(utterance_ids))
+        return self._keyed[["shard", "row", "outcome", "message"]].reindex(list(utterance_ids))
 
     def shard(self, number: int) -> Shard:
         """Read one shard whole.
@@ -139,8 +137,7 @@ class View:
     @property
     def fit_ids(self) -> frozenset[str]:
         """The ids of the clips that a derived view was fitted on; none where nothing was."""
-        ids: Any = self.provenance.get("fit_ids", [])
-        return frozenset(ids)
+        return frozenset(self.provenance.get("fit_ids", []))
 
     @cached_property
     def feature_shape(self) -> tuple[int, ...]:
@@ -167,11 +164,14 @@ class View:
         self._require_readable(ragged=True)
         return self._locate(utterance_ids)["num_frames"].to_numpy(dtype=np.int64)
 
-    def read(self, utterance_ids: Sequence[str]) -> np.ndarray:
+    def read(self, utterance_ids: Sequence[str], layers: Sequence[int] | None = None) -> np.ndarray:
         """Return the features of clips, in the order asked, shape (N, L, D).
 
-        Each shard is hashed whole and read where its clips are, so memory is the result and one
-        shard.
+        Each shard is hashed whole, so memory is the result and one shard.
+
+        Args:
+            utterance_ids: The clips.
+            layers: Positions along L to keep, in this order; None keeps all.
 
         Raises:
             FeatureStoreError: If the view is ragged, an id has no features, or a shard is damaged.
@@ -181,10 +181,11 @@ class View:
         result: np.ndarray | None = None
         for _, group in places.groupby("shard"):
             with self._open(int(group["shard"].iloc[0])) as shard:
-                features = shard.read(group["row"].to_numpy(dtype=np.int64))
-            if result is None:
-                result = np.empty((len(places), *features.shape[1:]), features.dtype)
-            result[group.index.to_numpy()] = features
+                if result is None:
+                    num = shard.shape[0] if layers is None else len(layers)
+                    result = np.empty((len(places), num, *shard.shape[1:]), shard.dtype)
+                rows = group["row"].to_numpy(np.int64)
+                shard.read_into(result, group.index.to_numpy(), rows, layers)
         return np.empty((0, 0, 0), np.float32) if result is None else result
 
     def read_ragged(
@@ -194,7 +195,7 @@ class View:
 
         Args:
             utterance_ids: The clips.
-            layers: Positions along R to keep, in this order; None keeps all.
+            layers: As of `read`, along R.
 
         Raises:
             FeatureStoreError: If the view is dense, an id has no features, or a shard is damaged.
@@ -205,8 +206,7 @@ class View:
         for _, group in places.groupby("shard"):
             with self._open(int(group["shard"].iloc[0])) as shard:
                 for i, row in zip(group.index, group["row"], strict=True):
-                    frames = shard.read_frames(int(row))
-                    result[i] = frames if layers is None else frames[:, list(layers)]
+                    result[i] = shard.read_frames(int(row), layers)
         return result
 
     def _locate(self, utterance_ids: Sequence[str]) -> pd.DataFrame:

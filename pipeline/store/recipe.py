@@ -16,6 +16,13 @@ from pipeline.typed import typed, typed_json
 
 Recipe = Mapping[str, Any]
 
+CAUSES = ("source", "encoder.family")  # fields that the rest of an encoder follows from
+ENCODER_S_OWN = ("layer_convention", "normalisation")  # fields beside it that follow too
+NAMING = (*CAUSES, "encoder.weights")
+PARENT = "parent.recipe."
+MOST_TOLD = 6  # fields in a message
+LONGEST_TOLD, DIGITS = 60, 13  # characters of a value, and of one that is longer
+
 TRAINED_ON = "trained_on"  # in the recipe of ingested features: corpora, where they were told
 
 
@@ -69,13 +76,48 @@ def flatten(recipe: Recipe, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def differences(found: Recipe, wanted: Recipe) -> list[str]:
     """Describe each field in which two recipes differ, as `"field is 'a', wanted 'b'"`."""
+    return [f"{name} is {a!r}, wanted {b!r}" for name, (a, b) in _differing(found, wanted).items()]
+
+
+def telling_differences(found: Recipe, wanted: Recipe) -> list[str]:
+    """Describe the fields in which two recipes differ, but for those that follow from others.
+
+    Of another source, or another family of encoder, the rest of the encoder follows. Of what is
+    left the first few are described, what names an encoder before all else.
+    """
+    every = _differing(found, wanted)
+    own = [name for name in every if not _follows(name, every)]
+    own.sort(key=lambda name: not name.endswith(NAMING))
+    lines = [f"{name} is {_brief(every[name][0])}, wanted {_brief(every[name][1])}" for name in own]
+    num_left = len(every) - len(lines[:MOST_TOLD])
+    return [*lines[:MOST_TOLD], *[f"and {num_left} fields more"] * bool(num_left)]
+
+
+def _differing(found: Recipe, wanted: Recipe) -> dict[str, tuple[Any, Any]]:
+    """Return both values of each field in which two recipes differ, by its name."""
     have, want = dict(flatten(found)), dict(flatten(wanted))
-    absent = "nothing"
-    return [
-        f"{name} is {have.get(name, absent)!r}, wanted {want.get(name, absent)!r}"
+    pairs = {
+        name: (have.get(name, "nothing"), want.get(name, "nothing"))
         for name in sorted(have.keys() | want.keys())
-        if canonical_json(have.get(name, absent)) != canonical_json(want.get(name, absent))
-    ]
+    }
+    return {
+        name: (a, b) for name, (a, b) in pairs.items() if canonical_json(a) != canonical_json(b)
+    }
+
+
+def _follows(name: str, differing: Iterable[str]) -> bool:
+    """Return whether a field differs because another one does."""
+    above = PARENT if name.startswith(PARENT) else ""
+    field = name.removeprefix(above)
+    causes = [cause for cause in CAUSES if f"{above}{cause}" in differing]
+    of_encoder = field.startswith("encoder.") or field in ENCODER_S_OWN
+    return of_encoder and bool(causes) and field != causes[0]
+
+
+def _brief(value: Any) -> str:
+    """Return a value for a message: of a digest, or of what is long, the beginning."""
+    shown = repr(value)
+    return shown if len(shown) <= LONGEST_TOLD else f"{shown[:DIGITS]}..."
 
 
 def trained_on(recipe: Recipe) -> frozenset[str]:
@@ -89,9 +131,9 @@ def require_same_recipe(where: object, found: Recipe, wanted: Recipe, cure: str)
     """Refuse to mix what two recipes made.
 
     Raises:
-        FeatureStoreError: If they differ; the message names every differing field.
+        FeatureStoreError: If they differ; the message names the fields that others follow from.
     """
-    differing = differences(found, wanted)
+    differing = telling_differences(found, wanted)
     if differing:
         raise FeatureStoreError(f"{where}: {'; '.join(differing)}; {cure}.")
 

@@ -103,7 +103,7 @@ class ViewWriter:
         require_same_recipe(f"{self.root}: view {self.view!r}", found, self.recipe, cure)
 
     def refresh(self) -> bool:
-        """Read the store again if another job has committed; return whether one had."""
+        """Read the store again if another view was committed; return whether one was."""
         if (read_contents(self.root) or Contents()) == self.contents:
             return False
         self._load()

@@ -1,7 +1,9 @@
 """The state of an unfinished training: found again by a killed run, gone after a finished one."""
 
 import io
+import pickle
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,15 @@ from typing import Any
 import torch
 
 from pipeline.files import fingerprint, publish_bytes, read_bytes, sealed_json, sha256_bytes
+from pipeline.heads.phase import Phase
 from pipeline.typed import unsealed
 
 POINTER = "checkpoint.json"
+TENSORS = ("head", "average", "best")  # of a state, by name
+NO_STATE = (
+    "the checkpoint there is none of this training, although it says so; remove its "
+    "checkpoint.json and run the same command again."
+)
 _STATE = re.compile(r"checkpoint-\d{9,}\.pt")
 
 
@@ -66,10 +74,19 @@ class Checkpoints:
             data = read_bytes(self.folder / pointer.file)
         except OSError:
             return None
-        if sha256_bytes(data) != pointer.digest:
+        # What begins otherwise would go to the reader of torch's first files.
+        if sha256_bytes(data) != pointer.digest or not data.startswith(b"PK"):
             return None
-        state: dict[str, Any] = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
-        return state
+        try:
+            state = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, ValueError, LookupError, EOFError):
+            return None  # somebody has sealed what is no state
+        return state if isinstance(state, dict) else None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a state of some training, this one or another."""
+        return (self.folder / POINTER).exists()
 
     def clear(self) -> None:
         """Forget the state; called when training has succeeded."""
@@ -80,3 +97,30 @@ class Checkpoints:
         for path in self.folder.glob("checkpoint-*.pt"):
             if path.name != name:
                 path.unlink()
+
+
+def is_state(state: Mapping[str, Any], phases: Sequence[Phase]) -> bool:
+    """Say whether a state has the form of one that was kept in one of some phases."""
+    numbers: list[Any] = [
+        state.get(name) for name in ("phase", "step", "steps_before", "best_step")
+    ]
+    if not all(type(number) is int for number in numbers):
+        return False
+    index, step, before, best = numbers
+    curves = state.get("curves")
+    return (
+        0 <= index < len(phases)
+        and 0 <= best <= step <= phases[index].num_steps
+        and step > 0
+        and before >= 0
+        and all(isinstance(state.get(name), float) for name in ("best_value", "first_loss"))
+        and all(isinstance(state.get(name), dict) for name in (*TENSORS, "optimiser"))
+        and isinstance(curves, list)
+        and len(curves) > 0
+        and all(isinstance(one, dict) and type(one.get("step")) is int for one in curves)
+    )
+
+
+def shapes_of(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the shape of each tensor, None of what is none."""
+    return {name: getattr(tensor, "shape", None) for name, tensor in tensors.items()}

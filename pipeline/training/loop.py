@@ -1,5 +1,6 @@
 """Training a head phase by phase, and going on where a killed run was."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,13 +8,15 @@ import numpy as np
 import pandas as pd
 import torch
 
+from pipeline.errors import HeadError
 from pipeline.evaluation.chance import chance_of
 from pipeline.evaluation.concordance import CCC
 from pipeline.evaluation.links import Link
 from pipeline.heads.base import Head
+from pipeline.heads.phase import Phase
 from pipeline.progress import Reporter
 from pipeline.training.batches import Batches, LabelledClips, TrainingClips
-from pipeline.training.checkpoints import Checkpoints
+from pipeline.training.checkpoints import NO_STATE, Checkpoints, is_state
 from pipeline.training.config import LoopConfig
 from pipeline.training.phase_loop import PhaseLoop, dev_scores
 
@@ -63,7 +66,7 @@ def train_head(
         reporter: Hears of progress.
 
     Raises:
-        HeadError: If training diverges.
+        HeadError: If training diverges, or the checkpoint is of another form.
     """
     head.to(device)
     for base in head.bases:
@@ -72,8 +75,8 @@ def train_head(
     if head.fits_at_once:
         head.fit(batches.whole(), train.speakers, seed=config.seed)
         return _selection(head, dev, config, device, reporter, best_step=0, curves=[])
-    state = checkpoints.load(device) if checkpoints is not None else None
     phases = head.phases(config.phase)
+    state = _state(checkpoints, phases, device, reporter)
     reporter.begin(sum(phase.num_steps for phase in phases))
     curves: list[dict[str, Any]] = [] if state is None else state["curves"]
     if state is not None:
@@ -113,11 +116,34 @@ def train_head(
                     f"stopped at step {curves[-1]['step']}: dev has not improved for "
                     f"{phase.patience}"
                 )
+            if loop.complaint:
+                reporter.say(loop.complaint)
             best_step = steps_before + loop.best_step
             steps_before += loop.step
             if phase.keep_best or index == len(phases) - 1:
                 head.restore(loop.best)
     return _selection(head, dev, config, device, reporter, best_step=best_step, curves=curves)
+
+
+def _state(
+    checkpoints: Checkpoints | None, phases: Sequence[Phase], device: str, reporter: Reporter
+) -> dict[str, Any] | None:
+    """Return the state to go on from; None of another training's, which is said, and of none.
+
+    Raises:
+        HeadError: If it is sealed as this training's, and cannot be.
+    """
+    if checkpoints is None:
+        return None
+    state = checkpoints.load(device)
+    if state is None and checkpoints.is_there:
+        reporter.say(
+            "the checkpoint is of other parameters, features or rows, or damaged: training starts "
+            "from nothing"
+        )
+    if state is not None and not is_state(state, phases):
+        raise HeadError(f"{checkpoints.folder}: {NO_STATE}")
+    return state
 
 
 def _selection(

@@ -57,5 +57,4 @@ def update_average(
     The decay is at most (1 + step) / (10 + step), so that a short run is not mostly its start.
     """
     rate = min(decay, (1 + step) / (10 + step))
-    for name, parameter in current.items():
-        average[name].lerp_(parameter, 1 - rate)
+    torch._foreach_lerp_([average[name] for name in current], list(current.values()), 1 - rate)

@@ -16,10 +16,12 @@ from pipeline.heads.batch import Batch
 from pipeline.heads.phase import LAST, Phase
 from pipeline.sources.inference import autocast, score_source, watch_source
 from pipeline.training.batches import Batches, LabelledClips, phase_seed
+from pipeline.training.checkpoints import NO_STATE, TENSORS, shapes_of
 from pipeline.training.config import LoopConfig
 from pipeline.training.draws import seed_dropout, step_generator
 from pipeline.training.optimisation import learning_rate, make_optimiser, update_average
 
+WORSE = 2.0  # times the loss that a phase begins with, from which it has not been learnt
 EXPLODED = 1000.0  # times the loss that a phase begins with, or 1 where that is less
 
 
@@ -76,6 +78,20 @@ class PhaseLoop:
         """Whether dev has not been better for as many looks as the phase has patience."""
         looks_since = (self.step - self.best_step) // self.phase.eval_every
         return bool(self.phase.patience) and looks_since >= self.phase.patience
+
+    @property
+    def complaint(self) -> str:
+        """What is wrong with how the phase ended, "" of one that is sound.
+
+        Where a loss has a ceiling, as behind a frozen model's last norm, it never explodes.
+        """
+        first, last = self._first_loss, self.curves[-1]["train_loss"] if self.curves else 0.0
+        if first is None or not 0 < WORSE * first < last:
+            return ""
+        return (
+            f"{self._config.section}: diverged: the loss ended at {last:.3g}, which began at "
+            f"{first:.3g}; lower {self._config.section}.optimiser.learning_rate."
+        )
 
     def run(self, after_look: Callable[["PhaseLoop", int], None]) -> None:
         """Take steps until the phase is done or dev has stopped getting better.
@@ -224,11 +240,21 @@ class PhaseLoop:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state of this phase."""
+        """Go on from a state of this phase.
+
+        Raises:
+            HeadError: If its tensors are of other names or shapes.
+        """
+        mine = (self._head.kept(), self._average, self.best)
+        if any(shapes_of(state[k]) != shapes_of(v) for k, v in zip(TENSORS, mine, strict=True)):
+            raise HeadError(NO_STATE)
+        try:
+            self._optimiser.load_state_dict(state["optimiser"])
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise HeadError(NO_STATE) from error
         self._head.restore(state["head"])
         self.step = state["step"]
         self._average = state["average"]
-        self._optimiser.load_state_dict(state["optimiser"])
         self.best = state["best"]
         self.best_step = state["best_step"]
         self._best_value = state["best_value"]

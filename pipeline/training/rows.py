@@ -7,7 +7,10 @@ import numpy as np
 import pandas as pd
 
 from pipeline.dataset import StoredFeatures
-from pipeline.errors import ManifestError
+from pipeline.errors import ManifestError, ParamsError
+from pipeline.evaluation.concordance import NUMBER_SCORES
+from pipeline.evaluation.metrics import SELECTORS
+from pipeline.heads.phase import LAST
 from pipeline.manifests.labels import LabelMap, class_indices, class_names, train_classes
 from pipeline.manifests.leaks import Leaks, find_leaks, require_no_leaks
 from pipeline.manifests.manifest import Manifest
@@ -60,6 +63,21 @@ class TrainingRows:
                 "give a label map with classes."
             )
 
+    def require_selector(self, name: str) -> None:
+        """Refuse to select by a measure that the labels do not have.
+
+        Raises:
+            ParamsError: Naming those that they have.
+        """
+        mine, right, others, wrong = "classes", [*SELECTORS], "numbers", [*NUMBER_SCORES]
+        if self.numbers is not None:
+            mine, right, others, wrong = others, wrong, mine, right
+        if name in wrong:
+            raise ParamsError(
+                f"train.select_by: {name!r} is for {others}, and the labels are {mine}; set it to "
+                f"one of {[*right, LAST]}."
+            )
+
     def require_unfitted(self, features: StoredFeatures) -> None:
         """Refuse derived features that were fitted on clips of dev or test.
 
@@ -109,6 +127,7 @@ def choose_rows(
     labelled = (names != "").to_numpy()
     parts = {part: labelled & (split == part).to_numpy() for part in ("train", "dev")}
     usable = {part: np.flatnonzero(rows & features.has_features) for part, rows in parts.items()}
+    _require_split(manifest)
     for part, rows in usable.items():
         if not len(rows):
             raise ManifestError(
@@ -172,7 +191,16 @@ def labels_told(rows: TrainingRows) -> str:
     return f"{len(rows.classes)} classes: {', '.join(rows.classes)}"
 
 
+def _require_split(manifest: Manifest) -> None:
+    """Refuse a manifest whose rows have no part at all."""
+    if (manifest.table["split"] == "").all():
+        raise ManifestError(
+            f"{manifest.path}: the column 'split' is absent or empty, found {manifest.told}, "
+            f"wanted train, dev or test in each row; {_cure(manifest)}."
+        )
+
+
 def _cure(manifest: Manifest) -> str:
     if manifest.folds:
         return f"choose one of the folds {manifest.folds} with --fold"
-    return "mend the split column or extract"
+    return "mend the split column (genser split makes one) or extract"

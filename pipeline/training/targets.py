@@ -44,15 +44,27 @@ def vote_shares(
 
 
 def about_rows(
-    manifest: Manifest, classes: Sequence[str], label_map: LabelMap | None
+    manifest: Manifest,
+    classes: Sequence[str],
+    label_map: LabelMap | None,
+    *,
+    also: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Return what is known of every row for judging its predictions, by utterance id.
 
+    Args:
+        manifest: The manifest.
+        classes: In score order.
+        label_map: Of the task.
+        also: Columns that are wanted besides where the manifest has them.
+
     Returns:
-        Columns corpus, speaker and dialogue; and `votes.<class>`, shares, where there are votes.
+        Columns corpus, speaker, dialogue and those; and `votes.<class>`, shares, where there are
+        votes.
     """
     table = manifest.table
-    about = table[["utterance_id", "corpus", "speaker", "dialogue"]].set_index("utterance_id")
+    names = dict.fromkeys(("corpus", "speaker", "dialogue", *also))
+    about = table.set_index("utterance_id")[[name for name in names if name in table.columns]]
     shares = vote_shares(table, classes, label_map)
     if np.isnan(shares).all():
         return about

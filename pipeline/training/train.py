@@ -8,18 +8,16 @@ import torch
 
 from pipeline.dataset import StoredFeatures
 from pipeline.errors import ParamsError
-from pipeline.evaluation.concordance import NUMBER_SCORES
 from pipeline.evaluation.links import Softmax, link_json
-from pipeline.evaluation.metrics import SELECTORS
 from pipeline.files import require_writable, sha256_bytes
 from pipeline.heads.catalogue import build_head, head_needs
 from pipeline.heads.needs import adopted
-from pipeline.heads.phase import LAST
 from pipeline.heads.record import BaseRecord, HeadRecord, StandardiserRecord
 from pipeline.heads.saved import TrainedHead, save_head
 from pipeline.heads.standardiser import CORPUS, SPEAKER, Standardiser
+from pipeline.manifests.coverage import lacking_sentences
 from pipeline.manifests.descriptors import DESCRIPTORS
-from pipeline.manifests.labels import LabelMap
+from pipeline.manifests.labels import LabelMap, class_names, countable
 from pipeline.manifests.manifest import Manifest
 from pipeline.manifests.texts import require_descriptors
 from pipeline.parameters import as_kept
@@ -70,6 +68,9 @@ def train_manifest(
         manifest, features, task=task, label_map=label_map, allow_overlap=allow_overlap
     )
     reporter.say(describe_rows(rows, features))
+    named = class_names(manifest, task, label_map).where(features.has_features, "")
+    for sentence in lacking_sentences(manifest.table["split"], countable(named, label_map)):
+        reporter.say(f"{manifest.path}: {sentence}")
     trained, selection = train_rows(
         features,
         rows,
@@ -137,7 +138,7 @@ def train_rows(
     features = features.only(views_of(needs))
     rows.require_unfitted(features)
     shapes = shapes_of(features, needs)
-    _require_selector(config, rows)
+    rows.require_selector(config.select_by)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         head = build_head(config.head, shapes, len(rows.classes), config.head_config)
@@ -227,18 +228,6 @@ def train_rows(
         head=selection.head, standardisers=standardisers, record=record, codebooks=codebooks
     )
     return trained, selection
-
-
-def _require_selector(config: TrainConfig, rows: TrainingRows) -> None:
-    """Refuse to select by a measure that the labels do not have."""
-    of_classes = rows.numbers is None
-    wrong, right = (SELECTORS, NUMBER_SCORES) if not of_classes else (NUMBER_SCORES, SELECTORS)
-    if config.select_by in wrong:
-        raise ParamsError(
-            f"train.select_by: {config.select_by!r} is for {'numbers' if of_classes else 'classes'}"
-            f", and the labels are {'classes' if of_classes else 'numbers'}; set it to one of "
-            f"{[*right, LAST]}."
-        )
 
 
 def _encoder(provenance: Mapping[str, object]) -> str | None:

@@ -12,11 +12,12 @@ import pandas as pd
 from pipeline.audio.decoders import decoders
 from pipeline.audio.decoding import CONTRACT
 from pipeline.audio.outcomes import OK, TOO_LONG
-from pipeline.audio.segments import Segment, segments
+from pipeline.audio.roots import found_requests
+from pipeline.audio.segments import segments
 from pipeline.errors import EncoderError, ParamsError
 from pipeline.extraction.encoding import Decoded, decode
 from pipeline.extraction.kept import Clip, KeptClips, clips_of
-from pipeline.manifests.manifest import Manifest, requests
+from pipeline.manifests.manifest import Manifest
 from pipeline.manifests.texts import given_texts, recognised
 from pipeline.progress import Reporter
 from pipeline.transcription.base import Recogniser
@@ -109,7 +110,7 @@ def transcribe(
         reporter: Hears of progress.
 
     Raises:
-        ManifestError: If a corpus has no audio root.
+        ManifestError: If a corpus has no audio root, or none of its recordings is there.
         EncoderError: If the recogniser takes no clips as long as `config.max_duration_s`.
         OutputError: If finished texts cannot be kept.
     """
@@ -119,7 +120,7 @@ def transcribe(
             f"transcribe.max_duration_s: {recogniser.spelling} takes {limit:g} seconds at once, "
             f"found {config.max_duration_s:g}; longer clips are refused, set it to {limit:g}."
         )
-    places = segments(requests(manifest, audio_roots))
+    places = segments(found_requests(manifest, audio_roots))
     recipe = {
         "recogniser": dict(recogniser.identity),
         "compute_dtype": config.compute_dtype,
@@ -145,10 +146,12 @@ def transcribe(
     return _concluded(manifest, [heard[clip.key] for clip in clips], recogniser.source, len(todo))
 
 
-def transcribe_clip(segment: Segment, recogniser: Recogniser, config: TranscribeConfig) -> Heard:
-    """Return what becomes of one clip outside a manifest; no text where it cannot be used."""
-    decoded = decode(segment, recogniser, config.max_duration_s)
-    return _heard(decoded, _texts([decoded], recogniser, 1)[0], config)
+def hear(
+    decoded: Sequence[Decoded], recogniser: Recogniser, config: TranscribeConfig
+) -> list[Heard]:
+    """Return what becomes of decoded clips; no text where one cannot be used."""
+    texts = _texts(decoded, recogniser, config.batch_size)
+    return [_heard(each, text, config) for each, text in zip(decoded, texts, strict=True)]
 
 
 def _pieces(
@@ -174,11 +177,11 @@ def _pieces(
         current = ahead
         ahead = submit(cuts[i + 1]) if i + 1 < len(cuts) else []
         decoded = [future.result() for future in current]
-        texts = _texts(decoded, recogniser, config.batch_size)
+        heard = hear(decoded, recogniser, config)
         yield [
             # What another content says is not kept under this one.
-            Piece(clip, _heard(each, text, config), clip.digest == each.file_digest != "")
-            for clip, each, text in zip(clips, decoded, texts, strict=True)
+            Piece(clip, told, clip.digest == each.file_digest != "")
+            for clip, each, told in zip(clips, decoded, heard, strict=True)
         ]
 
 

@@ -10,6 +10,7 @@ from faults.launcher import Launcher
 from faults.scenes import World, shared_world
 
 HERE = Path(__file__).parent
+ELSEWHERE = {"PYTHONHASHSEED": "1", "TZ": "Asia/Kathmandu", "LC_ALL": "C"}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -28,8 +29,8 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
 
 @pytest.fixture(scope="session")
 def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
-    """Another one, for what runs beside the first."""
-    made = Launcher(tmp_path_factory.mktemp("told") / "second")
+    """Another one, for what runs beside the first, and in other surroundings."""
+    made = Launcher(tmp_path_factory.mktemp("told") / "second", **ELSEWHERE)
     yield made
     made.close()
 

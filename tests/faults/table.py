@@ -1,9 +1,12 @@
 """The table of a long run: `python tests/faults/table.py TRIALS.jsonl RESULTS.md`."""
 
-import json
 import sys
 from collections import Counter
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from faults.verdicts import latest
 
 COLUMNS = ("survived", "detected", "lost", "wrong", "traceback", "hang", "over memory")
 TITLE = """# What became of all trials
@@ -18,7 +21,7 @@ any trial, beyond what the imports take.
 
 def table(lines: list[str]) -> str:
     """Return the table of trials, one line of JSON each."""
-    trials = [json.loads(line) for line in lines]
+    trials = latest(lines)
     kinds = list(dict.fromkeys(trial["kind"] for trial in trials))
     text = TITLE.format(" | ".join(COLUMNS), "|---" * len(COLUMNS))
     for kind in [*sorted(kinds), "all"]:

@@ -1,55 +1,14 @@
 """Bytes of every kind of file are damaged: a reader says so, or gives what it gave before."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from faults.damages import harm
 from faults.launcher import Ended, Launcher
 from faults.scenes import Scene, World, same
 from faults.verdicts import Trials, Verdict, is_refused, judge
-
-Damage = Callable[[bytes, int, np.random.Generator], bytes]
-EDGE = 512  # bytes at either end of a file, where headers and indices are
-
-
-def flip(data: bytes, place: int, generator: np.random.Generator) -> bytes:
-    bit = 1 << int(generator.integers(8))
-    return data[:place] + bytes([data[place] ^ bit]) + data[place + 1 :]
-
-
-def zero(data: bytes, place: int, generator: np.random.Generator) -> bytes:
-    length = min(int(generator.integers(1, 64)), len(data) - place)
-    return data[:place] + bytes(length) + data[place + length :]
-
-
-def noise(data: bytes, place: int, generator: np.random.Generator) -> bytes:
-    length = min(int(generator.integers(1, 64)), len(data) - place)
-    return data[:place] + generator.bytes(length) + data[place + length :]
-
-
-def cut(data: bytes, place: int, generator: np.random.Generator) -> bytes:
-    del generator
-    return data[:place]
-
-
-def insert(data: bytes, place: int, generator: np.random.Generator) -> bytes:
-    return data[:place] + generator.bytes(int(generator.integers(1, 16))) + data[place:]
-
-
-def repeat(data: bytes, place: int, generator: np.random.Generator) -> bytes:
-    length = int(generator.integers(1, 64))
-    return data[: place + length] + data[place:]
-
-
-def removed(data: bytes, place: int, generator: np.random.Generator) -> bytes:
-    del data, place, generator
-    return b""
-
-
-DAMAGES: tuple[Damage, ...] = (flip, flip, flip, zero, noise, cut, insert, repeat, removed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,25 +74,6 @@ TARGETS = {
 }
 
 
-def place_in(size: int, generator: np.random.Generator) -> int:
-    """Return a place: as often at the beginning or the end, where structure is, as anywhere."""
-    edge = min(EDGE, size)
-    begin, end = int(generator.integers(edge)), size - 1 - int(generator.integers(edge))
-    return (begin, end, int(generator.integers(size)))[int(generator.integers(3))]
-
-
-def harm(path: Path, generator: np.random.Generator) -> str:
-    """Damage a file, and say how; its other copies stay as they are."""
-    data = path.read_bytes()
-    damage = DAMAGES[int(generator.integers(len(DAMAGES)))]
-    place = place_in(len(data), generator) if data else 0
-    harmed = damage(data, place, generator) if data else b"x"
-    path.unlink()
-    if damage is not removed:
-        path.write_bytes(harmed)
-    return f"{damage.__name__} at {place} of {len(data)}"
-
-
 def read_and_mend(
     world: World, launcher: Launcher, folder: Path, target: Target
 ) -> tuple[Verdict, list[Ended]]:
@@ -160,7 +100,7 @@ def test_a_damaged_file_is_told_or_without_effect(
     files = sorted(path for path in world.whole.glob(target.pattern) if path.is_file())
     assert files
     with Trials("damage", kind) as trials:
-        for number, generator in trials.numbers(short=2, long=110):
+        for number, generator in trials.numbers(short=2, long=118):
             name = files[int(generator.integers(len(files)))].relative_to(world.whole)
             with world.folder(world.whole) as folder:
                 how = harm(folder / name, generator)

@@ -117,7 +117,7 @@ NEMO_HEADER = "file_id\temotion\traw_text\tnormalized_text\tspeaker_id\tgender\t
 NEMO_ROWS = [
     ("WR0_surprised_64", "surprised", 'Powiedział: "Ucho".', "WR0", "male", "23"),
     ("EB0_neutral_13", "neutral", "Interesuje mnie historia Polski.", "EB0", "female", "27"),
-    ("KD0_happiness_79", "happiness", "Gdzie są moje okulary?", "KD0", "female", "24"),
+    ("KD0_happiness_79", "happiness", "Gdzie są moje okulary?", "KD0        ", "female", "24"),
 ]
 
 

@@ -11,7 +11,7 @@ from helpers.extraction import table
 from pipeline.files import sha256_bytes
 from pipeline.store.format import Shard
 from pipeline.store.planning import plan_groups
-from pipeline.store.turns import Job, enter_turn
+from pipeline.store.turns import enter_turn
 from pipeline.store.views import CLIP_COLUMNS, FRAMES, LAYERS
 from pipeline.store.writer import ViewWriter
 
@@ -49,7 +49,7 @@ def bring_up(
     """Bring a view up to date with some files; return how many clips were made."""
     recipe = {"view": view, **(recipe or {})}
     requests = table(dict(files))
-    with enter_turn(root, job=Job(), plan_key=view):
+    with enter_turn(root):
         writer = ViewWriter(root, view, recipe, provenance or {}, replace=replace)
         groups = plan_groups(
             writer, requests, rows_per_shard=2, digests_of=_digests, may_adopt=True

@@ -1,0 +1,1 @@
+"""Trained heads as ONNX: one file from layers to probabilities, one from a waveform."""

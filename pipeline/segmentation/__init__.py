@@ -1,0 +1,1 @@
+"""Long recordings cut into stretches, and what is said of stretches put on one timeline."""
