@@ -53,6 +53,16 @@ def test_votes_and_times_that_one_corpus_lacks_stay_empty(tmp_path):
     assert read["votes.angry"].isna().tolist() == read["start"].isna().tolist() == [False, True]
 
 
+def test_numbers_need_no_entry_in_a_map_of_numbers(tmp_path):
+    rows = [row("u1", "a", "2.5"), row("u2", "a", "mild"), row("u3", "a", "?"), row("u4", "a", "")]
+    numbers = LabelMap(numbers=True, mapping={"mild": "2"}, drop=("?",))
+    merged = merge_manifests([manifest(tmp_path, "a", rows)], task="emotion", label_map=numbers)
+    assert merged["emotion"].tolist() == ["2.5", "mild", "?", ""]
+    rows = [row("u1", "a", "low"), row("u2", "a", "2")]
+    with pytest.raises(ManifestError, match="'low' of a: 1 rows"):
+        merge_manifests([manifest(tmp_path, "b", rows)], task="emotion", label_map=numbers)
+
+
 def test_unknown_labels_are_listed_with_corpus_and_count(tmp_path):
     rows = [row(f"u{i}", "a", "grumpy") for i in range(3)] + [row("v", "b", "smug")]
     with pytest.raises(ManifestError) as caught:

@@ -7,6 +7,7 @@ import pandas as pd
 from pipeline.errors import ManifestError, first_ten
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import Manifest
+from pipeline.manifests.numbers import is_number
 
 
 def merge_manifests(
@@ -42,8 +43,11 @@ def merge_manifests(
 
 
 def _require_known_labels(table: pd.DataFrame, task: str, label_map: LabelMap) -> None:
-    known = {"", *label_map.classes, *label_map.mapping, *label_map.drop}
-    strange = table[~table[task].isin(known)]
+    known = table[task].isin({"", *label_map.mapping, *label_map.drop})
+    known |= (
+        table[task].map(is_number) if label_map.numbers else table[task].isin(label_map.classes)
+    )
+    strange = table[~known]
     if strange.empty:
         return
     counts = strange.groupby([task, "corpus"], as_index=False).size()

@@ -14,7 +14,7 @@ LACKING = "lacking"  # of a split: classes of the head that no row of it has
 
 
 def lacking_texts(metrics: Mapping[str, Any], split: str) -> list[str]:
-    """Say, for each system, which classes of its head no row of a split has.
+    """Say, for each system that tells classes, which of its head's no row of a split has.
 
     Args:
         metrics: As `write_report` returns them.
@@ -24,7 +24,7 @@ def lacking_texts(metrics: Mapping[str, Any], split: str) -> list[str]:
         f"{name}: {split} has no clip of {', '.join(found)}, which the head knows; its UA is over "
         "the other classes."
         for name, of_splits in metrics.items()
-        if (found := of_splits[split][LACKING])
+        if (found := of_splits[split].get(LACKING))
     ]
 
 

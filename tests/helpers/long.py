@@ -39,7 +39,12 @@ class EnergyDetector:
 class LoudnessHead:
     """What is loud is angry; keeps which stretches it was asked about."""
 
-    trained = SimpleNamespace(classes=("calm", "angry"), task="emotion", digest="0" * 64)
+    trained = SimpleNamespace(
+        classes=("calm", "angry"),
+        task="emotion",
+        digest="0" * 64,
+        record=SimpleNamespace(scale=None),
+    )
 
     def __init__(self, name: str = "loudness") -> None:
         self.identity = {"head": name}

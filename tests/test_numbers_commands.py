@@ -1,0 +1,104 @@
+"""Labels that are numbers, by the commands: told of loose files, dealt, and refused by name."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.commands import genser, refused
+from pipeline.scoring.predictions import read_predictions
+
+LEVELS = """
+numbers: true
+map: {angry: "4", happy: "3.5", fearful: "3", neutral: "2", sad: "1"}
+drop: [disgust, surprised, calm]
+"""
+
+
+@pytest.fixture
+def level(here: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A map that makes numbers of the demo's emotions, and a head that has learnt them."""
+    levels, head = tmp_path / "level.yaml", tmp_path / "head"
+    levels.write_text(LEVELS)
+    words = ("--label-map", levels, "--store", "store", "--out", head)
+    kind = ("-S", "train.head=logreg", "-S", "train.select_by=ccc")
+    result = genser(*kind, "train", "demo.csv", *words)
+    assert result.exit_code == 0, result.output
+    return levels, head
+
+
+def test_a_loose_file_is_told_the_number_that_it_was_scored_with(level, tmp_path):
+    _, head = level
+    scored, out = tmp_path / "p.parquet", tmp_path / "out.csv"
+    genser("score", "demo.csv", "--store", "store", "--head", head, "--out", scored)
+    numbers = read_predictions(scored).frame.set_index("utterance_id")["predicted"]
+    manifest = pd.read_csv("demo.csv").iloc[:3]
+    clips = [Path("demo/audio") / path for path in manifest["path"]]
+    expected = numbers[manifest["utterance_id"]].to_numpy()
+    assert np.ptp(expected) > 0
+    result = genser("predict", *clips, "--head", head, "--out", out)
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(out)
+    np.testing.assert_allclose(table["predicted"], expected, atol=1e-2)
+    assert not [column for column in table if column.startswith("probability.")]
+    (alone,) = json.loads(genser("predict", clips[0], "--head", head, "--json").stdout)
+    assert alone["predicted"] == pytest.approx(expected[0], abs=1e-2)
+    assert alone["probabilities"] == {}
+    assert genser("predict", clips[0], "--head", head).stdout.startswith(f"{clips[0]}: ")
+
+
+def test_all_rows_of_another_corpus_are_reported_and_its_own_are_not(level, tmp_path):
+    levels, head = level
+    other, scored, report = (tmp_path / name for name in ("o.csv", "p.parquet", "report"))
+    pd.read_csv("demo.csv").assign(corpus="other", split="").to_csv(other, index=False)
+    words = ("--store", "store", "--head", head, "--out", scored)
+    shown = ("report", scored, "--split", "all", "--label-map", levels, "--out", report)
+    genser("score", "demo.csv", *words)
+    assert "its head was trained on rows of 'demo'" in refused(*shown, "--manifest", "demo.csv")
+    genser("score", other, *words)
+    result = genser(*shown, "--manifest", other, "--head", head, "--store", "store")
+    assert result.exit_code == 0, result.output
+    metrics = json.loads((report / "metrics.json").read_text())["p"]
+    assert metrics["all"]["num_clips"] == len(pd.read_csv(other))
+    assert 0 < metrics["all"]["rmse"] == pytest.approx(metrics["unsplit"]["rmse"])
+
+
+def test_labels_of_the_other_kind_are_refused_by_both_kinds_of_head(level, tmp_path):
+    levels, head = level
+    words = ("--store", "store", "--out", tmp_path / "p.parquet")
+    classes = tmp_path / "classes.yaml"
+    names = sorted(set(pd.read_csv("demo.csv")["emotion"]))
+    classes.write_text(f"classes: [{', '.join(names)}]\n")
+    told = refused("score", "demo.csv", *words, "--head", head, "--label-map", classes)
+    assert "the label map makes classes of 'emotion', and this head says numbers" in told
+    told = refused("score", "demo.csv", *words, "--head", "head", "--label-map", levels)
+    assert "the label map makes numbers of 'emotion', and this head says classes" in told
+
+
+def test_timelines_and_onnx_files_are_of_classes(level, tmp_path):
+    pytest.importorskip("onnx", reason="needs the extra onnx")
+    _, head = level
+    clip = next(Path("demo/audio").rglob("*.wav"))
+    words = ("--segments", "windows", "--out", tmp_path / "timelines")
+    told = refused("predict", clip, "--head", head, *words)
+    assert "a timeline is of classes, and this head says numbers" in told
+    told = refused("export", head, "--onnx", tmp_path / "h.onnx")
+    assert "a head that says numbers is not exported" in told
+    assert not (tmp_path / "h.onnx").exists()
+
+
+def test_parts_of_numbers_lack_thirds_not_each_number(here, tmp_path):
+    table = pd.read_csv("demo.csv")
+    table["level"] = table.groupby("speaker").cumcount() + 1.5
+    table.to_csv(tmp_path / "every.csv", index=False)
+    table.loc[table["split"] == "dev", "level"] = 1.5
+    table.to_csv(tmp_path / "m.csv", index=False)
+    (tmp_path / "level.yaml").write_text("numbers: true\n")
+    words = ("--task", "level", "--label-map", tmp_path / "level.yaml")
+    result = genser("audit", tmp_path / "m.csv", *words, "--out", tmp_path / "audit")
+    assert "dev lacks high third, middle third, which train has" in result.output
+    result = genser("split", tmp_path / "every.csv", *words, "-o", tmp_path / "s.csv")
+    assert result.exit_code == 0, result.output
+    assert "lacks" not in result.output
