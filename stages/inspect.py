@@ -113,12 +113,15 @@ def _head(path: Path) -> dict[str, Any]:
     train = typed(TrainConfig, told, path, section="train", error=HeadError, others=True)
     config = replace(train, heads={record.kind: record.head_config})
     link = "temperature" if record.link is None else "link"
-    shown = ("task", "classes", "encoder", "dev", "best_step", link, "seed", "leaks")
+    scale = record.scale
+    shown = ("encoder", "dev", "best_step", link, "seed", "leaks")
     return {
         "kind": f"head ({record.kind})",
         **cost_facts(config, record.shapes, len(record.classes)),
         "features": {need: _shape(shape) for need, shape in record.shapes.items()},
         "bases": [base.spelling for base in record.bases],
+        "task": record.task,
+        **({"scale": dataclasses.asdict(scale)} if scale else {"classes": record.classes}),
         **{name: getattr(record, name) for name in shown},
         "clips": {name: getattr(record, f"num_{name}") for name in ("train", "dev", "skipped")},
         "train": {**record.train, record.kind: record.config},

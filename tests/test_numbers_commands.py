@@ -1,6 +1,7 @@
 """Labels that are numbers, by the commands: told of loose files, dealt, and refused by name."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,9 @@ def test_a_loose_file_is_told_the_number_that_it_was_scored_with(level, tmp_path
     assert alone["predicted"] == pytest.approx(expected[0], abs=1e-2)
     assert alone["probabilities"] == {}
     assert genser("predict", clips[0], "--head", head).stdout.startswith(f"{clips[0]}: ")
+    shown = genser("inspect", head).stdout
+    assert re.search(r"^scale +low 1, high 4$", shown, re.MULTILINE)
+    assert "\nclasses" not in shown
 
 
 def test_all_rows_of_another_corpus_are_reported_and_its_own_are_not(level, tmp_path):

@@ -64,10 +64,16 @@ def test_table_with_other_columns_is_refused(path):
             write_predictions(path, other)
 
 
-@pytest.mark.parametrize("classes", [(), ("a", "a"), ("a", "")])
+@pytest.mark.parametrize("classes", [("a", "a"), ("a", "")])
 def test_classes_without_distinct_names_are_refused(path, classes):
     other = Predictions(table=example().table, classes=classes)
     with pytest.raises(PredictionsError, match="wanted different, non-empty names"):
+        write_predictions(path, other)
+
+
+def test_without_classes_labels_are_wanted_as_numbers(path):
+    other = Predictions(table=example().table, classes=())
+    with pytest.raises(PredictionsError, match=r"wanted .*\('label', 'double'\)"):
         write_predictions(path, other)
 
 

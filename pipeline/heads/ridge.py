@@ -1,10 +1,13 @@
 """Ridge regression by scikit-learn on the shares of a scale's ends, its penalty chosen by CCC."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import GroupKFold
 
 from pipeline.evaluation.concordance import CCC, measure_numbers
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import Ridge
 
 STRENGTHS = tuple(10.0**power for power in range(-7, 3))  # the grid: one over scikit-learn's alpha
 INNER_FOLDS = 3
@@ -34,12 +37,16 @@ def fit_ridge(
     return signs[:, None] * model.coef_, np.array([1, 0]) + signs * model.intercept_, chosen
 
 
-def _fitted(x: np.ndarray, u: np.ndarray, weights: np.ndarray, strength: float) -> Ridge:
+def _fitted(x: np.ndarray, u: np.ndarray, weights: np.ndarray, strength: float) -> "Ridge":
+    from sklearn.linear_model import Ridge
+
     return Ridge(alpha=1 / strength).fit(x, u, sample_weight=weights)
 
 
 def _choose(x: np.ndarray, u: np.ndarray, weights: np.ndarray, groups: np.ndarray) -> float:
     """Return the strength with the best mean CCC over inner folds; the smaller of equals."""
+    from sklearn.model_selection import GroupKFold
+
     num_folds = min(INNER_FOLDS, len(np.unique(groups)))
     if num_folds < 2:
         return UNCHOSEN

@@ -145,7 +145,7 @@ def _training(record: HeadRecord, licences: Mapping[str, str]) -> str:
     rows = [
         [
             plain(corpus or "without a name"),
-            plain(", ".join(classes)),
+            plain(", ".join(classes)) if record.scale is None else "numbers",
             plain(licences.get(corpus, "not known to genser")),
         ]
         for corpus, classes in record.corpora.items()

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 from pipeline.evaluation.columns import ALL_SPLITS, NO_SPLIT, class_indices, rows_of_split
+from pipeline.evaluation.concordance import measure_numbers
 from pipeline.evaluation.metrics import summarise
 from pipeline.evaluation.standings import Standing
 from pipeline.manifests.manifest import SPLITS
-from pipeline.report.numbers import measure_rows
 from pipeline.scoring.predictions import CONTAMINATED, Predictions
 
 LACKING = "lacking"  # of a split: classes of the head that no row of it has
@@ -48,7 +50,7 @@ def measure(predictions: Predictions, *, with_all: bool = False) -> dict[str, An
             "num_clips": len(usable),
         }
         if not predictions.classes:
-            counts = {**measure_rows(usable), **counts}
+            counts = {**_of_numbers(usable), **counts}
         elif len(usable):
             labels, predicted = (
                 class_indices(usable[c], predictions.classes) for c in ("label", "predicted")
@@ -64,6 +66,15 @@ def measure(predictions: Predictions, *, with_all: bool = False) -> dict[str, An
         if stamp in predictions.metadata:
             result[stamp] = predictions.metadata[stamp]
     return result
+
+
+def _of_numbers(rows: pd.DataFrame) -> dict[str, Any]:
+    """Return the scores of numbers in labelled, scored rows, for JSON; nothing of none."""
+    if rows.empty:
+        return {}
+    labels = rows["label"].to_numpy()
+    found = measure_numbers(labels, rows["predicted"].to_numpy())
+    return {**found, "label_mean": float(labels.mean()), "label_sd": float(labels.std())}
 
 
 def interval_entries(one: Standing) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.concordance import CCC, NUMBER_SCORES, PEARSON, RMSE, measure_numbers
+from pipeline.evaluation.concordance import CCC, NUMBER_SCORES, PEARSON, RMSE
 from pipeline.evaluation.number_standings import (
     NumberComparison,
     NumberStanding,
@@ -18,15 +18,6 @@ from pipeline.report.page import Picture, Section, Table
 from pipeline.report.tables import few_note, interval_text
 
 NUMBER_NAMES = {CCC: "CCC", PEARSON: "Pearson", RMSE: "RMSE"}
-
-
-def measure_rows(rows: pd.DataFrame) -> dict[str, Any]:
-    """Return the scores of labelled, scored rows, for JSON; nothing of none."""
-    if rows.empty:
-        return {}
-    labels = rows["label"].to_numpy()
-    found = measure_numbers(labels, rows["predicted"].to_numpy())
-    return {**found, "label_mean": float(labels.mean()), "label_sd": float(labels.std())}
 
 
 def intervals_of(one: NumberStanding) -> dict[str, Any]:
