@@ -208,6 +208,7 @@ def test_every_parameter_is_part_of_what_a_checkpoint_is_bound_to() -> None:
         "mixup": "0.1",
         "noise": "0.1",
         "select_by": "ua",
+        "stretch": "false",
         "frames_in": "memory",
         "optimiser": "{schedule: constant}",
     }
