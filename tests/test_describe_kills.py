@@ -94,12 +94,13 @@ def test_the_command_stops_with_one_line_and_goes_on_to_the_same_bytes(
 ) -> None:
     monkeypatch.chdir(write_voices(tmp_path).parent)
     code = (
-        "import time\n"
+        "import sys, time\n"
         "from pipeline.descriptions import measuring\n"
-        "from stages.cli import main\n"
+        "from stages.cli import run\n"
         "measuring.CLIPS_PER_PIECE, plain = 1, measuring.track\n"
         "measuring.track = lambda sound: time.sleep(0.02) or plain(sound)\n"
-        f"main({list(DESCRIBE)!r})\n"
+        f"sys.argv[1:] = {list(DESCRIBE)!r}\n"
+        "run()\n"
     )
     stopped = subprocess.Popen(
         [sys.executable, "-c", code],

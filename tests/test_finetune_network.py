@@ -52,13 +52,16 @@ def test_a_step_moves_every_trained_parameter_and_no_other(folders, family, meth
     trained = head.enter(head.config.phase)
     head.train()
     optimiser = torch.optim.SGD(trained.values(), lr=1.0)
+    sloping: set[str] = set()
     for _ in range(2):  # an adapter's A has no slope before its B is moved
         optimiser.zero_grad()
         loss_of(head, waveforms(4000, 6000, 5000)).backward()
+        # A slope may be too small to show in the sum that a step makes.
+        sloping |= {n for n, p in trained.items() if p.grad is not None and p.grad.any()}
         optimiser.step()
     moved = {n for n, p in head.named_parameters() if not torch.equal(p, before[n])}
     # A bias of keys changes no softmax; rounding may still move it.
-    assert set(trained) - moved <= {n for n in trained if n.endswith("k_proj.bias")}
+    assert set(trained) - sloping <= {n for n in trained if n.endswith("k_proj.bias")}
     assert moved <= set(trained) == set(head.kept())
 
 

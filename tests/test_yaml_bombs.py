@@ -66,9 +66,12 @@ def test_a_file_with_a_bomb_is_refused_by_every_command(here, tmp_path: Path) ->
     assert "its aliases make more than" in refused(*words, "--variant", trials)
 
 
-def test_an_endless_file_is_read_to_its_bound() -> None:
-    with pytest.raises(ParamsError, match=f"is longer than {LONGEST_YAML} characters; make it"):
+def test_an_endless_file_is_not_opened_and_a_long_one_read_to_its_bound(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"cannot be read \(a pipe or a device, wanted a regular"):
         read_yaml(Path("/dev/zero"))
+    (tmp_path / "long.yaml").write_text("#" * (LONGEST_YAML + 1))
+    with pytest.raises(ParamsError, match=f"is longer than {LONGEST_YAML} characters; make it"):
+        read_yaml(tmp_path / "long.yaml")
 
 
 VALUES = st.recursive(
