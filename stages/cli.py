@@ -17,6 +17,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from pipeline.errors import GenserError
 from stages.params import SECTIONS, Params
+from stages.refusals import refusal
 from stages.sections import section_kinds
 
 # Decoding threads share the cores with the encoder; OpenMP threads that spin while they wait made
@@ -91,12 +92,16 @@ class Genser(click.Group):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; a `GenserError` becomes a line, anything else keeps its traceback."""
+        """Run a command; what the user or the machine must mend is a line, a bug its traceback."""
         try:
             with _usage_errors_exit_with_1():
                 return super().invoke(ctx)
         except GenserError as error:
             raise UserError("\n  ".join([str(error), *getattr(error, "__notes__", ())])) from error
+        except (MemoryError, OSError, RuntimeError) as error:
+            if line := refusal(error):
+                raise UserError(line) from error
+            raise
 
 
 @contextmanager

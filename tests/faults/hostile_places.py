@@ -38,7 +38,7 @@ PLACES = {
     "a loop for predict": Case(
         link(CLIP, CLIP.rpartition("/")[2]), PREDICT, "missing: no such file"
     ),
-    "a folder for predict": Case(empty_folder(CLIP), PREDICT, "missing: no such file"),
+    "a folder for predict": Case(empty_folder(CLIP), PREDICT, "holds no recordings"),
     "a manifest that is a pipe": Case(fifo("m.csv"), "validate m.csv", A_PIPE),
     "a manifest that is a loop": Case(link("m.csv", "m.csv"), "validate m.csv", A_LOOP),
     "a manifest that is a folder": Case(empty_folder("m.csv"), "validate m.csv", IS_FOLDER),
