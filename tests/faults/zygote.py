@@ -59,7 +59,7 @@ def prepare(request: dict[str, Any]) -> None:
         mode = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         os.dup2(os.open(f"{request['told']}.{name}", mode, 0o600), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.chdir(request["folder"])
+    os.chdir(request["folder"].encode())  # bytes: a locale may know no such letters
     if request.get("obeys_permissions"):
         obey_permissions()
     from faults.points import watch
