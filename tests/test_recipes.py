@@ -7,6 +7,7 @@ from pipeline.errors import FeatureStoreError
 from pipeline.store.recipe import (
     differences,
     flatten,
+    read_recipe,
     require_same_recipe,
     telling_differences,
 )
@@ -56,3 +57,11 @@ def test_of_another_size_of_one_family_the_first_fields_are_told() -> None:
 
 def test_one_and_true_are_different_recipes() -> None:
     assert differences({"a": 1}, {"a": True}) == ["a is 1, wanted True"]
+
+
+@pytest.mark.parametrize("number", ["1e999", "-Infinity", "NaN"])
+def test_a_recipe_of_numbers_that_are_none_is_refused(number: str) -> None:
+    recipe = f'{{"source": "audio", "encoder": {{"a": [{number}]}}}}'
+    text = f'{{"fingerprint": "f", "recipe": {recipe}, "provenance": {{}}}}'
+    with pytest.raises(FeatureStoreError, match=r"recipe\.json: recipe: holds a number that is "):
+        read_recipe(text.encode(), "recipe.json")

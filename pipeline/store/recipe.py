@@ -141,12 +141,18 @@ def require_same_recipe(where: object, found: Recipe, wanted: Recipe, cure: str)
 def checked_recipe(
     where: object, value: object, error: type[GenserError] = FeatureStoreError
 ) -> Recipe:
-    """Return a recipe whose fields are of their types.
+    """Return a recipe whose fields are of their types, and have a fingerprint.
 
     Raises:
         GenserError: Of the kind `error`, if one is not.
     """
     recipe: Recipe = typed(dict[str, Any], value, where, error=error)
+    try:
+        fingerprint(recipe)
+    except ValueError as reason:
+        raise error(
+            f"{where}: recipe: holds a number that is infinite or none; mend it."
+        ) from reason
     typed(_Read, recipe, where, section="recipe", error=error, others=True)
     return recipe
 
