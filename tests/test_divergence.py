@@ -10,14 +10,14 @@ import pytest
 from helpers import descriptors, emoq, tuning
 from helpers.codes import write_corpus
 from helpers.commands import genser, refused
+from helpers.training import train_into
 from pipeline.errors import HeadError
 from pipeline.evaluation.chance import chance_of
 from pipeline.evaluation.metrics import unweighted_accuracy
 from pipeline.heads.phase import OptimiserConfig
 from pipeline.heads.tokens import TokensConfig
-from pipeline.progress import Silence
+from pipeline.progress import Lines
 from pipeline.training.config import TrainConfig
-from pipeline.training.train import train_manifest
 
 TRAIN = ["train", "demo.csv", "--store", "store"]
 
@@ -54,29 +54,9 @@ def test_a_fit_that_only_guesses_is_said_to(here, tmp_path) -> None:
     assert "of 10 clips is at chance" in told
 
 
-class Heard(Silence):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
-
-
 def train(corpus, config: TrainConfig, out: Path) -> list[str]:
-    heard = Heard()
-    train_manifest(
-        corpus.manifest,
-        {"": corpus.store},
-        task="emotion",
-        label_map=None,
-        config=config,
-        out=out,
-        allow_overlap=False,
-        device="cpu",
-        reporter=heard,
-    )
+    heard = Lines()
+    train_into(out, corpus.manifest, corpus.store, config, heard)
     return heard.lines
 
 

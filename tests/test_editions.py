@@ -17,22 +17,12 @@ from helpers.extraction import (
 )
 from pipeline.errors import FeatureStoreError
 from pipeline.files import sealed_json
-from pipeline.progress import Silence
+from pipeline.progress import Lines
 from pipeline.store.contents import read_contents
 from pipeline.store.reader import FeatureStore
 from pipeline.store.verification import verify_store
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
-
-
-class Listener(Silence):
-    """Remembers what a run says."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
 
 
 def test_another_recipe_is_put_in_place_and_the_old_one_is_kept(
@@ -147,7 +137,7 @@ def test_the_bound_drops_what_was_kept_longest_and_says_so(tmp_path: Path, files
     }
     current = FeatureStore.open(root).view("layers").edition.folder
     (other,) = (name for name in sizes if name not in ("layers", current))
-    listener = Listener()
+    listener = Lines()
     bound = sizes[other] + sizes[current] + 2000  # the tables grow a little when they are kept
     replaced(files, root, both, kept_bytes=bound, reporter=listener)
     store = FeatureStore.open(root)

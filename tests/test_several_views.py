@@ -18,7 +18,7 @@ from pipeline.errors import FeatureStoreError
 from pipeline.extraction.extract import Summary, extract
 from pipeline.extraction.settings import ExtractConfig, ViewConfig
 from pipeline.extraction.views import open_view
-from pipeline.progress import Silence
+from pipeline.progress import Lines, Silence
 from pipeline.store.reader import FeatureStore
 from pipeline.store.turns import Job
 from pipeline.store.verification import verify_store
@@ -136,13 +136,6 @@ def test_bytes_are_those_of_views_made_alone_in_any_order(
 def test_views_of_other_shard_sizes_run_in_turn_and_say_so(
     tmp_path: Path, files: dict[str, Path]
 ) -> None:
-    class Lines(Silence):
-        def __init__(self) -> None:
-            self.lines: list[str] = []
-
-        def say(self, line: str) -> None:
-            self.lines.append(line)
-
     encoder, said = PlainEncoder(), Lines()
     views = {**BOTH, "frames": ViewConfig(layers=(0, 2), rows_per_shard=1)}
     run(files, tmp_path / "store", views, encoder, reporter=said)

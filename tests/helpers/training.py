@@ -3,13 +3,19 @@
 from pathlib import Path
 
 from pipeline.manifests.manifest import Manifest
-from pipeline.progress import Silence
+from pipeline.progress import Reporter, Silence
 from pipeline.training.config import TrainConfig
 from pipeline.training.loop import Selection
 from pipeline.training.train import train_manifest
 
 
-def train_into(out: Path, manifest: Manifest, store: Path, config: TrainConfig) -> Selection:
+def train_into(
+    out: Path,
+    manifest: Manifest,
+    store: Path,
+    config: TrainConfig,
+    reporter: Reporter | None = None,
+) -> Selection:
     """Train a head of emotions on a manifest and its one store."""
     return train_manifest(
         manifest,
@@ -20,5 +26,5 @@ def train_into(out: Path, manifest: Manifest, store: Path, config: TrainConfig) 
         out=out,
         allow_overlap=False,
         device="cpu",
-        reporter=Silence(),
+        reporter=reporter or Silence(),
     )

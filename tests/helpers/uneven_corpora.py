@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.training import train_into
 from pipeline.extraction.feature_tables import read_feature_table
 from pipeline.extraction.ingest import IngestConfig, ingest
 from pipeline.heads.classifier import LinearConfig, MLPConfig
@@ -19,7 +20,6 @@ from pipeline.manifests.manifest import Manifest, read_manifest, write_manifest
 from pipeline.progress import Silence
 from pipeline.scoring.score import ScoreConfig, score_manifest
 from pipeline.training.config import TrainConfig
-from pipeline.training.train import train_manifest
 
 CLASSES = ("angry", "calm", "sad")
 SMALL = TrunkConfig(width=16, num_blocks=1, num_heads=2)
@@ -80,17 +80,7 @@ def trained(uneven, out: Path, **settings):
             **settings,
         }
     )
-    train_manifest(
-        manifest,
-        {"": store},
-        task="emotion",
-        label_map=None,
-        config=config,
-        out=out,
-        allow_overlap=False,
-        device="cpu",
-        reporter=Silence(),
-    )
+    train_into(out, manifest, store, config)
     return load_head(out)
 
 
