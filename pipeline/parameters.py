@@ -45,6 +45,18 @@ def filled(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     return whole
 
 
+def merged(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values over defaults, sections within sections likewise; None says nothing."""
+    whole = dict(defaults)
+    for key, value in values.items():
+        below = whole.get(key)
+        if isinstance(below, Mapping) and (value is None or isinstance(value, Mapping)):
+            whole[key] = merged(below, value or {})
+        else:
+            whole[key] = value
+    return whole
+
+
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return as_kept(value)

@@ -152,7 +152,11 @@ class Params:
             ParamsError: If a key is unknown, of the wrong type, or out of range.
         """
         values = self.content.get(name)
-        return _build(kind, {} if values is None else values, self.where, name)
+        values = {} if values is None else values
+        complete = getattr(kind, "completed", None)
+        if complete and isinstance(values, dict):
+            values = complete(values)
+        return _build(kind, values, self.where, name)
 
     def _set(self, override: str) -> None:
         key, equals, text = override.partition("=")

@@ -4,7 +4,6 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,8 +74,7 @@ def systems_of(
     Raises:
         ParamsError: If a variant is neither, or its name is taken.
     """
-    own = system_of(params)
-    systems = {head: replace(own, train=replace(own.train, head=head)) for head in heads}
+    systems = {head: changed(params, [f"train.head={head}"]) for head in heads}
     for variant in variants:
         name, equals, settings = variant.partition("=")
         first, *rest = settings.split(",")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from pipeline.errors import PredictionsError
 from pipeline.experiments.costs import (
     Cost,
     costs_table,
@@ -65,9 +66,10 @@ def test_a_cost_stands_beside_its_predictions(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]"])
-def test_a_damaged_cost_is_not_known(tmp_path: Path, content: str) -> None:
+def test_a_damaged_cost_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "a.cost.json").write_text(content)
-    assert read_cost(tmp_path / "a.parquet") is None
+    with pytest.raises(PredictionsError, match=r"a\.cost\.json: is damaged; remove it"):
+        read_cost(tmp_path / "a.parquet")
 
 
 def test_seconds_are_those_of_all_runs_over_all_clips() -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pipeline.parameters import as_kept, filled, later
+from pipeline.parameters import as_kept, filled, later, merged
 from pipeline.typed import typed
 
 
@@ -48,3 +48,17 @@ def test_what_is_kept_is_rebuilt_as_it_was(mixup, noise):
 
 def test_names_that_are_known_no_more_are_passed_over():
     assert read(Outer, {**OLD, "gone": 3}) == read(Outer, OLD)
+
+
+def test_values_go_over_defaults_key_by_key_and_nothing_says_nothing():
+    defaults = {"steps": 3, "optimiser": {"rate": 1.0, "decay": 0.1}, "mlp": {"hidden": 4}}
+    given = {"optimiser": {"rate": 2.0}, "mlp": None, "seed": 7, "head": {"a": 1}}
+    assert merged(defaults, given) == {
+        "steps": 3,
+        "optimiser": {"rate": 2.0, "decay": 0.1},
+        "mlp": {"hidden": 4},
+        "seed": 7,
+        "head": {"a": 1},
+    }
+    assert defaults["optimiser"] == {"rate": 1.0, "decay": 0.1}
+    assert merged({}, given) == given

@@ -8,6 +8,7 @@ import pytest
 
 from helpers.commands import genser, refused
 from helpers.knowing import Corpus, write_corpus
+from pipeline.experiments.probe_files import read_probes, write_probes
 from pipeline.manifests.manifest import write_manifest
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
@@ -74,9 +75,8 @@ def test_a_cross_validation_keeps_the_probes_of_each_run(there: Corpus, tmp_path
     descriptor = table[table["representation"] == "descriptor"].set_index("question")["ua"]
     assert (descriptor["emotion"] == 1).all()
     # What is kept is not asked again, and says the same.
-    one = tmp_path / "cv/runs/knowing/1-1.probes.csv"
-    kept = pd.read_csv(one).assign(ua=0.25)
-    kept.to_csv(one, index=False)
+    one = tmp_path / "cv/runs/knowing/1-1.parquet"
+    write_probes(one, read_probes(one).assign(ua=0.25))
     assert genser(*words).exit_code == 0
     again = pd.read_csv(tmp_path / "cv/probes.csv")
     changed = (again["fold"] == 1) & (again["seed"] == 1)

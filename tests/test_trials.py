@@ -1,12 +1,17 @@
 """Files of trials: by hand, and every combination of what `each` names."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import ParamsError
+from pipeline.heads.catalogue import head_kind
+from pipeline.heads.phase import OptimiserConfig
+from pipeline.heads.twin import TwinConfig
+from pipeline.training.config import TrainConfig
 from stages.params import Params
-from stages.systems import read_trials, systems_of
+from stages.systems import read_trials, system_of, systems_of
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -115,3 +120,33 @@ def test_the_studies_of_emoq_differ_from_their_preset_in_one_part(name: str) -> 
         "loss-contrastive": {"mal": "scl"},
         "without-stage1": {"stage1_steps": 0},
     }
+
+
+def test_each_head_has_what_it_was_tuned_to_where_parameters_are_silent(tmp_path: Path) -> None:
+    systems = systems_of(("genser", "linear", "tokens"), (), Params(None, ()))
+    for name, system in systems.items():
+        tuned = head_kind(name).tuned
+        assert (name == "tokens") == (not tuned)
+        assert system.train.mixup == tuned.get("mixup", TrainConfig.mixup)
+        optimiser = tuned.get("optimiser", {})
+        assert system.train.optimiser == replace(OptimiserConfig(), **optimiser)
+    assert systems["genser"] == system_of(Params(None, ()))
+
+
+def test_what_is_given_goes_over_what_a_head_was_tuned_to_key_by_key(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("train:\n  mixup: 0.5\n  optimiser:\n  twin:\n")
+    given = ("train.optimiser.beta1=0.5", "train.twin.trunk.num_blocks=1")
+    made = systems_of(("twin",), (), Params(tmp_path / "p.yaml", given))["twin"].train
+    alone = systems_of(("twin",), (), Params(None, ()))["twin"].train
+    assert made.mixup == 0.5
+    assert made.optimiser == replace(alone.optimiser, beta1=0.5)
+    ours, tuned = made.head_config, alone.head_config
+    assert ours == replace(tuned, trunk=replace(tuned.trunk, num_blocks=1))
+    assert ours.condition != TwinConfig().condition
+
+
+def test_a_head_that_is_no_name_is_refused_as_such() -> None:
+    with pytest.raises(ParamsError, match=r"train.head: found 3, wanted text"):
+        system_of(Params(None, ("train.head=3",)))
+    with pytest.raises(ParamsError, match=r"train.head: 'x' is not one of"):
+        system_of(Params(None, ("train.head=x",)))

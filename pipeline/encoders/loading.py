@@ -17,7 +17,7 @@ from torch import Tensor
 from pipeline.encoders.hub import ENCODER, hub_model
 from pipeline.encoders.preprocessors import WaveformPreprocessor, read_preprocessor
 from pipeline.errors import EncoderError
-from pipeline.files import fingerprint
+from pipeline.files import fingerprint, sha256_bytes
 
 _FILES = {ENCODER: "config.json, preprocessor_config.json"}
 
@@ -48,6 +48,19 @@ NUMERIC_FLAGS = (
     "num_conv_pos_embedding_groups",
     "num_conv_pos_embeddings",
     "num_hidden_layers",
+)
+
+# Raised by transformers of files that are not there, and of numbers and names in them that cannot be.
+_UNLOADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RuntimeError,
+    MemoryError,
+    pickle.UnpicklingError,
 )
 
 # Used in training only, and drawn at random where a checkpoint lacks it.
@@ -193,6 +206,24 @@ def tensors_digest(state: Mapping[str, Tensor]) -> str:
     return fingerprint(digests)
 
 
+def tokeniser_digest(tokeniser: Any, where: str) -> str:
+    """Return the SHA-256 of all that a tokeniser does to a text.
+
+    Raises:
+        EncoderError: If it is not one of the library tokenizers, which can say that.
+    """
+    backend = getattr(tokeniser, "backend_tokenizer", None)
+    if backend is None:
+        raise EncoderError(
+            f"{where}: found a tokenizer written in Python, wanted one of the library tokenizers; "
+            "save it with its tokenizer.json."
+        )
+    # How texts are cut and padded is said anew at every call.
+    backend.no_truncation()
+    backend.no_padding()
+    return sha256_bytes(backend.to_str().encode())
+
+
 def _as_numpy(tensor: Tensor) -> np.ndarray:
     # NumPy has no bfloat16: its bits stand for it.
     bits = tensor.view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor
@@ -222,20 +253,11 @@ def fetched(
         if is_folder:
             return kind.from_pretrained(name, **{**options, "local_files_only": True})
         return kind.from_pretrained(name, revision=revision, **options)
-    except (
-        OSError,
-        # What transformers raises of numbers and names in its files that cannot be.
-        ValueError,
-        TypeError,
-        LookupError,
-        ArithmeticError,
-        AttributeError,
-        RuntimeError,
-        MemoryError,
-        SafetensorError,
-        StrictDataclassError,
-        pickle.UnpicklingError,
-    ) as error:
+    except Exception as error:
+        known = (*_UNLOADABLE, SafetensorError, StrictDataclassError)
+        # What the library tokenizers raises is no more than an Exception.
+        if not isinstance(error, known) and type(error) is not Exception:
+            raise
         raise EncoderError(
             f"{where}: {spelling} cannot be loaded ({_reason(error)}); name a folder with "
             f"{_FILES.get(where, 'config.json, its tokenizer')} and weights, or a model of the "

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from pipeline.encoders.hub import is_local
-from pipeline.encoders.loading import fetched, load_model, tensors_digest
+from pipeline.encoders.loading import fetched, load_model, tensors_digest, tokeniser_digest
 from pipeline.errors import EncoderError
-from pipeline.files import sha256_bytes
 
 MEAN, CLS = "mean", "cls"
 TEXT_POOLINGS = (MEAN, CLS)
@@ -154,7 +153,7 @@ def open_text_encoder(
     tokeniser = fetched(
         AutoTokenizer, spelling, is_folder=is_folder, where=where, trust_remote_code=False
     )
-    digest = _tokeniser_digest(tokeniser, f"{where}: {spelling}")
+    digest = tokeniser_digest(tokeniser, f"{where}: {spelling}")
     limit = _most_tokens(config)
     least = int(tokeniser.num_special_tokens_to_add()) + 1
     if not least <= max_tokens <= limit:
@@ -205,17 +204,3 @@ def _most_tokens(config: Any) -> int:
     """Return how many tokens its positions allow."""
     most = int(config.max_position_embeddings)
     return most - config.pad_token_id - 1 if config.model_type in OFFSET_FAMILIES else most
-
-
-def _tokeniser_digest(tokeniser: Any, where: str) -> str:
-    """Return the SHA-256 of all that a tokeniser does to a text."""
-    backend = getattr(tokeniser, "backend_tokenizer", None)
-    if backend is None:
-        raise EncoderError(
-            f"{where}: found a tokenizer written in Python, wanted one of the library tokenizers; "
-            "save it with its tokenizer.json."
-        )
-    # How texts are cut and padded is said anew at every call.
-    backend.no_truncation()
-    backend.no_padding()
-    return sha256_bytes(backend.to_str().encode())

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor, nn
 
+from pipeline.errors import PredictionsError
 from pipeline.files import publish_bytes, read_bytes, sealed_json
 from pipeline.heads.base import Head
 from pipeline.typed import unsealed
@@ -67,11 +68,18 @@ def write_cost(path: Path, cost: Cost) -> None:
 
 
 def read_cost(path: Path) -> Cost | None:
-    """Return what the run of a predictions file took; None where nobody measured it."""
-    try:
-        return unsealed(Cost, read_bytes(_beside(path)))
-    except OSError:
+    """Return what the run of a predictions file took; None where nobody measured it.
+
+    Raises:
+        PredictionsError: If what is there is damaged.
+    """
+    beside = _beside(path)
+    if not beside.exists():
         return None
+    found = unsealed(Cost, read_bytes(beside))
+    if found is None:
+        raise PredictionsError(f"{beside}: is damaged; remove it with its predictions.")
+    return found
 
 
 def forget_cost(path: Path) -> None:

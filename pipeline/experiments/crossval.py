@@ -183,6 +183,8 @@ def kept_run(path: Path, binding: str) -> Predictions | None:
         return None
     try:
         found = read_predictions(path)
+        read_cost(path)
+        read_probes(path)
     except PredictionsError:
         return None
     return found if found.metadata.get(BINDING) == binding else None

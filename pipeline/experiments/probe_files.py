@@ -1,13 +1,23 @@
 """The probes of a cross-validation's runs: beside each run's predictions, and as one table."""
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from pipeline.manifests.tables import read_csv, write_csv
+from pipeline.errors import PredictionsError
+from pipeline.files import publish_bytes, read_bytes, sealed_json
+from pipeline.typed import unsealed
 
 PROBES = "probes.csv"
+
+
+@dataclass(frozen=True)
+class _Kept:
+    table: str  # as CSV
 
 
 def write_probes(path: Path, table: pd.DataFrame) -> None:
@@ -16,15 +26,26 @@ def write_probes(path: Path, table: pd.DataFrame) -> None:
     Raises:
         OutputError: If they cannot be written.
     """
-    write_csv(_beside(path), table)
+    publish_bytes(_beside(path), sealed_json(asdict(_Kept(table.to_csv(index=False)))))
 
 
 def read_probes(path: Path) -> pd.DataFrame:
-    """Return the probes of the run of a predictions file; empty where nobody asked."""
-    try:
-        return read_csv(_beside(path))
-    except (OSError, ValueError):
+    """Return the probes of the run of a predictions file; empty where nobody asked.
+
+    Raises:
+        PredictionsError: If what is there is damaged.
+    """
+    beside = _beside(path)
+    if not beside.exists():
         return pd.DataFrame()
+    found = unsealed(_Kept, read_bytes(beside))
+    if found is None:
+        raise PredictionsError(f"{beside}: is damaged; remove it with its predictions.")
+    if not found.table.strip():
+        return pd.DataFrame()
+    # A text such as "NA" stays one; numbers are as they were, to the last digit.
+    options: Any = {"keep_default_na": False, "na_values": [""], "float_precision": "round_trip"}
+    return pd.read_csv(StringIO(found.table), **options)
 
 
 def forget_probes(path: Path) -> None:
@@ -47,4 +68,4 @@ def probes_table(probes: Sequence[tuple[str, str, int, pd.DataFrame]]) -> pd.Dat
 
 
 def _beside(path: Path) -> Path:
-    return path.with_suffix(".probes.csv")
+    return path.with_suffix(".probes.json")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -34,19 +34,61 @@ class HeadKind:
         head: Called with the shapes of its needs, the number of classes, and its configuration.
         config: Frozen dataclass of the section `train.<name>`.
         scoring: Frozen dataclass of the section `score.<name>`; None where it has no options.
+        tuned: What it is trained with unless told otherwise, keys of the section `train`; what is
+            not named has that section's own default.
     """
 
     head: type[Head]
     config: type
     scoring: type | None = None
+    tuned: Mapping[str, Any] = field(default_factory=dict)
 
 
+# Strong mixing helps every head that can be mixed; see docs/tuning.md for how these were chosen.
 _BUILT_IN = {
-    "genser": HeadKind(GenSER, GenSERConfig, SamplerConfig),
-    "linear": HeadKind(Classifier, LinearConfig),
-    "mlp": HeadKind(Classifier, MLPConfig),
-    "twin": HeadKind(Twin, TwinConfig),
-    "logreg": HeadKind(LogReg, LogRegConfig),
+    "genser": HeadKind(
+        GenSER,
+        GenSERConfig,
+        SamplerConfig,
+        tuned={
+            "num_steps": 600,
+            "eval_every": 50,
+            "mixup": 1.0,
+            "optimiser": {"weight_decay": 0.1},
+        },
+    ),
+    "linear": HeadKind(
+        Classifier,
+        LinearConfig,
+        tuned={
+            "mixup": 1.0,
+            "optimiser": {"learning_rate": 1e-3, "weight_decay": 0.1},
+            "linear": {"dropout": 0.7},
+        },
+    ),
+    "mlp": HeadKind(
+        Classifier,
+        MLPConfig,
+        tuned={
+            "mixup": 1.0,
+            "optimiser": {"learning_rate": 5e-4, "weight_decay": 0.1},
+            "mlp": {"hidden": 512, "dropout": 0.7},
+        },
+    ),
+    "twin": HeadKind(
+        Twin,
+        TwinConfig,
+        tuned={
+            "num_steps": 150,
+            "mixup": 1.0,
+            "optimiser": {"weight_decay": 0.1},
+            "twin": {
+                "condition": {"hidden": 256, "dropout": 0.5, "layer_norm": False},
+                "trunk": {"dropout": 0.3},
+            },
+        },
+    ),
+    "logreg": HeadKind(LogReg, LogRegConfig, tuned={"logreg": {"strength": 0.03}}),
     "tokens": HeadKind(Tokens, TokensConfig),
     "emoq": HeadKind(EmoQ, EmoQConfig, EmoQScoring),
     "descriptors": HeadKind(Descriptors, DescriptorsConfig, DescriptorsScoring),

@@ -27,8 +27,8 @@ class ConditionConfig:
     layer_weights: str = "raw"  # of the sum: raw (the paper's word), or softmax
     use_input: bool = False  # whether the encoder's input (layer 0) joins them
     layer_norm: bool = True  # normalise each layer before; deep layers are larger
-    hidden: int = 256  # units of the projection's hidden layer
-    dropout: float = 0.3  # of the projection's input and hidden units, in [0, 1)
+    hidden: int = 512  # units of the projection's hidden layer
+    dropout: float = 0.5  # of the projection's input and hidden units, in [0, 1)
     layer_dropout: float = 0.0  # chance that a whole layer is left out of a training clip
 
     def __post_init__(self) -> None:

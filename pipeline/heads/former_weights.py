@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from pipeline.encoders.hub import is_local
-from pipeline.encoders.loading import fetched, load_model, tensors_digest
+from pipeline.encoders.loading import fetched, load_model, tensors_digest, tokeniser_digest
 from pipeline.errors import EncoderError
+from pipeline.files import fingerprint
 
 BERT = "bert"
 MODEL_TYPES = (BERT, "roberta", "xlm-roberta")
@@ -75,6 +76,7 @@ def read_start(spelling: str, *, where: str) -> Start:
             f"{where}: {spelling}: its tokeniser knows {len(tokeniser)} tokens, its model "
             f"{config.vocab_size}; use the tokeniser that the model was trained with."
         )
+    words = tokeniser_digest(tokeniser, f"{where}: {spelling}")
     bare = _Bare()
     model = load_model(
         spelling, config, is_folder=is_folder, kind=bare, where=where, add_pooling_layer=False
@@ -91,7 +93,7 @@ def read_start(spelling: str, *, where: str) -> Start:
         config=config,
         state=former_state(state),
         tokeniser=tokeniser,
-        digest=tensors_digest(state),
+        digest=fingerprint([tensors_digest(state), words]),
     )
 
 

@@ -17,7 +17,7 @@ from pipeline.diffusion.path import Schedule
 from pipeline.diffusion.sampler import Sample, SamplerConfig, integrate
 from pipeline.errors import ParamsError
 from pipeline.evaluation.columns import UNCERTAINTY
-from pipeline.evaluation.links import LINKS, SHARES, SOFTMAX
+from pipeline.evaluation.links import LINKS, POWER, SHARES, SOFTMAX
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch
 from pipeline.heads.condition import Condition, ConditionConfig, beside
@@ -42,9 +42,9 @@ class GenSERConfig(LayersInput):
     dev_draws: int = later(1, neutral=1)  # of the same: its draws, as in score.genser
     dev_draw_noise: float = later(1.0, neutral=1.0)
     # of probabilities: softmax of cosines, or power of the estimate's projections on the codes
-    link: str = later(SOFTMAX, neutral=SOFTMAX)
+    link: str = later(POWER, neutral=SOFTMAX)
     label_smoothing: float = later(0.0, neutral=0.0)  # share of the mean code in each, in [0, 1)
-    x1_noise: float = later(0.0, neutral=0.0)  # in training x1 + x1_noise z, as draws of scoring
+    x1_noise: float = later(1.0, neutral=0.0)  # in training x1 + x1_noise z, as draws of scoring
     time_weight: float = later(0.0, neutral=0.0)  # an error at t counts as t^this: 0 all alike
     condition: ConditionConfig = field(default_factory=ConditionConfig)
     trunk: TrunkConfig = field(default_factory=TrunkConfig)

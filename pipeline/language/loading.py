@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.encoders.hub import has_file, is_local
-from pipeline.encoders.loading import fetched, load_model, tensors_digest
+from pipeline.encoders.loading import fetched, load_model, tensors_digest, tokeniser_digest
 from pipeline.errors import EncoderError
+from pipeline.files import fingerprint
 
 BFLOAT16, FLOAT32, NF4 = "bfloat16", "float32", "nf4"
 BASE_DTYPES = (BFLOAT16, FLOAT32, NF4)  # float16 overflows in these models
@@ -21,7 +22,8 @@ class LanguageModel:
 
     Attributes:
         spelling: As `pipeline.encoders.hub` reads it.
-        digest: SHA-256 of its tensors, as they were loaded.
+        digest: SHA-256 of its tensors as they were loaded, of all that its tokeniser does, and of
+            its chat template.
         network: The transformers model, without gradients.
         tokeniser: Its tokeniser.
         is_checkpointed: Whether activations are computed twice rather than kept.
@@ -84,6 +86,7 @@ def load_language_model(
     tokeniser = fetched(
         AutoTokenizer, spelling, is_folder=is_folder, where=where, trust_remote_code=False
     )
+    words = tokeniser_digest(tokeniser, f"{where}: {spelling}")
     options: dict[str, Any] = {}
     if base_dtype == NF4:
         options = _four_bits(where)
@@ -101,12 +104,20 @@ def load_language_model(
             f"{where}: {spelling}: its tokenizer has no end token, wanted one, which ends an "
             "answer; mend its tokenizer_config.json."
         )
+    known = network.get_input_embeddings().num_embeddings
+    if len(tokeniser) > known:
+        raise EncoderError(
+            f"{where}: {spelling}: its tokenizer has {len(tokeniser)} tokens, the model {known}; "
+            "take both from one checkpoint."
+        )
     network.requires_grad_(requires_grad=False)
     if gradient_checkpointing:
         network.gradient_checkpointing_enable({"use_reentrant": False})
     return LanguageModel(
         spelling=spelling,
-        digest=tensors_digest(network.state_dict()),
+        digest=fingerprint(
+            [tensors_digest(network.state_dict()), words, str(tokeniser.chat_template)]
+        ),
         network=network.eval(),
         tokeniser=tokeniser,
         is_checkpointed=gradient_checkpointing,

@@ -66,8 +66,6 @@ def chat_prompt(model: LanguageModel, *, system: str, answer: str, where: str) -
     Raises:
         EncoderError: If it has no template, or one that changes the user's words.
     """
-    from jinja2.exceptions import TemplateError
-
     if model.tokeniser.chat_template is None:
         raise EncoderError(
             f"{where}: {model.spelling} has no chat template, wanted a model that follows "
@@ -75,12 +73,14 @@ def chat_prompt(model: LanguageModel, *, system: str, answer: str, where: str) -
         )
     told = [{"role": "system", "content": system}, {"role": "user", "content": _MARK}]
     folded = [{"role": "user", "content": f"{system}\n{_MARK}"}]
-    try:
-        rendered = _rendered(model, told)
-    except TemplateError:
-        rendered = ""
+    rendered, _ = _rendered(model, told)
     if rendered.count(_MARK) != 1 or system not in rendered:
-        rendered = _rendered(model, folded)
+        rendered, refused = _rendered(model, folded)
+        if refused:
+            raise EncoderError(
+                f"{where}: the chat template of {model.spelling} cannot be filled in ({refused}); "
+                "mend its chat_template.jinja, or use another model."
+            )
     before, found, after = rendered.partition(_MARK)
     if not found or _MARK in after:
         raise EncoderError(
@@ -90,8 +90,14 @@ def chat_prompt(model: LanguageModel, *, system: str, answer: str, where: str) -
     return ChatPrompt(before=before, after=after + answer)
 
 
-def _rendered(model: LanguageModel, messages: list[dict[str, str]]) -> str:
-    text: str = model.tokeniser.apply_chat_template(
-        messages, tokenize=False, add_generation_prompt=True, date_string=_DATE
-    )
-    return text
+def _rendered(model: LanguageModel, messages: list[dict[str, str]]) -> tuple[str, str]:
+    """Return a filled chat template, or "" and why it cannot be filled."""
+    from jinja2.exceptions import TemplateError
+
+    try:
+        text: str = model.tokeniser.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, date_string=_DATE
+        )
+    except (TemplateError, ValueError, TypeError, LookupError, ArithmeticError) as error:
+        return "", " ".join(str(error).split()) or type(error).__name__
+    return text, ""

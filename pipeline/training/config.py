@@ -10,7 +10,7 @@ from pipeline.evaluation.metrics import SELECTORS
 from pipeline.heads.catalogue import head_kind, head_kinds
 from pipeline.heads.phase import LAST, OptimiserConfig, Phase
 from pipeline.heads.standardiser import KINDS, OVER
-from pipeline.parameters import as_kept, later
+from pipeline.parameters import as_kept, later, merged
 from pipeline.sources.opening import FRAMES_IN
 from pipeline.training.optimisation import PRECISIONS
 from pipeline.training.targets import TARGETS
@@ -54,7 +54,8 @@ class LoopConfig(Protocol):
 class TrainConfig:
     """Everything about training that changes a number.
 
-    Beside these, `train` has a section for each head, of its name: `heads` holds those given.
+    Beside these, `train` has a section for each head, of its name: `heads` holds those given. Where
+    a parameter file is silent, a head has what it was tuned to (`HeadKind.tuned`) before these.
     """
 
     section: ClassVar[str] = "train"
@@ -114,6 +115,16 @@ class TrainConfig:
     def subsections(cls) -> dict[str, type]:
         """Return the dataclass of each head's section, by its name."""
         return {name: kind.config for name, kind in head_kinds().items()}
+
+    @classmethod
+    def completed(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what a parameter file says of `train`, over what its head was tuned to.
+
+        Raises:
+            ParamsError: If there is no such head.
+        """
+        head = values.get("head", cls.head)
+        return merged(head_kind(head).tuned, values) if isinstance(head, str) else values
 
     @property
     def head_config(self) -> Any:

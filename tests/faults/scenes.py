@@ -66,6 +66,7 @@ COMMANDS = {
         ["mine_head"],
     ),
     "score": ("score demo.csv --store store --head head --out p.parquet", ["p.parquet"]),
+    "score emoq": ("score demo.csv --store store --head emoq --out e.parquet", ["e.parquet"]),
     "crossval": (
         "crossval demo.csv --store store --heads linear,logreg --folds 2 --out cv",
         ["cv"],

@@ -69,7 +69,7 @@ TARGETS = {
     "runs": Target(pattern="cv/runs/*/*", reader="crossval"),
     "tables": Target(pattern="cv/*.*", reader="crossval"),
     "encoder": Target(pattern="demo/encoder/*", reader="extract"),
-    "language model": Target(pattern="demo/language/*", reader="train emoq"),
+    "language model": Target(pattern="demo/language/*", reader="score emoq"),
     "features": Target(pattern="features.npz", reader="ingest"),
 }
 
