@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -172,12 +173,13 @@ def test_a_run_is_made_again_when_what_it_was_made_with_changed(made, tmp_path, 
     run(made, tmp_path / "cv", seeds=(0,), heads=("logreg",))
     assert counted == ["linear"] * 3 + ["logreg"]
     # So it is when what stands beside a run is damaged: what it took, what its head knows within.
-    for suffix in (".cost.json", ".probes.json"):
-        damaged.with_suffix(suffix).write_bytes(b"{}")
+    for suffix, gone in itertools.product((".cost.json", ".probes.json"), (False, True)):
+        beside = damaged.with_suffix(suffix)
+        beside.unlink() if gone else beside.write_bytes(b"{}")
         again = run(made, tmp_path / "cv", seeds=(0,), heads=("logreg",))
         assert counted.pop() == "logreg"
         assert all(one.cost is not None for one in again)
-    assert counted == ["linear"] * 3
+    assert counted == ["linear"] * 3 + ["logreg"]
 
 
 def test_standings_pool_folds_and_average_seeds(made, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_the_loss_sums_over_dimensions_and_averages_over_the_batch():
 
 
 def test_the_network_sees_the_path_between_embedding_and_code():
-    head, batch = make_head(sigma=0.0, t_min=0.2, t_max=0.7), make_batch()
+    head, batch = make_head(sigma=0.0, x1_noise=0.0, t_min=0.2, t_max=0.7), make_batch()
     seen = {}
 
     def estimate(xt, condition, t):

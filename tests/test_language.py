@@ -80,7 +80,7 @@ def test_a_damaged_chat_template_is_one_line(
 
 def test_a_tokenizer_that_is_no_json_is_one_line(folder: Path, tmp_path: Path) -> None:
     other = damaged(folder, tmp_path / "other", "tokenizer.json", ",", ";")
-    with pytest.raises(EncoderError, match="^here: .* cannot be loaded"):
+    with pytest.raises(EncoderError, match=r"^here: .* cannot be loaded"):
         load(other)
 
 

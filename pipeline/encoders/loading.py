@@ -50,7 +50,7 @@ NUMERIC_FLAGS = (
     "num_hidden_layers",
 )
 
-# Raised by transformers of files that are not there, and of numbers and names in them that cannot be.
+# Raised by transformers of files that are not there, and of what is in them and cannot be.
 _UNLOADABLE = (
     OSError,
     ValueError,

@@ -76,7 +76,7 @@ def cross_validate(
         if views not in digests:
             digests[views] = features.only(views).digest(np.flatnonzero(features.has_features))
         binding = _binding(features.of(seen), digests[views], plan, system)
-        predictions = kept_run(run_path(out, name, fold, seed), binding)
+        predictions = _kept(run_path(out, name, fold, seed), binding)
         if predictions is not None:
             found[name, fold, seed] = predictions
             continue
@@ -95,8 +95,7 @@ def cross_validate(
         for name, (predictions, cost, probes) in done.finished.items():
             path = run_path(out, name, items[place].fold, items[place].seed)
             write_cost(path, cost)
-            if probes is not None:
-                write_probes(path, probes)
+            write_probes(path, probes)
             write_predictions(path, predictions)
             found[name, items[place].fold, items[place].seed] = predictions
             reporter.advance(1)
@@ -114,6 +113,17 @@ def cross_validate(
             )
         )
     return runs
+
+
+def _kept(path: Path, binding: str) -> Predictions | None:
+    """Return a finished run of this very kind, of which nothing is damaged or gone."""
+    try:
+        read_probes(path)
+        if read_cost(path) is None:
+            return None
+    except PredictionsError:
+        return None
+    return kept_run(path, binding)
 
 
 def open_features(
@@ -183,8 +193,6 @@ def kept_run(path: Path, binding: str) -> Predictions | None:
         return None
     try:
         found = read_predictions(path)
-        read_cost(path)
-        read_probes(path)
     except PredictionsError:
         return None
     return found if found.metadata.get(BINDING) == binding else None

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -30,22 +29,21 @@ def write_probes(path: Path, table: pd.DataFrame) -> None:
 
 
 def read_probes(path: Path) -> pd.DataFrame:
-    """Return the probes of the run of a predictions file; empty where nobody asked.
+    """Return the probes of the run of a predictions file, empty where nobody asked.
 
     Raises:
-        PredictionsError: If what is there is damaged.
+        PredictionsError: If they are not there, or damaged.
     """
     beside = _beside(path)
     if not beside.exists():
-        return pd.DataFrame()
+        raise PredictionsError(f"{beside}: is not there; remove its predictions.")
     found = unsealed(_Kept, read_bytes(beside))
     if found is None:
         raise PredictionsError(f"{beside}: is damaged; remove it with its predictions.")
     if not found.table.strip():
         return pd.DataFrame()
-    # A text such as "NA" stays one; numbers are as they were, to the last digit.
-    options: Any = {"keep_default_na": False, "na_values": [""], "float_precision": "round_trip"}
-    return pd.read_csv(StringIO(found.table), **options)
+    # A text such as "NA" stays one.
+    return pd.read_csv(StringIO(found.table), keep_default_na=False, na_values=[""])
 
 
 def forget_probes(path: Path) -> None:

@@ -58,7 +58,7 @@ class Finished(NamedTuple):
 
     predictions: Predictions
     cost: Cost
-    probes: pd.DataFrame | None
+    probes: pd.DataFrame
 
 
 class Done(NamedTuple):
@@ -104,7 +104,7 @@ class Trainer:
         for name, scored in training.systems.items():
             predictions, cost = _scored(self.features.of(fold), plan, trained, scored)
             is_probed = plan.probes and has_representations(trained.head)
-            probes = _probed(of_fold, plan, trained) if is_probed else None
+            probes = _probed(of_fold, plan, trained) if is_probed else pd.DataFrame()
             finished[name] = Finished(predictions, cost, probes)
         return Done(finished, [f"{where}: {line}" for line in heard.lines])
 
