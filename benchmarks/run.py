@@ -14,7 +14,7 @@ import click
 import torch
 
 HERE = Path(__file__).parent
-SCRIPTS = ("start.py", "store.py", "score.py", "step.py", "kmeans.py")
+SCRIPTS = ("start.py", "store.py", "score.py", "step.py", "crossval.py", "kmeans.py")
 
 
 def machine() -> str:

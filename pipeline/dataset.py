@@ -195,6 +195,22 @@ class StoredFeatures:
                 result[place] = frames
         return result
 
+    def dense(
+        self,
+        rows: np.ndarray,
+        view: str,
+        codes_as: str = MEANS,
+        layers: Sequence[int] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return an array (M, L, D) that has what `read` reads, and the place of each row, (N,)."""
+        return self.read(rows, view, codes_as, layers), np.arange(len(rows))
+
+    def ragged(
+        self, rows: np.ndarray, view: str, layers: Sequence[int] | None = None
+    ) -> list[np.ndarray]:
+        """Return what `read_frames` reads, to be kept in memory."""
+        return self.read_frames(rows, view, layers)
+
     def _pooled(self, rows: np.ndarray, view: str, codes_as: str) -> np.ndarray:
         codebooks = self.codebooks(view)
         parts = [

@@ -21,12 +21,15 @@ from pipeline.experiments.tables import out_of_fold, write_tables
 from pipeline.extraction.feature_tables import read_feature_table
 from pipeline.extraction.ingest import IngestConfig, ingest
 from pipeline.heads.classifier import LinearConfig
+from pipeline.heads.saved import load_head
 from pipeline.manifests.manifest import Manifest, read_manifest, write_manifest
 from pipeline.manifests.splits import make_folds, with_splits
 from pipeline.progress import Silence
-from pipeline.scoring.score import ScoreConfig
+from pipeline.scoring.score import ScoreConfig, score_manifest
+from pipeline.store import reader
 from pipeline.training.config import TrainConfig
 from pipeline.training.rows import choose_rows
+from pipeline.training.train import train_manifest
 
 CLASSES = ("angry", "calm", "sad")
 
@@ -140,6 +143,39 @@ def test_what_workers_give_back_is_the_same_to_the_byte(made, tmp_path: Path) ->
     for path in here:
         away = tmp_path / "away" / path.relative_to(tmp_path / "here")
         assert away.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("over", ["all", "speaker"])
+def test_runs_that_share_what_is_read_are_those_that_train_and_score_make(
+    made, tmp_path: Path, monkeypatch, over: str
+) -> None:
+    opened, open_shard = [], reader.open_shard
+    monkeypatch.setattr(
+        reader, "open_shard", lambda content, path: opened.append(path) or open_shard(content, path)
+    )
+    train = replace(TRAIN, standardise_over=over)
+    runs = run(made, tmp_path / "cv", heads=("linear", "twin", "logreg"), train=train)
+    # Once for the shape of a clip, once for all 18 trainings and what each of them scores.
+    assert len(opened) == 2
+    folds, stores = folds_of(made[0]), {"": made[1]}
+    for one in (runs[0], runs[9], runs[17]):
+        selection, head = tmp_path / f"{one.system}-{one.fold}", replace(train, head=one.system)
+        train_manifest(
+            folds[one.fold],
+            stores,
+            task="emotion",
+            label_map=None,
+            config=replace(head, seed=one.seed),
+            out=selection,
+            allow_overlap=False,
+            device="cpu",
+            reporter=Silence(),
+        )
+        trained = load_head(selection)
+        alone = score_manifest(folds[one.fold], stores, trained, ScoreConfig(), device="cpu")
+        assert one.predictions.metadata["head"] == trained.digest
+        tested = alone.frame[alone.frame["split"] == "test"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(one.predictions.frame, tested, check_exact=True)
 
 
 def test_layers_that_workers_probe_are_those_probed_here(made) -> None:

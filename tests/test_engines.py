@@ -43,6 +43,18 @@ def test_every_engine_gives_the_same_results(engine: Engine, tmp_path: Path) -> 
     assert list(engine.map(Squares(tmp_path), [])) == []
 
 
+@pytest.mark.parametrize(("given", "wanted"), [(None, b"1"), ("3", b"3")])
+def test_a_process_begins_with_one_thread_unless_told_otherwise(
+    monkeypatch, tmp_path: Path, given: str | None, wanted: bytes
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if given:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    ((_, found),) = Processes(1).map(Squares(tmp_path), [("environment", 0)])
+    assert b"OMP_NUM_THREADS=" + wanted in found
+    assert os.environ.get("OMP_NUM_THREADS") == given
+
+
 def test_a_worker_that_dies_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
     items = [("die once", number) for number in range(3)]
     assert dict(Processes(2).map(Squares(tmp_path), items)) == {0: 0, 1: 1, 2: 4}

@@ -42,6 +42,8 @@ class RaggedFeatures:
         self.read_at_once.append(len(rows))
         return [self.frames[row][:, list(layers)] for row in rows]
 
+    ragged = read_frames
+
     def num_frames(self, rows: np.ndarray, view: str) -> np.ndarray:
         return np.array([len(self.frames[row]) for row in rows])
 

@@ -1,5 +1,6 @@
 """Several ways to do the same work, timed in turns within one process."""
 
+import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,17 +15,23 @@ def in_turns(ways: Mapping[str, Work], repeats: int) -> Times:
     """Return CPU and wall seconds of each way, `repeats` of them, after one that does not count.
 
     One after the other within a round: what else the machine does meets all of them alike. CPU time
-    is that of all threads; wall time also has what others on the machine took.
+    is that of all threads and of processes that have ended; wall time also has what others on the
+    machine took.
     """
     for work in ways.values():
         work()
     found: Times = {name: [] for name in ways}
     for _ in range(repeats):
         for name, work in ways.items():
-            cpu, wall = time.process_time(), time.perf_counter()
+            cpu, wall = _cpu_time(), time.perf_counter()
             work()
-            found[name].append((time.process_time() - cpu, time.perf_counter() - wall))
+            found[name].append((_cpu_time() - cpu, time.perf_counter() - wall))
     return found
+
+
+def _cpu_time() -> float:
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime
 
 
 def show(title: str, times: Times, *, ceiling: str | None = None) -> None:

@@ -34,7 +34,8 @@ class _Process:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        self._process.start()
+        with _of_one_thread():
+            self._process.start()
         theirs.close()  # else its death would not be heard
         self.place, self.item = -1, None
         self.send(start)
@@ -88,12 +89,26 @@ def _serve(connection: Connection) -> None:
     """Work on what comes, until the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's, which ends its workers
     threading.Thread(target=_end_with_the_driver, daemon=True).start()
-    # Read when torch is imported, which is when the start is unpickled.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     with suppress(EOFError):
         worker = Worker(connection.recv())
         while True:
             connection.send(worker.do(connection.recv()))
+
+
+@contextmanager
+def _of_one_thread() -> Iterator[None]:
+    """Have processes begin with one thread, unless the environment says otherwise.
+
+    It is read when numpy and torch are imported, which may be before the first line of ours runs:
+    a process imports the driver's main module.
+    """
+    given = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = given or "1"
+    try:
+        yield
+    finally:
+        if given is None:
+            del os.environ["OMP_NUM_THREADS"]
 
 
 def _end_with_the_driver() -> None:

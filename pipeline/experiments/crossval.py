@@ -22,7 +22,7 @@ from pipeline.experiments.costs import (
 )
 from pipeline.experiments.plan import Plan, Run, System
 from pipeline.experiments.probe_files import forget_probes, read_probes, write_probes
-from pipeline.experiments.running import Scored, Trainer, Training, system_needs
+from pipeline.experiments.running import Scored, Trainer, Training, system_needs, views_in
 from pipeline.files import clear_temporaries, fingerprint
 from pipeline.heads.catalogue import head_kind
 from pipeline.manifests.descriptors import DESCRIPTORS
@@ -135,13 +135,8 @@ def open_features(
         ManifestError: If rows were never extracted.
         FeatureStoreError: If a store is damaged, or lacks a view.
     """
-    of_folds = [
-        replace(system, train=system.train.of_fold(fold))
-        for fold in folds
-        for system in plan.systems.values()
-    ]
-    views = views_of([need for system in of_folds for need in system_needs(system)])
-    return StoredFeatures(next(iter(folds.values())), stores, views)
+    views = dict.fromkeys(view for fold in folds for view in views_in(plan, fold))
+    return StoredFeatures(next(iter(folds.values())), stores, tuple(views))
 
 
 def forget_other_runs(out: Path, runs: Sequence[Run]) -> None:

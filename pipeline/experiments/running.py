@@ -18,11 +18,12 @@ from pipeline.experiments.plan import Plan, System
 from pipeline.heads.catalogue import head_needs
 from pipeline.heads.needs import Need
 from pipeline.heads.saved import TrainedHead
+from pipeline.held import HeldFeatures
 from pipeline.manifests.manifest import Manifest
 from pipeline.progress import Lines, Reporter, Silence
 from pipeline.scoring.predictions import Predictions
 from pipeline.scoring.score import score_stored
-from pipeline.sources.opening import views_of
+from pipeline.sources.opening import Fits, views_of
 from pipeline.training.config import TrainConfig
 from pipeline.training.rows import choose_rows
 from pipeline.training.train import train_rows
@@ -83,30 +84,55 @@ class Trainer:
     plan: Plan
 
     def __call__(self) -> Callable[[Training], Done]:
-        """Return what runs a training."""
-        return self._run
+        """Return what runs a training; what trainings have in common is read and fitted once."""
+        return _Worker(self).run
 
-    def _run(self, training: Training) -> Done:
-        plan, fold = self.plan, self.folds[training.fold]
+
+class _Worker:
+    """Runs trainings one after another.
+
+    Memory holds what the systems read of all rows that a fold looks at, once, however many folds
+    and seeds there are; of views and standardisers of a fold, those of one fold at a time.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._folds, self._plan = trainer.folds, trainer.plan
+        looked_at = ("train", "dev", trainer.plan.part)
+        used = [one.table["split"].isin(looked_at).to_numpy() for one in trainer.folds.values()]
+        rows = np.flatnonzero(np.any(used, axis=0) & trainer.features.has_features)
+        self._features = HeldFeatures(trainer.features, rows)
+        self._fits = Fits()
+
+    def run(self, training: Training) -> Done:
+        plan, fold = self._plan, self._folds[training.fold]
+        self._features.let_go(views_in(plan, training.fold))
         first = next(iter(training.systems.values())).system
         seen = under(
             first.condition, fold, task=plan.task, label_map=plan.label_map, seed=training.seed
         )
-        of_fold = self.features.of(seen)
+        of_fold = self._features.of(seen)
         where = f"{next(iter(training.systems))}, fold {training.fold}, seed {training.seed}"
         heard = Lines()
         try:
-            trained = _trained(of_fold, plan, first.train, heard)
+            trained = _trained(of_fold, plan, first.train, heard, self._fits)
         except GenserError as error:
             error.add_note(f"in {where}; what was finished is kept")
             raise
         finished = {}
         for name, scored in training.systems.items():
-            predictions, cost = _scored(self.features.of(fold), plan, trained, scored)
+            predictions, cost = _scored(self._features.of(fold), plan, trained, scored)
             is_probed = plan.probes and has_representations(trained.head)
             probes = _probed(of_fold, plan, trained) if is_probed else pd.DataFrame()
             finished[name] = Finished(predictions, cost, probes)
         return Done(finished, [f"{where}: {line}" for line in heard.lines])
+
+
+def views_in(plan: Plan, fold: str) -> tuple[str, ...]:
+    """Return the views that any of the systems reads in a fold."""
+    of_fold = [
+        replace(system, train=system.train.of_fold(fold)) for system in plan.systems.values()
+    ]
+    return views_of([need for system in of_fold for need in system_needs(system)])
 
 
 def system_needs(system: System) -> tuple[Need, ...]:
@@ -115,7 +141,7 @@ def system_needs(system: System) -> tuple[Need, ...]:
 
 
 def _trained(
-    features: StoredFeatures, plan: Plan, config: TrainConfig, reporter: Reporter
+    features: StoredFeatures, plan: Plan, config: TrainConfig, reporter: Reporter, fits: Fits
 ) -> TrainedHead:
     rows = choose_rows(
         features.manifest,
@@ -133,6 +159,7 @@ def _trained(
         state_folder=None,
         device=plan.device,
         reporter=reporter,
+        fits=fits,
     )
     return trained
 

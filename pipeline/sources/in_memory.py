@@ -10,7 +10,7 @@ class InMemory(StoredSource):
 
     def _prepare(self) -> None:
         self._frames = {
-            need.name: dict(enumerate(self.features.read_frames(self.rows, need.view, need.layers)))
+            need.name: dict(enumerate(self.features.ragged(self.rows, need.view, need.layers)))
             for need in self._ragged
         }
 

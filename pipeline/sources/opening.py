@@ -118,37 +118,55 @@ def _is_streamed(needs: Sequence[Need], frames_in: str) -> bool:
     return frames_in == "store" and any(need.kind == FRAMES for need in needs)
 
 
-def fit_standardisers(
-    source: StoredSource, shapes: Mapping[str, FeatureShape], *, kind: str, over: str
-) -> dict[str, Standardiser]:
-    """Fit one standardiser for each need that wants one, on training rows.
+class Fits:
+    """Standardisers that trainings on the same rows have in common; those of one set of rows."""
 
-    Args:
-        source: The training rows.
-        shapes: Of the needs.
-        kind: `train.standardise`.
-        over: `train.standardise_over`.
+    def __init__(self) -> None:
+        self._rows = np.empty(0, np.int64)
+        self._known: dict[tuple[object, ...], Standardiser] = {}
 
-    Raises:
-        FeatureStoreError: If a store is damaged.
-    """
-    standardisers = {}
-    for need in source.needs:
-        if not need.standardise:
-            continue
-        shape = shapes[need.name]
-        standardiser = Standardiser(shape.num_layers, shape.dim, kind=kind, over=over)
-        standardiser.fit(source.parts(need, np.arange(source.num_clips)))
-        if over == CORPUS:
-            corpora = source.features.groups(CORPUS)[source.rows]
-            groups = {name: np.flatnonzero(corpora == name) for name in sorted(set(corpora))}
-            standardiser = standardiser.extended(
-                (name, source.parts(need, positions))
-                for name, positions in groups.items()
-                if len(positions) >= FEW_CLIPS
-            )
-        standardisers[need.name] = standardiser
-    return standardisers
+    def standardisers(
+        self, source: StoredSource, shapes: Mapping[str, FeatureShape], *, kind: str, over: str
+    ) -> dict[str, Standardiser]:
+        """Return a standardiser for each need that wants one, fitted where it is not known yet.
+
+        Args:
+            source: The training rows; of other rows than last time, what is known is let go.
+            shapes: Of the needs.
+            kind: `train.standardise`.
+            over: `train.standardise_over`.
+
+        Raises:
+            FeatureStoreError: If a store is damaged.
+        """
+        if not np.array_equal(source.rows, self._rows):
+            self._rows, self._known = source.rows, {}
+        # Clips in another order add up to other last digits.
+        order = source.lengths.tobytes(), source.shards.tobytes()
+        found = {}
+        for need in source.needs:
+            if need.standardise:
+                key = (need, kind, over, *(() if need.kind == LAYERS else order))
+                if key not in self._known:
+                    shape = shapes[need.name]
+                    one = Standardiser(shape.num_layers, shape.dim, kind=kind, over=over)
+                    self._known[key] = _fitted(one, source, need)
+                found[need.name] = self._known[key]
+        return found
+
+
+def _fitted(standardiser: Standardiser, source: StoredSource, need: Need) -> Standardiser:
+    """Return a standardiser of a need with the numbers of the source's clips, and their corpora."""
+    standardiser.fit(source.parts(need, np.arange(source.num_clips)))
+    if standardiser.over != CORPUS:
+        return standardiser
+    corpora = source.features.groups(CORPUS)[source.rows]
+    groups = {name: np.flatnonzero(corpora == name) for name in sorted(set(corpora))}
+    return standardiser.extended(
+        (name, source.parts(need, positions))
+        for name, positions in groups.items()
+        if len(positions) >= FEW_CLIPS
+    )
 
 
 def with_groups(
@@ -191,7 +209,8 @@ def with_groups(
 def _parts(features: StoredFeatures, rows: np.ndarray, need: Need) -> Iterator[np.ndarray]:
     """Yield the features of rows as a standardiser takes them: all clips, or frames in portions."""
     if need.kind == LAYERS:
-        yield features.read(rows, need.view, need.codes_as, need.layers)
+        found, places = features.dense(rows, need.view, need.codes_as, need.layers)
+        yield found[places]
         return
     ordered = rows[np.argsort(features.shards(rows, need.view), kind="stable")]
     for start in range(0, len(ordered), READ_AT_ONCE):

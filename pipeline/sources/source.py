@@ -7,6 +7,7 @@ a few shards bounds memory; which plan it is changes nothing in what a batch hol
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +23,23 @@ READ_AT_ONCE = 256  # clips whose frames are put side by side for a standardiser
 
 Pool = Sequence[np.ndarray]
 Frames = Mapping[str, Mapping[int, np.ndarray]]  # by need, then position: (T, R, D), codes (T, R)
+
+
+class _Dense(NamedTuple):
+    """A dense need of a source's clips, (M, L, D), perhaps among others, and the place of each."""
+
+    values: Tensor
+    places: Tensor
+
+    @classmethod
+    def read(cls, features: StoredFeatures, rows: np.ndarray, need: Need, device: str) -> "_Dense":
+        found, places = features.dense(rows, need.view, need.codes_as, need.layers)
+        if device != "cpu":  # where memory is dearer, there is nothing but these clips
+            found, places = found[places], np.arange(len(rows))
+        return cls(torch.from_numpy(found).to(device), torch.from_numpy(places).to(device))
+
+    def of(self, chosen: Tensor) -> Tensor:
+        return self.values[self.places[chosen]]
 
 
 class Source(ABC):
@@ -87,7 +105,7 @@ class StoredSource(Source):
         self._standardisers: dict[str, Standardiser] = {}
         self._places: dict[str, Tensor | None] = {}
         self._dense = {
-            need.name: torch.from_numpy(_dense(features, rows, need)).to(device)
+            need.name: _Dense.read(features, rows, need, device)
             for need in needs
             if need.kind == LAYERS
         }
@@ -128,9 +146,8 @@ class StoredSource(Source):
         Of frames, N counts those of the portion's clips together.
         """
         if need.kind == LAYERS:
-            dense = self._dense[need.name]
-            is_whole = len(positions) == self.num_clips
-            yield (dense if is_whole else dense[torch.from_numpy(positions)]).cpu().numpy()
+            for portion in cut(positions, READ_AT_ONCE):
+                yield self._dense[need.name].of(torch.from_numpy(portion)).cpu().numpy()
             return
         wanted = np.isin(np.arange(self.num_clips), positions)
         plan = [[part[wanted[part]]] for pool in self.scan(READ_AT_ONCE) for part in pool]
@@ -158,8 +175,8 @@ class StoredSource(Source):
     def _batch(self, positions: np.ndarray, frames: Frames) -> Batch:
         chosen = torch.from_numpy(positions).to(self._device)
         views: dict[str, Tensor | Ragged] = {}
-        for name, values in self._dense.items():
-            views[name] = self._standardised(name, values[chosen], chosen)
+        for name, dense in self._dense.items():
+            views[name] = self._standardised(name, dense.of(chosen), chosen)
         for need in self._ragged:
             found = padded([frames[need.name][int(i)] for i in positions], self._device)
             views[need.name] = self._standardised(need.name, found, chosen)
@@ -200,10 +217,6 @@ def padded(clips: Sequence[np.ndarray], device: str) -> Ragged:
 def of_layers(features: np.ndarray, need: Need) -> np.ndarray:
     """Return the layers that a need reads of features (N, L, D)."""
     return features if need.layers is None else features[:, list(need.layers)]
-
-
-def _dense(features: StoredFeatures, rows: np.ndarray, need: Need) -> np.ndarray:
-    return features.read(rows, need.view, need.codes_as, need.layers)
 
 
 def cut(positions: np.ndarray, at_once: int) -> list[np.ndarray]:

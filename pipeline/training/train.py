@@ -24,7 +24,7 @@ from pipeline.parameters import as_kept
 from pipeline.progress import Reporter
 from pipeline.provenance import package_versions
 from pipeline.sources.opening import (
-    fit_standardisers,
+    Fits,
     open_source,
     shapes_of,
     views_of,
@@ -117,6 +117,7 @@ def train_rows(
     state_folder: Path | None,
     device: str,
     reporter: Reporter,
+    fits: Fits | None = None,
 ) -> tuple[TrainedHead, Selection]:
     """Train a head in memory.
 
@@ -129,6 +130,7 @@ def train_rows(
         state_folder: Where a killed run's state is kept; None keeps none.
         device: A torch device.
         reporter: Hears of progress.
+        fits: Standardisers that other trainings have fitted.
 
     Raises:
         FeatureStoreError: If a store is damaged.
@@ -156,7 +158,7 @@ def train_rows(
         )
         for part, of_part in (("train", rows.train), ("dev", rows.dev))
     }
-    standardisers = fit_standardisers(
+    standardisers = (fits or Fits()).standardisers(
         sources["train"], shapes, kind=config.standardise, over=config.standardise_over
     )
     used = np.concatenate([rows.train, rows.dev])
