@@ -1,7 +1,5 @@
 """Prompts and answers of a language model: shared beginnings, soft tokens, scores, adapters."""
 
-import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -52,63 +50,6 @@ def prompts_of(model: LanguageModel, texts: tuple[str, ...] = TEXTS) -> Prompts:
 def answers_of(model: LanguageModel) -> list[list[int]]:
     end = model.tokeniser.eos_token_id
     return [[*model.token_ids(f" {word}"), end] for word in WORDS]
-
-
-def damaged(folder: Path, target: Path, file: str, old: str, new: str) -> Path:
-    """Return a copy of a model's folder with something else in one of its files."""
-    shutil.copytree(folder, target)
-    text = (target / file).read_text()
-    assert old in text
-    (target / file).write_text(text.replace(old, new, 1))
-    return target
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "told"),
-    [
-        ("endfor", "endfov", "cannot be filled in .*'endfov'"),
-        ("message['role']", "message + 1", "cannot be filled in .*dict"),
-    ],
-)
-def test_a_damaged_chat_template_is_one_line(
-    folder: Path, tmp_path: Path, old: str, new: str, told: str
-) -> None:
-    model = load(damaged(folder, tmp_path / "other", "chat_template.jinja", old, new))
-    with pytest.raises(EncoderError, match=f"^here: the chat template of .* {told}"):
-        chat_prompt(model, system=SYSTEM, answer="", where="here")
-
-
-def test_a_tokenizer_that_is_no_json_is_one_line(folder: Path, tmp_path: Path) -> None:
-    other = damaged(folder, tmp_path / "other", "tokenizer.json", ",", ";")
-    with pytest.raises(EncoderError, match=r"^here: .* cannot be loaded"):
-        load(other)
-
-
-def test_a_tokenizer_with_more_tokens_than_its_model_is_refused(
-    folder: Path, tmp_path: Path
-) -> None:
-    other = shutil.copytree(folder, tmp_path / "other")
-    tokeniser = load(folder).tokeniser
-    tokeniser.add_tokens([f"new{i}" for i in range(30)])
-    tokeniser.save_pretrained(other)
-    with pytest.raises(
-        EncoderError, match=r"its tokenizer has \d+ tokens, the model \d+; take both"
-    ):
-        load(other)
-
-
-def test_another_tokenizer_or_template_is_another_model(folder: Path, tmp_path: Path) -> None:
-    others = [
-        damaged(folder, tmp_path / "template", "chat_template.jinja", "\n", " "),
-        shutil.copytree(folder, tmp_path / "tokenizer"),
-        shutil.copytree(folder, tmp_path / "same"),
-    ]
-    whole = json.loads((others[1] / "tokenizer.json").read_text())
-    del whole["model"]["merges"][0]
-    (others[1] / "tokenizer.json").write_text(json.dumps(whole))
-    digests = [load(other).digest for other in [folder, *others]]
-    assert digests[0] == digests[3]
-    assert len(set(digests)) == 3
 
 
 def naive(model: LanguageModel, prompts: Prompts, clip: int, answer: list[int]) -> torch.Tensor:
