@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from stages.grammars import read_grammar
 from stages.head_path import HEAD
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
+    COMMAND_LINE,
     by_corpus,
     claim,
     device_option,
@@ -120,10 +122,13 @@ def command(
     from pipeline.evaluation.concordance import CCC
     from pipeline.experiments.baselines import train_baselines
     from pipeline.experiments.plan import Plan
+    from pipeline.heads.folder import read_head_record
     from pipeline.manifests.manifest import SPLITS, read_manifest
+    from pipeline.provenance import package_versions
     from pipeline.report.crossval import crossval_sections, write_crossval_page
     from pipeline.report.descriptions import description_sections
     from pipeline.report.head import encoder_of, head_sections, language_of
+    from pipeline.report.making import Making
     from pipeline.report.measures import lacking_texts
     from pipeline.report.page import HTML
     from pipeline.report.report import METRICS, ReportConfig, Sources, write_report
@@ -222,6 +227,12 @@ def command(
         others=foreign,
         encoder="?" if head is None else encoder_of(head),
         language="?" if head is None else language_of(head),
+        making=Making(
+            command=str(context.meta.get(COMMAND_LINE, "")),
+            date=datetime.now(UTC).date().isoformat(),
+            versions=package_versions(),
+            record=None if head is None else read_head_record(head),
+        ),
         sections=sections,
     )
     metrics = write_report(out, sources, config)
