@@ -26,6 +26,7 @@ from stages.progress import Progress
 from stages.systems import chosen_heads, systems_of, variant_option
 
 if TYPE_CHECKING:
+    from pipeline.report.making import Making
     from pipeline.report.page import Section
     from pipeline.scoring.predictions import Predictions
 
@@ -122,13 +123,10 @@ def command(
     from pipeline.evaluation.concordance import CCC
     from pipeline.experiments.baselines import train_baselines
     from pipeline.experiments.plan import Plan
-    from pipeline.heads.folder import read_head_record
     from pipeline.manifests.manifest import SPLITS, read_manifest
-    from pipeline.provenance import package_versions
     from pipeline.report.crossval import crossval_sections, write_crossval_page
     from pipeline.report.descriptions import description_sections
     from pipeline.report.head import encoder_of, head_sections, language_of
-    from pipeline.report.making import Making
     from pipeline.report.measures import lacking_texts
     from pipeline.report.page import HTML
     from pipeline.report.report import METRICS, ReportConfig, Sources, write_report
@@ -151,7 +149,7 @@ def command(
                 "--out."
             )
         claim(out, is_folder=True)
-        write_crossval_page(out, folders, cluster=config.cluster)
+        write_crossval_page(out, folders, cluster=config.cluster, making=_making(context, None))
         click.echo(f"page:        {out / HTML}")
         return
     names = [path.stem for path in predictions]
@@ -227,12 +225,7 @@ def command(
         others=foreign,
         encoder="?" if head is None else encoder_of(head),
         language="?" if head is None else language_of(head),
-        making=Making(
-            command=str(context.meta.get(COMMAND_LINE, "")),
-            date=datetime.now(UTC).date().isoformat(),
-            versions=package_versions(),
-            record=None if head is None else read_head_record(head),
-        ),
+        making=_making(context, head),
         sections=sections,
     )
     metrics = write_report(out, sources, config)
@@ -257,6 +250,20 @@ def command(
     click.echo(f"predictions: {', '.join(str(path) for path in predictions)}")
     click.echo(f"metrics:     {out / METRICS}")
     click.echo(f"page:        {out / HTML}")
+
+
+def _making(context: click.Context, head: Path | None) -> "Making":
+    """Say what was typed, today's date (UTC), and which packages there are."""
+    from pipeline.heads.folder import read_head_record
+    from pipeline.provenance import package_versions
+    from pipeline.report.making import Making
+
+    return Making(
+        command=str(context.meta.get(COMMAND_LINE, "")),
+        date=datetime.now(UTC).date().isoformat(),
+        versions=package_versions(),
+        record=None if head is None else read_head_record(head),
+    )
 
 
 def _named(values: Sequence[str], option: str) -> dict[str, Path]:

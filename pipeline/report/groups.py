@@ -82,13 +82,14 @@ def _table(column: str, found: Sequence[Grouping], cluster: str) -> Table:
         }
         why = "" if gaps else "fewer than two groups are large enough"
         rows.append({column: "gap", "system": one.system, **gaps, "note": why})
+    frame = pd.DataFrame(rows).fillna("")
     untold = found[0].num_untold
     fewest = min(group.num_clusters for one in found for group in one.groups)
     unsaid = f" {untold} clips do not tell theirs and are in none." * bool(untold)
     return Table(
         caption=f"By {column}. In brackets 95 % intervals that resample {cluster}s, of a gap those "
         f"of both groups at once.{unsaid}{few_note(fewest)}",
-        frame=pd.DataFrame(rows).fillna(""),
+        frame=frame.loc[:, (frame != "").any()],
         strong=["gap"],
     )
 

@@ -118,7 +118,7 @@ def learning_section(folder: Path, head: Path, trained: TrainedHead) -> Section:
     path = folder / "learning.png"
     draw_learning_curve(path, curves, title=f"{trained.record.kind} on {trained.task}")
     return Section(
-        title="Learning",
+        title="How it learned",
         texts=[
             f"{trained.record.num_train} clips were trained on; {kept_step(trained.record)}. Dev "
             f"has {trained.record.num_dev} clips."
@@ -140,7 +140,7 @@ def layer_section(
     write_probe(folder, table, len(rows.classes), title="Each layer alone")
     best = table.iloc[table["dev_ua"].argmax()]
     return Section(
-        title="Layers",
+        title="What each layer knows",
         texts=[
             f"A logistic regression on one layer at a time, trained on train, scored on dev: layer "
             f"{best['layer']:.0f} alone reaches {best['dev_ua']:.3f}."

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,8 @@ from pipeline.report.markdown import paragraph, picture, plain, strong, table
 
 HTML, MARKDOWN = "report.html", "report.md"
 Facts = Sequence[tuple[str, str]]
-_INTERVAL = re.compile(r"([-+]?[\d.]+) (\[[^\]]*\].*)", re.DOTALL)
+WIDE = 2.0  # times as wide as high: such a picture takes the width of the page
+_INTERVAL = re.compile(r"([-+]?[\d.]+) (\[[^\]]*\])(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,12 @@ class Picture:
 
     caption: str
     path: Path
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it is much wider than high."""
+        width, height = struct.unpack(">II", self.path.read_bytes()[16:24].ljust(8, b"\0"))
+        return bool(width > WIDE * height)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,10 +131,10 @@ def _inlined(path: Path) -> str:
     return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def _parted(cell: object) -> tuple[str, str]:
-    """Return a number and its interval, which may stand below it; "" where there is none."""
+def _parted(cell: object) -> tuple[str, str, str]:
+    """Return a number, its interval, which may stand below it, and what is said besides."""
     found = _INTERVAL.fullmatch(str(cell))
-    return (found[1], found[2]) if found else (str(cell), "")
+    return (found[1], found[2], found[3]) if found else (str(cell), "", "")
 
 
 def _markdown(page: Page) -> str:

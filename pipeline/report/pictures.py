@@ -55,9 +55,20 @@ def reliability_sections(
         draw_reliability(path, *found, title=f"{name}: how far to believe it")
         pictures.append(
             Picture(
-                caption=f"{name}: bars are the share of clips that were right, points the mean "
-                "probability. Bars below the line: surer than right.",
+                caption=f"{name}: the share of clips that were right by how sure it was, points at "
+                "their mean probability; below the dashed line it was surer than right.",
                 path=path,
             )
         )
-    return [Section(title="How far to believe it", pictures=pictures)] if pictures else []
+    if not pictures:
+        return []
+    return [
+        Section(
+            title="How far to believe it",
+            texts=[
+                "A head that says 0.8 should be right on 80 of 100 such clips; ECE is how far it "
+                "is from that on average."
+            ],
+            pictures=pictures,
+        )
+    ]

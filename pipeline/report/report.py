@@ -133,7 +133,7 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
             metrics[one.system][config.split] |= interval_entries(one) | told
     _write_scores(folder, metrics, found.table())
     scores = Section(
-        title="Systems",
+        title="Scores",
         texts=[
             "WA is accuracy (each clip counts as much), UA the mean recall of the classes (each "
             "class counts as much), F1 their usual sense. ECE, Brier score and NLL say how far "
@@ -146,7 +146,7 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
         ],
     )
     by_class = Section(
-        title="Classes",
+        title="Class by class",
         tables=[recall_table(found.overall, found.classes)],
         pictures=[
             confusion_picture(folder, table, name, found.classes, config.split) for name in shown

@@ -146,7 +146,7 @@ def few_note(num_clusters: int) -> str:
     """Return what to say beside intervals of too few clusters, else nothing."""
     if num_clusters >= FEW_CLUSTERS:
         return ""
-    return f" There are fewer than {FEW_CLUSTERS}: the ends say little."
+    return f" Fewer than {FEW_CLUSTERS} were resampled: the ends say little."
 
 
 def interval_text(found: Interval) -> str:
@@ -212,11 +212,10 @@ def comparison_table(first: str, found: Mapping[str, Comparison]) -> Table:
         }
         for other, one in found.items()
     ]
-    one = next(iter(found.values()))
-    margin, num = one.margin, one.difference.num_clusters
+    margin = next(iter(found.values())).margin
     return Table(
-        caption="Paired on the same clips, the same clusters resampled for both. Better: the "
-        f"interval lies above 0. Not inferior: above {-margin:+.3f}.{few_note(num)}",
+        caption=f"{first} against each other system on the same clips. Better: the interval lies "
+        f"above 0. Not inferior: above {-margin:+.3f}. McNemar's p is of which clips are right.",
         frame=pd.DataFrame(rows),
     )
 
@@ -232,8 +231,8 @@ def recall_table(standings: Sequence[Standing], classes: Sequence[str]) -> Table
         }
         if cells:
             rows.append({"class": label, **cells})
-    note = few_note(standings[0].scores["ua"].num_clusters)
-    return Table(caption=f"Recall of each class.{note}", frame=pd.DataFrame(rows).fillna(""))
+    caption = "Recall of each class: how many of its clips were recognised."
+    return Table(caption=caption, frame=pd.DataFrame(rows).fillna(""))
 
 
 def steps_table(found: pd.DataFrame, *, is_of_meld: bool) -> Table:

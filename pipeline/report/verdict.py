@@ -1,6 +1,9 @@
 """The sentence that a report begins with: what was found, against what guessing and others get."""
 
 from collections.abc import Collection, Mapping
+from typing import Any
+
+import pandas as pd
 
 from pipeline.evaluation.bootstrap import Difference, Interval
 from pipeline.evaluation.concordance import CCC, RMSE
@@ -36,16 +39,70 @@ def number_verdict_of(found: NumberStandings, *, where: str, baselines: Collecti
     """
     first = found.first
     ccc, rmse = first.scores[CCC], first.scores[RMSE]
+    against = against_mean(ccc, rmse.value, first.label_sd, where=where)
+    others = {one.system: one.scores[CCC].value for one in found.overall[1:]}
+    return f"{against}{_beside(found.comparisons, others, baselines, 'CCC', ccc.value)}."
+
+
+def crossval_verdict_of(
+    standings: pd.DataFrame, comparisons: pd.DataFrame | None, *, where: str
+) -> str:
+    """Return the verdict on the first system of the tables that `genser crossval` wrote.
+
+    Args:
+        standings: A row for each system; those of single corpora are passed over.
+        comparisons: Of the first with each other one; None where it is alone.
+        where: What was tested.
+    """
+    overall = standings[standings["corpus"].isna() | (standings["corpus"] == "")]
+    rows: list[Mapping[str, Any]] = overall.to_dict("records")
+    first = rows[0]
+    numbers = CCC in first
+    score, label = (CCC, "CCC") if numbers else ("ua", "UA")
+    own = _interval(first, score)
+    if numbers:
+        against = against_mean(own, first[RMSE], first["label_sd"], where=where)
+    else:
+        against = against_commonest(
+            _interval(first, "wa"),
+            first["majority_rate"],
+            where=where,
+            ua=own if own.low > first["chance"] else None,
+            chance=first["chance"],
+        )
+    compared = {}
+    if comparisons is not None:
+        prefix = f"{CCC}_difference_" if numbers else ""
+        for row in comparisons.to_dict("records"):
+            difference = Interval(
+                value=row[f"{score}_difference"],
+                low=row[f"{prefix}low"],
+                high=row[f"{prefix}high"],
+                num_clusters=row["clusters"],
+            )
+            compared[row["second"]] = Difference(difference=difference, margin=row["margin"])
+    others = {row["system"]: row[score] for row in rows[1:]}
+    return f"{against}{_beside(compared, others, (), label, own.value)}."
+
+
+def against_mean(ccc: Interval, rmse: float, label_sd: float, *, where: str) -> str:
+    """Say where numbers stand against always saying the mean, whose CCC is 0.
+
+    Args:
+        ccc: Their concordance.
+        rmse: Their error.
+        label_sd: That of always saying the mean.
+        where: What was scored.
+    """
     against = f"Above always saying the mean on {where}: CCC {ccc.value:.3f} against 0"
     if ccc.low <= 0:
         against = (
             f"Not shown to be above always saying the mean on {where}: CCC {ccc.value:.3f} "
             f"[{ccc.low:.3f}, {ccc.high:.3f}] against 0"
         )
-    if rmse.value > first.label_sd:
-        against += f", though its RMSE is larger, {rmse.value:.3f} against {first.label_sd:.3f}"
-    others = {one.system: one.scores[CCC].value for one in found.overall[1:]}
-    return f"{against}{_beside(found.comparisons, others, baselines, 'CCC', ccc.value)}."
+    if rmse > label_sd:
+        against += f", though its RMSE is larger, {rmse:.3f} against {label_sd:.3f}"
+    return against
 
 
 def against_commonest(
@@ -112,3 +169,12 @@ def _beside(
     best = max(comparisons, key=others.__getitem__)
     name = f"the best {'baseline' if best in baselines else 'other system'}, {best}"
     return beside_best(comparisons[best], name, score, own, others[best])
+
+
+def _interval(row: Mapping[str, Any], name: str) -> Interval:
+    return Interval(
+        value=row[name],
+        low=row[f"{name}_low"],
+        high=row[f"{name}_high"],
+        num_clusters=row["clusters"],
+    )
