@@ -234,7 +234,7 @@ def test_the_page_begins_with_a_verdict_and_says_what_was_trained_on_and_scored(
     assert lines[2].startswith("**Above the commonest class on c: 0.")
     assert "- **Trained on:** emodb, tess" in lines
     assert "- **Scored on:** c, test: 60 clips of 15 speakers" in lines
-    assert "- **Tells:** 3 classes, angry, calm, sad" in lines
+    assert "- **Tells apart:** angry, calm, sad" in lines
     # Older files do not tell what their head was trained on.
     write_report(tmp_path / "r", Sources(predictions={"one": one}), ReportConfig())
     lines = (tmp_path / "r" / MARKDOWN).read_text().splitlines()

@@ -51,8 +51,8 @@ def group_sections(found: Sequence[Grouping], *, cluster: str) -> list[Section]:
             title="Groups",
             texts=[
                 "Each score on the clips of each group alone, and the gap between the best group "
-                "and the worst. It is of the pair that looks widest, so groups that are equally "
-                "good have one above 0 too; where its interval reaches 0, none is shown."
+                "and the worst. Even groups that are equally good differ by chance: where the "
+                "interval of a gap reaches 0, no gap is shown."
             ],
             tables=[
                 _table(column, [one for one in found if one.column == column], cluster)

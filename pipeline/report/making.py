@@ -83,7 +83,6 @@ def about_facts(
     kind = str(first.metadata.get("head_kind", "unknown"))
     heard = f", on features of {record.encoder}" if record else ""
     clips = f", {record.num_train} clips" if record else ""
-    labels = f"{len(first.classes)} classes, {', '.join(first.classes)}"
     of = "" if cluster == "clip" else f" of {num_clusters} {cluster}s"
     return [
         ("System", f"{name}: a head of kind {kind}{heard}"),
@@ -93,7 +92,7 @@ def about_facts(
             f"{', '.join(corpora) or 'a corpus that is not told'}, "
             f"{'all rows' if split == 'all' else split}: {num_clips} clips{of}",
         ),
-        ("Tells", labels if first.classes else "a number"),
+        ("Tells apart", ", ".join(first.classes)) if first.classes else ("Says", "a number"),
     ]
 
 
