@@ -1,6 +1,5 @@
 import json
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +7,12 @@ import pandas as pd
 import pyarrow.compute as pc
 import pytest
 
+from helpers.pages import parsed
 from pipeline.errors import ParamsError, PredictionsError
 from pipeline.manifests.manifest import read_manifest, write_manifest
 from pipeline.report.making import Making
 from pipeline.report.measures import lacking_texts, measure
-from pipeline.report.page import HTML, MARKDOWN, Page, Picture, Section, Table, write_page
+from pipeline.report.page import HTML, MARKDOWN
 from pipeline.report.report import ReportConfig, Sources, write_report
 from pipeline.report.tables import prediction_table, with_others
 from pipeline.scoring.predictions import Predictions, assemble_predictions, write_predictions
@@ -48,33 +48,6 @@ def manifest(tmp_path: Path):
     return read_manifest(tmp_path / "m.csv")
 
 
-class Tags(HTMLParser):
-    """Collects what a page refers to, and how its tags nest."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sources: list[str] = []
-        self.links: list[str] = []
-        self.ids: set[str] = set()
-        self.names: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        self.names.append(tag)
-        if "src" in values:
-            self.sources.append(str(values["src"]))
-        if "href" in values:
-            self.links.append(str(values["href"]))
-        if "id" in values:
-            self.ids.add(str(values["id"]))
-
-
-def parsed(path: Path) -> Tags:
-    tags = Tags()
-    tags.feed(path.read_text("utf-8"))
-    return tags
-
-
 def test_the_page_needs_no_other_file_and_its_links_lead_somewhere(tmp_path, manifest) -> None:
     sources = Sources(predictions={"one": predictions()}, manifest=manifest)
     write_report(tmp_path / "r", sources, ReportConfig())
@@ -93,24 +66,6 @@ def test_the_same_input_gives_the_same_page(tmp_path, manifest) -> None:
         write_report(tmp_path / folder, sources, ReportConfig())
     for name in (HTML, MARKDOWN, "metrics.json", "standings.csv"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-
-
-def test_names_cannot_break_the_page(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"a<b>": ["<script>alert(1)</script>", "x|y"]})
-    table = Table(caption="<i>", frame=frame, strong=["x|y"])
-    write_page(tmp_path, Page(title="<t>", lead="&", sections=[Section(title="S", tables=[table])]))
-    assert "script" not in parsed(tmp_path / HTML).names
-    assert r"| **x\|y** |" in (tmp_path / MARKDOWN).read_text().splitlines()
-
-
-def test_pictures_are_within_the_page_and_beside_the_markdown(tmp_path: Path) -> None:
-    (tmp_path / "p.png").write_bytes(b"pixels")
-    picture = Picture(caption="what", path=tmp_path / "p.png")
-    write_page(
-        tmp_path, Page(title="t", lead="l", sections=[Section(title="S", pictures=[picture])])
-    )
-    assert parsed(tmp_path / HTML).sources == ["data:image/png;base64,cGl4ZWxz"]
-    assert "![what](p.png)" in (tmp_path / MARKDOWN).read_text()
 
 
 def test_metrics_gain_intervals_of_resampled_speakers(tmp_path, manifest) -> None:
@@ -269,21 +224,6 @@ def test_how_it_was_made_is_said_in_words(tmp_path, manifest) -> None:
         "scale ends 1 and 5" in made
     )
     assert not any(strange in text for strange in ("e3b0c44", "bb8168cb", "{", "['"))
-
-
-def test_a_folded_table_is_opened_by_its_caption(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"a": ["x"], "b": ["0.500 [0.400, 0.600]"]})
-    tables = [
-        Table(caption="open", frame=frame),
-        Table(caption="shut. More of it.", frame=frame, is_folded=True),
-    ]
-    write_page(tmp_path, Page(title="t", lead="l", sections=[Section(title="S", tables=tables)]))
-    html = (tmp_path / HTML).read_text()
-    assert '<summary>shut</summary>\n<p class="caption">More of it.</p>' in html
-    assert "<summary>open</summary>" not in html
-    assert html.count("<td>0.500 <small><span>[0.400, 0.600]</span></small></td>") == 2
-    text = (tmp_path / MARKDOWN).read_text()
-    assert text.count("| x | 0.500 [0.400, 0.600] |") == 2
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pipeline.figures.canvas import COLOURS, INK, MUTED, new_figure, save_figure
 CURVES_PIXELS = (768, 576)
 _NAMES = {"dev_wa": "WA", "dev_ua": "UA", "dev_wf1": "WF1", "dev_macro_f1": "macro F1"}
 # Scores that agree lie on each other: each is drawn thinner than the one below it.
-_WIDEST, _THINNEST = 4.5, 1.2
+_WIDEST, _THINNEST = 6.0, 1.2
 
 
 def draw_learning_curve(path: Path, curves: pd.DataFrame, *, title: str) -> None:
