@@ -146,15 +146,16 @@ def beside_best(one: Difference, name: str, score: str, own: float, other: float
         own: The score.
         other: The other's.
     """
+    margin = ""
     if one.is_better:
         said = f"better than {name}"
     elif one.is_not_inferior:
-        said = f"as good as {name}, to within {one.margin:.3f}"
+        said, margin = f"as good as {name}", f", margin {one.margin:.3f}"
     elif one.difference.high < 0:
         said = f"worse than {name}"
     else:
         said = f"not shown to be better or worse than {name}"
-    return f"; {said} ({score} {own:.3f} against {other:.3f})"
+    return f"; {said} ({score} {own:.3f} against {other:.3f}{margin})"
 
 
 def _beside(
