@@ -50,6 +50,7 @@ def test_heads_are_cross_validated_under_conditions(here, tmp_path):
         text,
         re.MULTILINE,
     )
+    assert re.search(r"^- \*\*cv:\*\* logreg, compared with linear, ", text, re.MULTILINE)
     assert f"- **Command:** genser report --crossval cv={tmp_path}/cv --out" in text
     for shown in (
         "What they cope with: cv",

@@ -73,19 +73,26 @@ def write_crossval_page(
     sections += [] if making is None else [making_section({}, making, [])]
     title = f"Cross-validation: {', '.join(folders)}"
     lead = "Every clip is tested once, by heads that heard nobody of its fold."
-    verdict = " ".join(_verdict(name, folder) for name, folder in folders.items()).strip()
-    write_page(out, Page(title=title, verdict=verdict, lead=lead, sections=sections))
+    found = [one for name, folder in folders.items() if (one := _found(name, folder))]
+    verdict = " ".join(said for said, _ in found)
+    facts = [fact for _, fact in found]
+    write_page(out, Page(title=title, verdict=verdict, lead=lead, facts=facts, sections=sections))
 
 
-def _verdict(name: str, folder: Path) -> str:
-    """Return what the tables of a cross-validation show; "" of a matrix of corpora."""
+def _found(name: str, folder: Path) -> tuple[str, tuple[str, str]] | None:
+    """Return the verdict on a cross-validation, and what it is of; None of a matrix of corpora."""
     path = folder / STANDINGS
     if not path.is_file():
-        return ""
+        return None
     compared = folder / COMPARISONS
     try:
+        standings = read_csv(path)
         comparisons = read_csv(compared) if compared.is_file() else None
-        return crossval_verdict_of(read_csv(path), comparisons, where=name)
+        verdict = crossval_verdict_of(standings, comparisons, where=name)
+        first, *others = dict.fromkeys(standings["system"])
+        clips, clusters = standings[["clips", "clusters"]].iloc[0]
+        beside = f", compared with {', '.join(map(str, others))}" * bool(others)
+        return verdict, (name, f"{first}{beside}; {clips} clips of {clusters} speakers")
     except (OSError, ValueError, LookupError) as error:
         raise PredictionsError(
             f"{path}: is not what 'genser crossval' writes now ({error}); run it again."

@@ -253,7 +253,8 @@ def steps_table(found: pd.DataFrame, *, is_of_meld: bool) -> Table:
                 f"[{_short(getattr(row, f'{name}_low'))}, {_short(getattr(row, f'{name}_high'))}]"
                 for row in part.itertuples(index=False)
             }
-            rows.append({"solver": solver, "readout": readout, "score": NAMES[name], **cells})
+            named = {"solver": str(solver), "readout": str(readout), "score": NAMES[name]}
+            rows.append({**named, **cells})
     return Table(
         caption="WA and UA over the number of steps, for every solver and readout. At N = 1 the "
         "estimate does not depend on the solver; the state of the printed and of Euler's steps "

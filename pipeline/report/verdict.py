@@ -55,7 +55,7 @@ def crossval_verdict_of(
         where: What was tested.
     """
     overall = standings[standings["corpus"].isna() | (standings["corpus"] == "")]
-    rows: list[Mapping[str, Any]] = overall.to_dict("records")
+    rows: list[Any] = overall.to_dict("records")
     first = rows[0]
     numbers = CCC in first
     score, label = (CCC, "CCC") if numbers else ("ua", "UA")
