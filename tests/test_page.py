@@ -9,7 +9,7 @@ import pytest
 from helpers.pages import parsed
 from pipeline.report.page import HTML, MARKDOWN, Page, Picture, Section, Table, write_page
 
-FRAME = pd.DataFrame({"a": ["x"], "b": ["0.500 [0.400, 0.600]"]})
+FRAME = pd.DataFrame({"a": ["x"], "b": ["0.500 [0.400, 0.600]"], "c": ["0.500 ± 0.010"]})
 
 
 def test_names_cannot_break_the_page(tmp_path: Path) -> None:
@@ -40,8 +40,9 @@ def test_a_folded_table_is_opened_by_its_caption(tmp_path: Path) -> None:
     assert '<summary>shut</summary>\n<p class="caption">More of it.</p>' in html
     assert "<summary>open</summary>" not in html
     assert html.count("<td>0.500 <small><span>[0.400, 0.600]</span></small></td>") == 2
+    assert html.count("<td>0.500 <small><span>± 0.010</span></small></td>") == 2
     text = (tmp_path / MARKDOWN).read_text()
-    assert text.count("| x | 0.500 [0.400, 0.600] |") == 2
+    assert text.count("| x | 0.500 [0.400, 0.600] | 0.500 ± 0.010 |") == 2
 
 
 def test_verdict_and_facts_come_before_the_sections(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pipeline.report.markdown import paragraph, picture, plain, strong, table
 HTML, MARKDOWN = "report.html", "report.md"
 Facts = Sequence[tuple[str, str]]
 WIDE = 2.0  # times as wide as high: such a picture takes the width of the page
-_INTERVAL = re.compile(r"([-+]?[\d.]+) (\[[^\]]*\])(.*)", re.DOTALL)
+_INTERVAL = re.compile(r"([-+]?[\d.]+) (\[[^\]]*\]|± [\d.]+)(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +132,7 @@ def _inlined(path: Path) -> str:
 
 
 def _parted(cell: object) -> tuple[str, str, str]:
-    """Return a number, its interval, which may stand below it, and what is said besides."""
+    """Return a number, its interval or spread, which may stand below, and what is said besides."""
     found = _INTERVAL.fullmatch(str(cell))
     return (found[1], found[2], found[3]) if found else (str(cell), "", "")
 
