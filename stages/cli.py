@@ -1,6 +1,7 @@
 """The `genser` command: its options, its list of commands, and errors as one line."""
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from pipeline.errors import GenserError
+from stages.options import COMMAND_LINE
 from stages.params import SECTIONS, Params
 from stages.refusals import refusal
 from stages.sections import section_kinds
@@ -88,6 +90,7 @@ class Genser(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the group's own options; a mistake there exits with 1 as any other."""
+        ctx.meta[COMMAND_LINE] = shlex.join(["genser", *args])
         with _usage_errors_exit_with_1():
             return super().parse_args(ctx, args)
 

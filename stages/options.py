@@ -10,6 +10,8 @@ import click
 from pipeline.errors import ParamsError
 from stages.params import Params
 
+COMMAND_LINE = "genser.command_line"  # in a context's meta: what was typed
+
 manifest_argument = click.argument(
     "manifest", type=click.Path(dir_okay=False, path_type=Path), metavar="MANIFEST"
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from stages.grammars import read_grammar
 from stages.head_path import HEAD
 from stages.label_maps import find_label_map, read_label_map
 from stages.options import (
+    COMMAND_LINE,
     by_corpus,
     claim,
     device_option,
@@ -24,6 +26,7 @@ from stages.progress import Progress
 from stages.systems import chosen_heads, systems_of, variant_option
 
 if TYPE_CHECKING:
+    from pipeline.report.making import Making
     from pipeline.report.page import Section
     from pipeline.scoring.predictions import Predictions
 
@@ -146,7 +149,7 @@ def command(
                 "--out."
             )
         claim(out, is_folder=True)
-        write_crossval_page(out, folders, cluster=config.cluster)
+        write_crossval_page(out, folders, cluster=config.cluster, making=_making(context, None))
         click.echo(f"page:        {out / HTML}")
         return
     names = [path.stem for path in predictions]
@@ -222,6 +225,7 @@ def command(
         others=foreign,
         encoder="?" if head is None else encoder_of(head),
         language="?" if head is None else language_of(head),
+        making=_making(context, head),
         sections=sections,
     )
     metrics = write_report(out, sources, config)
@@ -246,6 +250,20 @@ def command(
     click.echo(f"predictions: {', '.join(str(path) for path in predictions)}")
     click.echo(f"metrics:     {out / METRICS}")
     click.echo(f"page:        {out / HTML}")
+
+
+def _making(context: click.Context, head: Path | None) -> "Making":
+    """Say what was typed, today's date (UTC), and which packages there are."""
+    from pipeline.heads.folder import read_head_record
+    from pipeline.provenance import package_versions
+    from pipeline.report.making import Making
+
+    return Making(
+        command=str(context.meta.get(COMMAND_LINE, "")),
+        date=datetime.now(UTC).date().isoformat(),
+        versions=package_versions(),
+        record=None if head is None else read_head_record(head),
+    )
 
 
 def _named(values: Sequence[str], option: str) -> dict[str, Path]:

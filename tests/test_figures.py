@@ -4,8 +4,10 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import OutputError, ShapeError
+from pipeline.figures.canvas import COLOURS
 from pipeline.figures.confusion import confusion_pixels, draw_confusion
 from pipeline.figures.curves import CURVES_PIXELS, draw_learning_curve
+from pipeline.figures.lines import draw_scores
 
 CLASSES = ["angry", "calm", "happy", "sad", "surprised"]
 CURVES = pd.DataFrame(
@@ -146,3 +148,24 @@ def test_phases_stand_apart_in_the_learning_curve(tmp_path):
 def test_curves_without_their_columns_are_refused(tmp_path, curves):
     with pytest.raises(ShapeError, match="wanted rows with 'step', 'train_loss'"):
         draw_learning_curve(tmp_path / "l.png", curves, title="wrong")
+
+
+def colours_in(path):
+    """Return which of our colours a picture has in at least 100 pixels above its legend."""
+    shown = pixels(path)
+    shown = shown[: int(0.85 * len(shown))].reshape(-1, 3)
+    wanted = {name: [int(name[i : i + 2], 16) for i in (1, 3, 5)] for name in COLOURS}
+    return [name for name, rgb in wanted.items() if (shown == rgb).all(1).sum() >= 100]
+
+
+def test_scores_that_agree_do_not_hide_each_other_in_the_learning_curve(tmp_path):
+    scores = {f"dev_{name}": CURVES["dev_wa"] for name in ("wa", "ua", "wf1", "macro_f1")}
+    draw_learning_curve(tmp_path / "c.png", CURVES.assign(**scores), title="four alike")
+    assert colours_in(tmp_path / "c.png") == list(COLOURS[:4])
+
+
+def test_lines_that_agree_do_not_hide_each_other(tmp_path):
+    ends = {"value": [0.4, 0.5], "low": [0.3, 0.4], "high": [0.5, 0.6]}
+    lines = {f"line {i}": pd.DataFrame({"x": [1, 2], **ends}) for i in range(6)}
+    draw_scores(tmp_path / "c.png", lines, title="six alike", xlabel="x", ylabel="y")
+    assert colours_in(tmp_path / "c.png") == list(COLOURS)

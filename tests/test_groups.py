@@ -90,7 +90,7 @@ def test_small_groups_are_said_and_are_in_no_gap() -> None:
     assert shown["note"][1] == "too small for the gap (below 20 clips or 3 resampled)"
     assert shown["note"][2] == "fewer than two groups are large enough"
     caption = section.tables[1].caption
-    assert "1 clips do not tell theirs and are in none. There are fewer than 10" in caption
+    assert "1 clips do not tell theirs and are in none. Fewer than 10" in caption
     entries = group_entries([gender, language])
     assert entries["gender"]["gap"]["ua"]["best"] == "female"
     assert entries["language"]["groups"]["en"]["is_small"]

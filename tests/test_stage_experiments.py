@@ -1,3 +1,5 @@
+import re
+
 import pandas as pd
 import pytest
 
@@ -25,7 +27,7 @@ def test_heads_are_cross_validated_from_one_store(here, tmp_path):
     words = ["report", "p.parquet", "--manifest", "demo.csv", "--crossval", f"cv={tmp_path}/cv"]
     assert genser(*words, "--out", page).exit_code == 0
     assert (
-        "cv: standings. There are fewer than 10: the ends say little."
+        "cv: standings. Fewer than 10 were resampled: the ends say little."
         in (page / "report.md").read_text()
     )
 
@@ -42,7 +44,20 @@ def test_heads_are_cross_validated_under_conditions(here, tmp_path):
     page = tmp_path / "r"
     assert genser("report", "--crossval", f"cv={tmp_path}/cv", "--out", page).exit_code == 0
     text = (page / "report.md").read_text()
-    for shown in ("What they cope with: cv", "Left to a person: cv", "1: new, known", "(sad)"):
+    assert re.search(
+        r"^\*\*(Above|Below|Not shown to be above) the commonest class on cv: 0\.\d+ .*"
+        r"the best other system, linear-\S+ \(UA 0",
+        text,
+        re.MULTILINE,
+    )
+    assert re.search(r"^- \*\*cv:\*\* logreg, compared with linear, ", text, re.MULTILINE)
+    assert f"- **Command:** genser report --crossval cv={tmp_path}/cv --out" in text
+    for shown in (
+        "What they cope with: cv",
+        "Unsure clips left to a person: cv",
+        "1: new, known",
+        "(sad)",
+    ):
         assert shown in text
     assert genser(*words, "--out", tmp_path / "cv").exit_code == 0
     assert not (tmp_path / "cv/conditions.csv").exists()

@@ -1,4 +1,6 @@
 import json
+import platform
+import re
 
 import pandas as pd
 import pytest
@@ -36,18 +38,24 @@ def test_a_report_of_head_and_store_shows_layers_steps_and_the_way(here, tmp_pat
     assert result.exit_code == 0, result.output
     text = (tmp_path / "r/report.md").read_text()
     for title in (
-        "Systems",
-        "Classes",
+        "Scores",
+        "Class by class",
         "How far to believe it",
-        "Learning",
-        "Layers",
-        "Steps, solvers and readouts",
+        "How it learned",
+        "What each layer knows",
+        "Number of steps",
         "One clip on its way",
         "Data",
-        "Beside published numbers",
-        "What was run",
+        "How this was made",
     ):
         assert f"## {title}" in text
+    # The demo is nobody's corpus: no published row stands beside it.
+    assert "Beside published numbers" not in text
+    assert "- **Command:** genser report p.parquet --manifest demo.csv --head head" in text
+    assert re.search(r"- \*\*Date:\*\* \d{4}-\d\d-\d\d\n", text)
+    assert f"- **Versions:** python {platform.python_version()}, genser " in text
+    assert re.search(r"- \*\*Training:\*\* head genser, \d+ steps, batches of \d+ clips, ", text)
+    assert re.search(r"- \*\*Trained on:\*\* demo, \d+ clips\n", text)
     assert (tmp_path / "r/report.html").stat().st_size > 100_000
     assert len(pd.read_csv(tmp_path / "r/steps.csv")) == 45
 

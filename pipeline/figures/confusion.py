@@ -10,8 +10,8 @@ from matplotlib.patches import Rectangle
 from pipeline.errors import ShapeError
 from pipeline.figures.canvas import EMPTY, INK, MUTED, PAPER, new_figure, save_figure
 
-_CELL_PIXELS = 105
-_MARGIN_PIXELS = (400, 320)
+_CELL_PIXELS = 78
+_MARGIN_PIXELS = (340, 300)
 # From here on white is read more easily than black on matplotlib's Blues.
 _DARK_FROM = 0.65
 

@@ -8,7 +8,10 @@ from matplotlib.axes import Axes
 from pipeline.errors import ShapeError
 from pipeline.figures.canvas import COLOURS, INK, MUTED, new_figure, save_figure
 
-CURVES_PIXELS = (960, 768)
+CURVES_PIXELS = (768, 576)
+_NAMES = {"dev_wa": "WA", "dev_ua": "UA", "dev_wf1": "WF1", "dev_macro_f1": "macro F1"}
+# Scores that agree lie on each other: each is drawn thinner than the one below it.
+_WIDEST, _THINNEST = 6.0, 1.2
 
 
 def draw_learning_curve(path: Path, curves: pd.DataFrame, *, title: str) -> None:
@@ -50,24 +53,40 @@ def draw_learning_curve(path: Path, curves: pd.DataFrame, *, title: str) -> None
                 color=MUTED,
             )
     for index, name in enumerate(scores):
-        _draw_line(score_axes, curves, name, colour=COLOURS[index % len(COLOURS)])
+        width = _WIDEST - (_WIDEST - _THINNEST) * index / max(len(scores) - 1, 1)
+        _draw_line(
+            score_axes,
+            curves,
+            name,
+            colour=COLOURS[index % len(COLOURS)],
+            width=width if len(scores) > 1 else _THINNEST,
+        )
+    score_axes.margins(y=0.08)
     loss_axes.set_ylabel("training loss", fontsize=10)
     score_axes.set_ylabel("score on dev", fontsize=10)
     score_axes.set_xlabel("step", fontsize=10)
-    score_axes.legend(loc="lower right", fontsize=9, frameon=False)
+    figure.legend(
+        *score_axes.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=4,
+        fontsize=9,
+        frameon=False,
+    )
     save_figure(path, figure)
 
 
-def _draw_line(axes: Axes, curves: pd.DataFrame, column: str, *, colour: str) -> None:
+def _draw_line(
+    axes: Axes, curves: pd.DataFrame, column: str, *, colour: str, width: float = 1.6
+) -> None:
     measured = curves[["step", column]].dropna()
     axes.plot(
         measured["step"].to_numpy(),
         measured[column].to_numpy(),
         color=colour,
-        linewidth=1.6,
-        marker="o" if len(measured) < 40 else "",
-        markersize=3,
-        label=column.removeprefix("dev_"),
+        linewidth=width,
+        marker="o" if len(measured) == 1 else "",
+        markersize=4,
+        label=_NAMES.get(column, column.removeprefix("dev_")),
     )
     axes.grid(visible=True, color="#e5e5e5", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,11 @@ from matplotlib.axes import Axes
 from pipeline.errors import ShapeError
 from pipeline.figures.canvas import COLOURS, MUTED, new_figure, save_figure
 
-PIXELS = (960, 576)
-LEGEND_CHARACTERS = 120  # that fit side by side, a line's sample counted as 8
+PIXELS = (768, 480)
+LEGEND_CHARACTERS = 96  # that fit side by side, a line's sample counted as 8
 _MARKERS = "osD^vP"
+_DASHES = ("-", "--", "-.", ":")
+SPREAD = 0.5  # of the room of one place, over which the points of all lines are spread
 
 
 def draw_scores(
@@ -46,7 +49,9 @@ def draw_scores(
     ticks = list(dict.fromkeys(x for table in lines.values() for x in table["x"]))
     places = {x: i for i, x in enumerate(ticks)}
     for index, (name, table) in enumerate(lines.items()):
-        _draw_line(axes, table.assign(place=table["x"].map(places)), name, index)
+        # Lines that agree would hide each other: their points stand side by side.
+        beside = (index - (len(lines) - 1) / 2) * min(0.12, SPREAD / len(lines))
+        _draw_line(axes, table.assign(place=table["x"].map(places) + beside), name, index)
     if reference:
         axes.axhline(reference[1], color=MUTED, linewidth=1, linestyle="--", label=reference[0])
     axes.set_xticks(
@@ -68,13 +73,17 @@ def _draw_line(axes: Axes, table: pd.DataFrame, name: str, index: int) -> None:
     colour = COLOURS[index % len(COLOURS)]
     marker = _MARKERS[index % len(_MARKERS)]
     places = table["place"].to_numpy(dtype=float)
-    # Lines of several systems at one place would hide each other's bands.
-    places = places + 0.06 * index
+    style: dict[str, Any] = {
+        "color": colour,
+        "linewidth": 1.4,
+        "linestyle": _DASHES[index % len(_DASHES)],
+        "marker": marker,
+        "markersize": 5,
+        "label": name,
+    }
     values = table["value"].to_numpy(dtype=float)
     if {"low", "high"} <= set(table.columns) and np.isfinite(table["low"]).all():
         ends = np.abs(table[["low", "high"]].to_numpy(dtype=float).T - values)
-        axes.errorbar(
-            places, values, ends, color=colour, linewidth=1.6, marker=marker, capsize=3, label=name
-        )
+        axes.errorbar(places, values, ends, capsize=2, elinewidth=0.8, **style)
     else:
-        axes.plot(places, values, color=colour, linewidth=1.6, marker=marker, label=name)
+        axes.plot(places, values, **style)

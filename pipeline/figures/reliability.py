@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.evaluation.reliability import expected_calibration_error, reliability
 from pipeline.figures.canvas import COLOURS, INK, MUTED, new_figure, save_figure
 
-PIXELS = (640, 576)
+PIXELS = (768, 544)
 
 
 def draw_reliability(

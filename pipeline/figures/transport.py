@@ -8,9 +8,9 @@ import numpy as np
 from pipeline.errors import ShapeError
 from pipeline.figures.canvas import COLOURS, INK, MUTED, new_figure, save_figure
 
-PIXELS = (1152, 1024)
+PIXELS = (1024, 896)
 PANELS = 6
-_DASHES = ("-", "--", "-.", ":")
+OTHERS = "#b5b5b5"
 
 
 def draw_transport(
@@ -65,21 +65,26 @@ def draw_transport(
         if panel >= 3:
             axes.set_xlabel("dimension", fontsize=9)
     axes = figure.add_subplot(grid[2, :])
-    for index, name in enumerate(classes):
-        is_own = index == label
+    # Near 0 the others hide each other: only the one that comes nearest is told apart.
+    others = sorted(set(range(len(classes))) - {label}, key=lambda i: float(cosines[:, i].max()))
+    for place, index in enumerate(others, start=1):
+        nearest = place == len(others)
         axes.plot(
             times,
             cosines[:, index],
-            color=INK if is_own else COLOURS[index % len(COLOURS)],
-            linestyle="-" if is_own else _DASHES[1 + index // len(COLOURS) % 3],
-            linewidth=2.4 if is_own else 1.2,
-            label=f"{name} (its class)" if is_own else name,
+            color=COLOURS[1] if nearest else OTHERS,
+            linestyle="--" if nearest else "-",
+            linewidth=1.6 if nearest else 1.0,
+            label=f"{classes[index]} (comes nearest of the others)"
+            if nearest
+            else "the other classes" * (place == 1),
         )
+    axes.plot(times, cosines[:, label], color=INK, linewidth=2.4, label=classes[label])
     axes.axhline(0, color=MUTED, linewidth=0.8)
     axes.set_xlim(float(times[0]), float(times[-1]))
     axes.set_xlabel("t, from the embedding (left) to the code (right)", fontsize=10)
     axes.set_ylabel("cosine to the class's code", fontsize=10)
-    axes.legend(fontsize=8, frameon=False, ncols=2)
+    axes.legend(fontsize=8, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9)
     save_figure(path, figure)

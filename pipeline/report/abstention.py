@@ -48,21 +48,28 @@ def abstention_sections(folder: Path, found: pd.DataFrame, name: str = "") -> li
     first = found["system"].iloc[0]
     return [
         Section(
-            title=f"Left to a person{f': {name}' if name else ''}",
+            title=f"Unsure clips left to a person{f': {name}' if name else ''}",
             texts=[
                 "Error rates when only the surest clips are answered. Confidence is the "
                 "probability of the predicted class; uncertainty is what a head says of itself."
             ],
             tables=[
                 Table(
-                    caption="Error rate by the share of clips that is answered; the last column "
+                    caption="Error rate by the share of clips that is answered. The last column "
                     f"is the difference to {first} by its confidence at {COVERAGE:.0%}, paired. In "
                     f"brackets 95 % intervals.{few_note(int(found['clusters'].min()))}",
                     frame=_readable(found),
                     strong=[first],
+                    is_folded=True,
                 )
             ],
-            pictures=[Picture(caption="Bars: 95 % intervals.", path=picture)],
+            pictures=[
+                Picture(
+                    caption="The error rate among the clips that are still answered, over the "
+                    "share that is left to a person; bars are 95 % intervals.",
+                    path=picture,
+                )
+            ],
         )
     ]
 

@@ -15,10 +15,12 @@ from pipeline.report.abstention import kept_abstention_sections
 from pipeline.report.conditions import condition_sections
 from pipeline.report.descriptors_study import descriptors_sections
 from pipeline.report.emoq_study import emoq_sections
+from pipeline.report.making import Making, making_section
 from pipeline.report.numbers import readable_comparisons, readable_standings
 from pipeline.report.page import Page, Section, Table, write_page
 from pipeline.report.tables import ERROR_AT_80, few_note
 from pipeline.report.token_study import token_sections
+from pipeline.report.verdict import crossval_verdict_of
 from pipeline.scoring.predictions import CONTAMINATED
 
 
@@ -52,17 +54,49 @@ def crossval_sections(out: Path, folders: Mapping[str, Path], *, cluster: str) -
     return [*studies, shown, *left]
 
 
-def write_crossval_page(out: Path, folders: Mapping[str, Path], *, cluster: str) -> None:
+def write_crossval_page(
+    out: Path, folders: Mapping[str, Path], *, cluster: str, making: Making | None = None
+) -> None:
     """Write a page of cross-validations alone.
+
+    Args:
+        out: The report's folder.
+        folders: That `genser crossval` wrote, by name.
+        cluster: What a study's intervals resample.
+        making: Who makes the page, and with what; None does not say it.
 
     Raises:
         PredictionsError: As `crossval_sections`.
         OutputError: If it cannot be written.
     """
     sections = crossval_sections(out, folders, cluster=cluster)
+    sections += [] if making is None else [making_section({}, making, [])]
     title = f"Cross-validation: {', '.join(folders)}"
     lead = "Every clip is tested once, by heads that heard nobody of its fold."
-    write_page(out, Page(title=title, lead=lead, sections=sections))
+    found = [one for name, folder in folders.items() if (one := _found(name, folder))]
+    verdict = " ".join(said for said, _ in found)
+    facts = [fact for _, fact in found]
+    write_page(out, Page(title=title, verdict=verdict, lead=lead, facts=facts, sections=sections))
+
+
+def _found(name: str, folder: Path) -> tuple[str, tuple[str, str]] | None:
+    """Return the verdict on a cross-validation, and what it is of; None of a matrix of corpora."""
+    path = folder / STANDINGS
+    if not path.is_file():
+        return None
+    compared = folder / COMPARISONS
+    try:
+        standings = read_csv(path)
+        comparisons = read_csv(compared) if compared.is_file() else None
+        verdict = crossval_verdict_of(standings, comparisons, where=name)
+        first, *others = dict.fromkeys(standings["system"])
+        clips, clusters = standings[["clips", "clusters"]].iloc[0]
+        beside = f", compared with {', '.join(map(str, others))}" * bool(others)
+        return verdict, (name, f"{first}{beside}; {clips} clips of {clusters} speakers")
+    except (OSError, ValueError, LookupError) as error:
+        raise PredictionsError(
+            f"{path}: is not what 'genser crossval' writes now ({error}); run it again."
+        ) from error
 
 
 def _tables_section(folders: Mapping[str, Path]) -> Section:

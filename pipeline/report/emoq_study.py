@@ -86,7 +86,7 @@ def emoq_standings_sections(
     encoder: str,
     language: str,
 ) -> list[Section]:
-    """Return the main tables of the paper with single heads under them; nothing without an EmoQ.
+    """Return the main tables of the paper that single heads of EmoQ belong to, with these.
 
     Args:
         standings: Ours.
@@ -111,10 +111,12 @@ def emoq_standings_sections(
         for one in ours
     ]
     tables = [
-        _under(table, rows if _is_of(table, corpora, ours[0].num_classes) else [], scored_on, "")
+        _under(table, rows, scored_on, "")
         for table in TABLES
-        if table.what == MAIN
+        if table.what == MAIN and _is_of(table, corpora, ours[0].num_classes)
     ]
+    if not tables:
+        return []
     return [Section(title="Beside the tables of EmoQ", texts=[OTHERS], tables=tables)]
 
 

@@ -51,8 +51,8 @@ def group_sections(found: Sequence[Grouping], *, cluster: str) -> list[Section]:
             title="Groups",
             texts=[
                 "Each score on the clips of each group alone, and the gap between the best group "
-                "and the worst. It is of the pair that looks widest, so groups that are equally "
-                "good have one above 0 too; where its interval reaches 0, none is shown."
+                "and the worst. Even groups that are equally good differ by chance: where the "
+                "interval of a gap reaches 0, no gap is shown."
             ],
             tables=[
                 _table(column, [one for one in found if one.column == column], cluster)
@@ -82,13 +82,14 @@ def _table(column: str, found: Sequence[Grouping], cluster: str) -> Table:
         }
         why = "" if gaps else "fewer than two groups are large enough"
         rows.append({column: "gap", "system": one.system, **gaps, "note": why})
+    frame = pd.DataFrame(rows).fillna("")
     untold = found[0].num_untold
     fewest = min(group.num_clusters for one in found for group in one.groups)
     unsaid = f" {untold} clips do not tell theirs and are in none." * bool(untold)
     return Table(
         caption=f"By {column}. In brackets 95 % intervals that resample {cluster}s, of a gap those "
         f"of both groups at once.{unsaid}{few_note(fewest)}",
-        frame=pd.DataFrame(rows).fillna(""),
+        frame=frame.loc[:, (frame != "").any()],
         strong=["gap"],
     )
 

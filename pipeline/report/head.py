@@ -15,18 +15,18 @@ from pipeline.figures.lines import draw_scores
 from pipeline.figures.transport import draw_transport
 from pipeline.heads.folder import read_head_record
 from pipeline.heads.genser import GenSER
-from pipeline.heads.phase import LAST
 from pipeline.heads.saved import TrainedHead, load_head
 from pipeline.manifests.labels import UNLABELLED, LabelMap
 from pipeline.manifests.manifest import Manifest
 from pipeline.manifests.tables import write_csv
 from pipeline.progress import Reporter
 from pipeline.report.head_probe import head_probe_section
-from pipeline.report.numbers import NUMBER_NAMES
+from pipeline.report.making import kept_step
 from pipeline.report.page import Picture, Section
 from pipeline.report.probe import PICTURE as PROBE_PICTURE
 from pipeline.report.probe import write_probe
-from pipeline.report.tables import NAMES, sampling_tables
+from pipeline.report.published_genser import MELD
+from pipeline.report.tables import steps_table
 from pipeline.scoring.score import ScoreConfig, features_of, label_indices, open_clips, score_clips
 from pipeline.store.views import LAYERS
 from pipeline.training.curves import read_curves
@@ -117,17 +117,18 @@ def learning_section(folder: Path, head: Path, trained: TrainedHead) -> Section:
     curves = read_curves(head)
     path = folder / "learning.png"
     draw_learning_curve(path, curves, title=f"{trained.record.kind} on {trained.task}")
-    best = trained.record.best_step
-    by = trained.record.select_by
-    names = {**NAMES, **NUMBER_NAMES}
-    chosen = "the last one" if by == LAST else f"the best on dev by {names.get(by, by)}"
     return Section(
-        title="Learning",
+        title="How it learned",
         texts=[
-            f"{trained.record.num_train} clips were trained on; step {best} is kept and "
-            f"scored ({chosen}). Dev has {trained.record.num_dev} clips."
+            f"{trained.record.num_train} clips were trained on; {kept_step(trained.record)}. Dev "
+            f"has {trained.record.num_dev} clips."
         ],
-        pictures=[Picture(caption="Training loss, and scores on dev.", path=path)],
+        pictures=[
+            Picture(
+                caption="Above the training loss, below the scores on dev, over the steps.",
+                path=path,
+            )
+        ],
     )
 
 
@@ -139,13 +140,16 @@ def layer_section(
     write_probe(folder, table, len(rows.classes), title="Each layer alone")
     best = table.iloc[table["dev_ua"].argmax()]
     return Section(
-        title="Layers",
+        title="What each layer knows",
         texts=[
             f"A logistic regression on one layer at a time, trained on train, scored on dev: layer "
             f"{best['layer']:.0f} alone reaches {best['dev_ua']:.3f}."
         ],
         pictures=[
-            Picture(caption="UA on dev of each layer of the features.", path=folder / PROBE_PICTURE)
+            Picture(
+                caption="UA on dev of a logistic regression on each layer alone; dashed: chance.",
+                path=folder / PROBE_PICTURE,
+            )
         ],
     )
 
@@ -192,20 +196,27 @@ def sampling_sections(
             )
             for name, part in estimates.groupby("solver", sort=False)
         },
-        title=f"UA on {split} over the number of steps, readout estimate",
-        xlabel="N",
+        title=f"UA on {split} over the number of steps",
+        xlabel="number of steps N",
         ylabel=f"UA on {split}",
     )
+    corpora = set(table["corpus"].iloc[rows])
+    is_of_meld = corpora == {MELD.corpus} and trained.task == MELD.task and split in MELD.splits
     sections = [
         Section(
-            title="Steps, solvers and readouts",
+            title="Number of steps",
             texts=[
-                "Gen-SER's Table 3 for every solver and readout. At N = 1 the estimate does not "
-                "depend on the solver. The state of the printed and of Euler's steps still lies "
-                "near the embedding after one step."
+                "How the score depends on the number of steps N from embedding to code, for each "
+                f"solver (as Gen-SER's Table 3 does for MELD). This report scored with {solver}."
             ],
-            tables=sampling_tables(found),
-            pictures=[Picture(caption="Bars: 95 % intervals.", path=path)],
+            tables=[steps_table(found, is_of_meld=is_of_meld)],
+            pictures=[
+                Picture(
+                    caption="UA over N by the last estimate of the code, one line for each solver, "
+                    "side by side where they agree; bars are 95 % intervals.",
+                    path=path,
+                )
+            ],
         )
     ]
     shown = _clip_to_show(trained, features, rows[labels[rows] == 0], device)
@@ -228,14 +239,15 @@ def sampling_sections(
             Section(
                 title="One clip on its way",
                 texts=[
-                    f"Gen-SER's Fig. 1: {name}, the first clip of class {trained.classes[0]!r} in "
-                    f"{split}{' that is recognised' * is_right}, carried from its embedding at "
+                    f"As Gen-SER's Fig. 1: {name}, the first clip of class {trained.classes[0]!r} "
+                    f"in {split}{' that is recognised' * is_right}, carried from its embedding at "
                     f"t = 1 to a code at t = 0 in {STEPS[-1]} steps ({solver})."
                 ],
                 pictures=[
                     Picture(
                         caption="Above: the state at six times against the code of its class. "
-                        "Below: its cosine to the code of every class.",
+                        "Below: its cosine to the code of its class and of the class that comes "
+                        "nearest; the others in grey.",
                         path=path,
                     )
                 ],

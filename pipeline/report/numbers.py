@@ -84,7 +84,7 @@ def number_sections(
     )
     return [
         Section(
-            title="Systems",
+            title="Scores",
             texts=[
                 "CCC, Lin's concordance, is 1 where every prediction is the label and 0 for always "
                 "the same number; Pearson's correlation forgives another mean and another spread. "

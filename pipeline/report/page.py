@@ -1,6 +1,8 @@
 """A report as one self-contained HTML page, and the same as Markdown."""
 
 import base64
+import re
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,9 @@ from pipeline.files import publish_bytes
 from pipeline.report.markdown import paragraph, picture, plain, strong, table
 
 HTML, MARKDOWN = "report.html", "report.md"
+Facts = Sequence[tuple[str, str]]
+WIDE = 2.0  # times as wide as high: such a picture takes the width of the page
+_INTERVAL = re.compile(r"([-+]?[\d.]+) (\[[^\]]*\]|± [\d.]+)(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +27,13 @@ class Table:
         caption: What it shows, and how to read it.
         frame: Its cells, texts only; the first column names the row.
         strong: Values of the first column whose rows are set in bold.
+        is_folded: Whether the HTML page shows its caption only, until one opens it.
     """
 
     caption: str
     frame: pd.DataFrame
     strong: Sequence[str] = ()
+    is_folded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +48,12 @@ class Picture:
     caption: str
     path: Path
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether it is much wider than high."""
+        width, height = struct.unpack(">II", self.path.read_bytes()[16:24].ljust(8, b"\0"))
+        return bool(width > WIDE * height)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
@@ -49,12 +62,14 @@ class Section:
     Attributes:
         title: Its heading.
         texts: Paragraphs above the rest.
+        facts: Names and what is said of them.
         tables: Its tables.
         pictures: Its pictures.
     """
 
     title: str
     texts: Sequence[str] = ()
+    facts: Facts = ()
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
 
@@ -63,6 +78,13 @@ class Section:
         """The name of its place in the page."""
         return "".join(c if c.isalnum() else "-" for c in self.title.lower())
 
+    @property
+    def is_half(self) -> bool:
+        """Whether two such fit beside each other: one picture, and little to say of it."""
+        said = sum(map(len, self.texts))
+        shown = [table for table in self.tables if not table.is_folded]
+        return len(self.pictures) == 1 and said < 300 and not (shown or self.facts)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
@@ -70,13 +92,17 @@ class Page:
 
     Attributes:
         title: Its heading.
-        lead: What it is, in a sentence or two.
+        verdict: What was found, in one sentence; "" where nothing is judged.
+        lead: On which terms, in a sentence or two.
+        facts: What it is about: names and what is said of them.
         figures: What one sees first: a name, a number, and what to know of it.
         sections: In order.
     """
 
     title: str
     lead: str
+    verdict: str = ""
+    facts: Facts = ()
     figures: Sequence[tuple[str, str, str]] = ()
     sections: Sequence[Section] = field(default_factory=tuple)
 
@@ -94,7 +120,9 @@ def write_page(folder: Path, page: Page) -> None:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    html = environment.get_template("report.html").render(page=page, inlined=_inlined)
+    html = environment.get_template("report.html").render(
+        page=page, inlined=_inlined, parted=_parted
+    )
     publish_bytes(folder / HTML, html.encode())
     publish_bytes(folder / MARKDOWN, _markdown(page).encode())
 
@@ -103,8 +131,16 @@ def _inlined(path: Path) -> str:
     return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
+def _parted(cell: object) -> tuple[str, str, str]:
+    """Return a number, its interval or spread, which may stand below, and what is said besides."""
+    found = _INTERVAL.fullmatch(str(cell))
+    return (found[1], found[2], found[3]) if found else (str(cell), "", "")
+
+
 def _markdown(page: Page) -> str:
-    lines = [f"# {plain(page.title)}", "", paragraph(page.lead), ""]
+    lines = [f"# {plain(page.title)}", ""]
+    lines += [strong(page.verdict), ""] if page.verdict else []
+    lines += [paragraph(page.lead), "", *_listed(page.facts)]
     lines += [
         f"- {strong(f'{name}: {number}')} {plain(note)}" for name, number, note in page.figures
     ]
@@ -112,6 +148,7 @@ def _markdown(page: Page) -> str:
         lines += ["", f"## {plain(section.title)}"]
         for text in section.texts:
             lines += ["", paragraph(text)]
+        lines += ["", *_listed(section.facts)] if section.facts else []
         for shown in section.tables:
             rows = [
                 [strong(cell) if cells[0] in shown.strong else plain(cell) for cell in cells]
@@ -121,3 +158,7 @@ def _markdown(page: Page) -> str:
         for one in section.pictures:
             lines += ["", picture(one.caption, one.path.name)]
     return "\n".join(lines) + "\n"
+
+
+def _listed(facts: Facts) -> list[str]:
+    return [f"- {strong(f'{name}:')} {plain(said)}" for name, said in facts]

@@ -1,13 +1,10 @@
-"""Numbers that others have published, to stand beside ours with what differs.
+"""What published tables are made of, and what is published of discrete tokens.
 
 Facts are quoted with where they were read; a cell is None where the source does not give it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-from pipeline.report.published_emoq import EMOQ, rows_of_table
-
-GENSER = "arXiv 2601.20573"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +12,6 @@ class Published:
     """One row of somebody's table.
 
     Attributes:
-        table: Which of our tables it belongs to.
         system: What its authors call it.
         encoder: What it hears, or reads, with.
         trained_on: Training data, as far as told.
@@ -25,143 +21,43 @@ class Published:
         source: Where the number stands.
     """
 
-    table: str
     system: str
-    encoder: str
-    trained_on: str
+    encoder: str = "not told"
+    trained_on: str = "not told"
     wa: float | None = None
     ua: float | None = None
     wf1: float | None = None
     source: str
 
 
-MELD = "MELD, test, seven classes, audio only (Gen-SER, Table 1)"
-MELD_TEXT = "MELD, test, seven classes, with gold transcripts (EmoQ)"
-GENDER = "AIR-Bench, speaker gender (Gen-SER, Table 2)"
-SCORED_ON = {MELD: "MELD, test", MELD_TEXT: "MELD, test", GENDER: "AIR-Bench, speaker gender"}
+@dataclass(frozen=True, kw_only=True)
+class PublishedScores:
+    """A table of scores, and what ours must be of to stand in it.
 
-_OWN = "seven corpora, over half of the clips in-house"
+    Attributes:
+        title: For a person.
+        task: The label column.
+        corpus: What was scored, as manifests call it.
+        num_classes: C; None where it is not told.
+        splits: Which of our rows are the same clips; empty where the published ones are in folds.
+        rows: In the order of the source.
+    """
 
-_EMOQ_ROWS = tuple(
-    Published(
-        table=MELD_TEXT,
-        system=f"EmoQ, {row.system}",
-        encoder=f"{row.encoder}, text {row.text}, {row.language}",
-        trained_on="MELD",
-        wa=row.wa,
-        ua=row.ua,
-        wf1=row.wf1,
-        source=f"{EMOQ}, Table 4",
-    )
-    for row in rows_of_table(4)
-)
+    title: str
+    task: str
+    corpus: str
+    num_classes: int | None
+    splits: Sequence[str]
+    rows: Sequence[Published]
 
-PUBLISHED = (
-    Published(
-        table=MELD,
-        system="Gen-SER",
-        encoder="chinese-hubert-large, frozen",
-        trained_on=_OWN,
-        wa=0.565,
-        source=f"{GENSER}, Table 1",
-    ),
-    Published(
-        table=MELD,
-        system="HuBERT + CLS",
-        encoder="chinese-hubert-large",
-        trained_on=_OWN,
-        wa=0.534,
-        source=f"{GENSER}, Table 1",
-    ),
-    Published(
-        table=MELD,
-        system="emotion2vec",
-        encoder="emotion2vec",
-        trained_on="?",
-        wa=0.519,
-        source=f"{GENSER}, Table 1",
-    ),
-    Published(
-        table=MELD,
-        system="WavLM + CLS",
-        encoder="WavLM",
-        trained_on=_OWN,
-        wa=0.506,
-        source=f"{GENSER}, Table 1",
-    ),
-    Published(
-        table=MELD,
-        system="SenseVoice-L",
-        encoder="its own; weights not released",
-        trained_on="not public",
-        wa=0.631,
-        ua=0.587,
-        wf1=0.657,
-        source="FunAudioLLM/SenseVoice, image/ser_table.png",
-    ),
-    Published(
-        table=MELD,
-        system="SenseVoice-S",
-        encoder="its own",
-        trained_on="not public",
-        wa=0.578,
-        ua=0.508,
-        wf1=0.577,
-        source="FunAudioLLM/SenseVoice, image/ser_table.png",
-    ),
-    Published(
-        table=MELD,
-        system="OSUM",
-        encoder="Whisper-medium encoder",
-        trained_on="50k hours of eight tasks",
-        wa=0.5664,
-        source="ASLP-lab/OSUM (Gen-SER quotes .534)",
-    ),
-    Published(
-        table=MELD,
-        system="Qwen2-Audio",
-        encoder="its own",
-        trained_on="not public",
-        wa=0.553,
-        source="QwenLM/Qwen2.5-Omni, README",
-    ),
-    Published(
-        table=MELD,
-        system="Whisper large v3 (EmoBox)",
-        encoder="Whisper large v3, frozen",
-        trained_on="MELD",
-        wa=0.5189,
-        ua=0.3154,
-        source="EmoBox leaderboard",
-    ),
-    Published(
-        table=MELD,
-        system="HuBERT large (EmoBox)",
-        encoder="HuBERT large, frozen",
-        trained_on="MELD",
-        wa=0.4637,
-        ua=0.2413,
-        source="EmoBox leaderboard",
-    ),
-    Published(
-        table=MELD,
-        system="always neutral",
-        encoder="none",
-        trained_on="none",
-        wa=1256 / 2610,
-        ua=1 / 7,
-        source="counted from MELD's test_sent_emo.csv",
-    ),
-    *_EMOQ_ROWS,
-    Published(
-        table=GENDER,
-        system="Gen-SER",
-        encoder="chinese-hubert-large, frozen",
-        trained_on="?",
-        wa=0.905,
-        source=f"{GENSER}, Table 2, as wizwand.com quotes it",
-    ),
-)
+    def is_of(self, task: str, corpora: Sequence[str], num_classes: int, split: str) -> bool:
+        """Say whether ours are of the same task, corpus, classes and rows."""
+        return (
+            task == self.task
+            and tuple(corpora) == (self.corpus,)
+            and self.num_classes in (None, num_classes)
+            and (not self.splits or split in self.splits)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """A report on predictions: metrics.json, tables, pictures, and one page that shows them all."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,35 +10,32 @@ import pandas as pd
 
 from pipeline.errors import ParamsError, PredictionsError
 from pipeline.evaluation.abstention import abstention_table
+from pipeline.evaluation.bootstrap import Interval
 from pipeline.evaluation.columns import (
     ALL_SPLITS,
     CLUSTERS,
     NO_SPLIT,
     are_numbers,
-    class_indices,
-    probabilities_of,
 )
 from pipeline.evaluation.concordance import CCC
 from pipeline.evaluation.groups import groupings_of
-from pipeline.evaluation.metrics import confusion_matrix
 from pipeline.evaluation.number_standings import number_standings_of
 from pipeline.evaluation.standings import Standing, standings_of
 from pipeline.experiments.said_texts import SAID
-from pipeline.figures.confusion import draw_confusion
-from pipeline.figures.reliability import draw_reliability
 from pipeline.files import publish_bytes
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import SPLITS, Manifest
 from pipeline.manifests.tables import write_csv
 from pipeline.report.abstention import abstention_sections
-from pipeline.report.beside_published import published_section
+from pipeline.report.beside_published import published_sections
 from pipeline.report.besides import besides_sections
 from pipeline.report.emoq_study import emoq_standings_sections
 from pipeline.report.groups import group_entries, group_sections
+from pipeline.report.making import Making, about_facts, making_section, terms_of
 from pipeline.report.measures import interval_entries, lacking_texts, measure
 from pipeline.report.numbers import intervals_of, number_figures, number_sections
-from pipeline.report.page import Page, Picture, Section, write_page
-from pipeline.report.stamped import lead_of, provenance_of
+from pipeline.report.page import Page, Section, write_page
+from pipeline.report.pictures import confusion_picture, reliability_sections
 from pipeline.report.tables import (
     comparison_table,
     prediction_table,
@@ -46,6 +43,7 @@ from pipeline.report.tables import (
     systems_table,
     with_others,
 )
+from pipeline.report.verdict import number_verdict_of, verdict_of
 from pipeline.scoring.predictions import HEAD_CORPORA, Predictions
 
 METRICS, STANDINGS = "metrics.json", "standings.csv"
@@ -84,6 +82,7 @@ class Sources:
         others: Foreign predictions, by name.
         encoder: What it was heard with, for the table beside published numbers.
         language: The language model of a head that has one, for the same.
+        making: Who makes the report, and with what.
         sections: Made elsewhere.
     """
 
@@ -94,6 +93,7 @@ class Sources:
     others: Mapping[str, Path] = field(default_factory=dict)
     encoder: str = "?"
     language: str = "?"
+    making: Making = field(default_factory=Making)
     sections: list[Section] = field(default_factory=list)
 
 
@@ -114,16 +114,17 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
     is_all = config.split == ALL_SPLITS
     if is_all:
         _refuse_trained_rows(rows, every)
-    title = f"{', '.join(sources.predictions)} on {config.split}{' rows' * is_all}"
+    task = str(next(iter(sources.predictions.values())).metadata.get("task"))
+    title = f"{task}: {', '.join(sources.predictions)} on {config.split}{' rows' * is_all}"
     table = with_others(rows, sources.others)
     metrics = {name: measure(one, with_all=is_all) for name, one in every.items()}
     if are_numbers(table):
         _write_number_report(folder, sources, config, table, metrics, cluster=cluster, title=title)
         return metrics
+    corpora = sorted(set(table["corpus"]) - {""})
     found = standings_of(table, cluster=cluster, margin=config.margin)
     systems = [one.system for one in found.overall]
     shown = [name for name in systems if name not in sources.baselines]
-    task = str(sources.predictions[systems[0]].metadata.get("task"))
     groups = groupings_of(table, found.classes, cluster=cluster, without=task)
     for one in found.overall:
         if one.system in metrics:
@@ -132,7 +133,7 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
             metrics[one.system][config.split] |= interval_entries(one) | told
     _write_scores(folder, metrics, found.table())
     scores = Section(
-        title="Systems",
+        title="Scores",
         texts=[
             "WA is accuracy (each clip counts as much), UA the mean recall of the classes (each "
             "class counts as much), F1 their usual sense. ECE, Brier score and NLL say how far "
@@ -145,28 +146,33 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
         ],
     )
     by_class = Section(
-        title="Classes",
+        title="Class by class",
         tables=[recall_table(found.overall, found.classes)],
-        pictures=[_confusion(folder, table, name, found.classes, config.split) for name in shown],
+        pictures=[
+            confusion_picture(folder, table, name, found.classes, config.split) for name in shown
+        ],
     )
     # With a manifest these are shown beside what is given.
     shown_elsewhere = () if sources.manifest is None else SAID
     page = Page(
         title=title,
-        lead=lead_of(sources.predictions, found.first.system, "ua", found.first.scores["ua"]),
+        verdict=verdict_of(found, where=_where(corpora), baselines=sources.baselines),
+        **_terms(sources, config, corpora, found.first.scores["ua"], found.first.num_clips),
         figures=_figures(found.first),
         sections=[
             scores,
             by_class,
             *group_sections(groups, cluster=cluster),
-            *_reliability(folder, table, shown, found.classes),
+            *reliability_sections(folder, table, shown, found.classes),
             *abstention_sections(folder, abstention_table(table, cluster=cluster)),
             *besides_sections(sources.predictions, config.split, without=shown_elsewhere),
             *sources.sections,
-            published_section(
+            *published_sections(
                 found.overall,
                 every,
-                scored_on=_scored_on(table, config.split),
+                task=task,
+                corpora=corpora,
+                split=config.split,
                 encoder=sources.encoder,
             ),
             *emoq_standings_sections(
@@ -177,7 +183,7 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
                 encoder=sources.encoder,
                 language=sources.language,
             ),
-            Section(title="What was run", texts=provenance_of(sources.predictions)),
+            making_section(sources.predictions, sources.making, list(sources.baselines)),
         ],
     )
     write_page(folder, page)
@@ -201,16 +207,18 @@ def _write_number_report(
             metrics[one.system][config.split] |= intervals_of(one)
     _write_scores(folder, metrics, found.table())
     shown = [one.system for one in found.overall if one.system not in sources.baselines]
+    corpora = sorted(set(table["corpus"]) - {""})
     page = Page(
         title=title,
-        lead=lead_of(sources.predictions, found.first.system, CCC, found.first.scores[CCC]),
+        verdict=number_verdict_of(found, where=_where(corpora), baselines=sources.baselines),
+        **_terms(sources, config, corpora, found.first.scores[CCC], found.first.num_clips),
         figures=number_figures(found.first),
         sections=[
             *number_sections(
                 folder, table, found, drawn=shown, cluster=cluster, split=config.split
             ),
             *sources.sections,
-            Section(title="What was run", texts=provenance_of(sources.predictions)),
+            making_section(sources.predictions, sources.making, list(sources.baselines)),
         ],
     )
     write_page(folder, page)
@@ -234,41 +242,6 @@ def _refuse_trained_rows(table: pd.DataFrame, predictions: Mapping[str, Predicti
             )
 
 
-def _confusion(
-    folder: Path, table: pd.DataFrame, name: str, classes: list[str], split: str
-) -> Picture:
-    rows = table[table["system"] == name]
-    matrix = confusion_matrix(
-        class_indices(rows["label"], classes),
-        class_indices(rows["predicted"], classes),
-        num_classes=len(classes),
-    )
-    path = folder / f"confusion_{name}.png"
-    draw_confusion(path, matrix, classes, title=f"{name} on {split}")
-    shown = rows[["label", "predicted"]].rename(columns={"label": "actual"})
-    write_csv(folder / f"confusion_{name}.csv", shown)
-    return Picture(caption=f"{name}: what each class was taken for.", path=path)
-
-
-def _reliability(
-    folder: Path, table: pd.DataFrame, systems: list[str], classes: list[str]
-) -> list[Section]:
-    pictures = []
-    for name in systems:
-        found = probabilities_of(table[table["system"] == name], classes)
-        if found is None:
-            continue
-        path = folder / f"reliability_{name}.png"
-        draw_reliability(path, *found, title=f"{name}: how far to believe it")
-        pictures.append(
-            Picture(
-                caption=f"{name}: of the clips that got a probability, how many were right.",
-                path=path,
-            )
-        )
-    return [Section(title="How far to believe it", pictures=pictures)] if pictures else []
-
-
 def _figures(one: Standing) -> list[tuple[str, str, str]]:
     def note(name: str) -> str:
         return f"95 %: {one.scores[name].low:.3f} to {one.scores[name].high:.3f}"
@@ -281,9 +254,27 @@ def _figures(one: Standing) -> list[tuple[str, str, str]]:
     ]
 
 
-def _scored_on(table: pd.DataFrame, split: str) -> str:
-    """Return the corpora whose rows were scored, "?" where nobody says, and which rows."""
-    return f"{', '.join(sorted(set(table['corpus']) - {''})) or '?'}, {split}"
+def _where(corpora: Sequence[str]) -> str:
+    return " and ".join(corpora) or "these clips"
+
+
+def _terms(
+    sources: Sources, config: ReportConfig, corpora: Sequence[str], score: Interval, num_clips: int
+) -> dict[str, Any]:
+    """Return the page's lead and facts."""
+    cluster = config.cluster if sources.manifest is not None else "clip"
+    counts: dict[str, Any] = {"num_clusters": score.num_clusters, "cluster": cluster}
+    return {
+        "lead": terms_of(sources.predictions, **counts),
+        "facts": about_facts(
+            sources.predictions,
+            sources.making,
+            corpora=corpora,
+            split=config.split,
+            num_clips=num_clips,
+            **counts,
+        ),
+    }
 
 
 def _corpora(sources: Sources) -> list[str]:

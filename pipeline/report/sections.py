@@ -44,7 +44,9 @@ def audit_section(folder: Path, audit: Audit, *, title: str) -> Section:
             *_texts(audit),
         ],
         pictures=[
-            Picture(caption="Clips of each class in each part.", path=folder / AUDIT_PICTURE)
+            Picture(
+                caption="How many clips of each class each part has.", path=folder / AUDIT_PICTURE
+            )
         ],
     )
 
@@ -63,4 +65,4 @@ def _texts(audit: Audit) -> list[Table]:
         "What texts give away to a head that reads them: counted, not refused. Names are found "
         "as they are written, so one that is a word as well counts too."
     )
-    return [Table(caption=caption, frame=shown.astype("str"))]
+    return [Table(caption=caption, frame=shown.astype("str"), is_folded=True)]
