@@ -4,9 +4,10 @@
 
 Of all rows, baseline: each shard through h5py as any program would read it, unverified. Ceiling:
 the bytes of the shards from the disk and their SHA-256, each shard forgotten at once; kept, as a
-reader has to, they also cost the memory that they are put in. Of a few random rows, baseline: a memory map of
-one array with nothing else in it, opened for each reading. Ceiling: the SHA-256 of those rows, in
-memory.
+reader has to, they also cost the memory that they are put in.
+
+Of a few random rows, baseline: a memory map of one array with nothing else in it, opened for each
+reading. Ceiling: the SHA-256 of those rows, in memory.
 """
 
 import hashlib
