@@ -83,7 +83,7 @@ def shard_bytes(shard: Shard) -> bytes:
         file.attrs["format_version"] = DENSE if shard.offsets is None else RAGGED
         file.attrs["recipe"] = canonical_json(shard.recipe)
         file.attrs["provenance"] = canonical_json(shard.provenance)
-        # In one piece, so that what is in a clip's bytes can be told by where they begin.
+        # In one piece, so that a clip is told by where its features begin.
         file.create_dataset("features", data=shard.features)
         table = shard.clips
         columns = dict(CLIP_COLUMNS)
