@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from helpers.shards import IDS, shard_of
 from pipeline.store.datasets import Laid
 from pipeline.store.format import open_shard, shard_bytes
+from pipeline.store.places import Rows
 
 ROWS = np.arange(23 * 3 * 2, dtype=np.float16).reshape(23, 3, 2)
 
@@ -68,5 +69,7 @@ def test_clips_land_where_they_are_wanted(rows: list[int], seed: int) -> None:
     wanted = out.copy()
     wanted[places] = shard.features[chosen]
     with open_shard(shard_bytes(shard), "here") as opened:
-        opened.read_into(out, places, chosen)
+        unknown = np.zeros(len(rows), np.int64)
+        told = {"starts": unknown, "digests": [""] * len(rows), "num_frames": unknown}
+        opened.read_into(out, Rows(shard=0, places=places, rows=chosen, **told))
     np.testing.assert_array_equal(out, wanted)

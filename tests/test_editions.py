@@ -143,7 +143,7 @@ def test_the_bound_drops_what_was_kept_longest_and_says_so(tmp_path: Path, files
     store = FeatureStore.open(root)
     assert [view.edition.folder for view in store.kept] == [other, current]
     assert listener.lines[-1].startswith(
-        f"kept beside: {other} (0.1 MB), {current} (0.1 MB); dropped lay"
+        f"kept beside: {other} (0.0 MB), {current} (0.0 MB); dropped lay"
     )
     assert not (root / "views/layers").exists()
     assert verify_store(root) == []

@@ -17,7 +17,7 @@ from pipeline.scoring.score import ScoreConfig, open_clips, score_clips
 from pipeline.sources import inference
 from pipeline.sources.passing import Passing
 from pipeline.store import reader
-from pipeline.store.format import open_shard
+from pipeline.store.rows import open_rows
 
 
 @pytest.mark.parametrize("over", ["all", "corpus", "speaker"])
@@ -34,7 +34,9 @@ def test_clips_that_pass_by_are_scored_as_those_in_memory(
     opened: list[str] = []
     monkeypatch.setattr(inference, "SCORED_AT_ONCE", 20)
     monkeypatch.setattr(
-        reader, "open_shard", lambda data, where: opened.append(where) or open_shard(data, where)
+        reader,
+        "open_rows",
+        lambda root, name, *of: opened.append(name) or open_rows(root, name, *of),
     )
     scores = {}
     for once in (False, True):

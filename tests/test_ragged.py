@@ -10,56 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.ragged import LENGTHS, RECIPE, clips, frames_of, known, shard_of
 from pipeline.errors import FeatureStoreError
 from pipeline.store.datasets import Laid
 from pipeline.store.format import Shard, read_shard_bytes, shard_bytes
+from pipeline.store.places import Rows
 from pipeline.store.reader import FeatureStore
 from pipeline.store.turns import enter_turn
-from pipeline.store.views import CLIP_COLUMNS, FRAMES
+from pipeline.store.views import FRAMES
 from pipeline.store.writer import ViewWriter
-
-LENGTHS = {"b": 70, "a": 1, "silent": None, "c": 0, "d": 130, "e": 64}
-RECIPE = {"view": FRAMES, "encoder": {"weights": "w"}, "rows": [1, 3]}
-
-
-def clips(lengths: dict[str, int | None]) -> pd.DataFrame:
-    """Return a table of clips, those of length None without features."""
-    has = np.array([length is not None for length in lengths.values()], dtype=bool)
-    values = {
-        "utterance_id": list(lengths),
-        "start": np.nan,
-        "end": np.nan,
-        "channel": -1,
-        "file_digest": [f"file of {name}" for name in lengths],
-        "audio_digest": "",
-        "num_samples": 16000,
-        "sample_rate": 16000,
-        "duration": 1.0,
-        "outcome": np.where(has, "ok", "silent"),
-        "message": "",
-        "row": np.where(has, np.cumsum(has) - 1, -1),
-    }
-    kinds: dict[Any, Any] = dict(CLIP_COLUMNS)
-    return pd.DataFrame(values).astype(kinds)
-
-
-def frames_of(name: str, length: int) -> np.ndarray:
-    return np.random.default_rng(list(name.encode())).normal(size=(length, 2, 3)).astype("f4")
-
-
-def known(lengths: dict[str, int | None]) -> dict[str, int]:
-    return {name: length for name, length in lengths.items() if length is not None}
-
-
-def shard_of(lengths: dict[str, int | None]) -> Shard:
-    parts = [frames_of(name, length) for name, length in known(lengths).items()]
-    return Shard(
-        clips=clips(lengths),
-        features=np.concatenate([np.empty((0, 2, 3), "f4"), *parts]),
-        recipe=RECIPE,
-        provenance={},
-        offsets=np.cumsum([0, *known(lengths).values()], dtype=np.int64),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -91,12 +50,11 @@ def test_a_ragged_shard_reads_back_as_it_was(wanted: dict[str, int | None]) -> N
     assert shard_bytes(found) == shard_bytes(shard)
 
 
-def test_frames_stand_in_chunks_of_64_with_a_checksum(tmp_path: Path) -> None:
+def test_frames_stand_in_one_piece(tmp_path: Path) -> None:
     (tmp_path / "shard.h5").write_bytes(shard_bytes(shard_of({"a": 70, "b": 3})))
     with h5py.File(tmp_path / "shard.h5") as file:
         assert file.attrs["format_version"] == 2
-        assert file["features"].chunks == (64, 2, 3)
-        assert file["features"].fletcher32
+        assert file["features"].chunks is None
         assert file["offsets"].dtype == np.int64
 
 
@@ -129,8 +87,11 @@ def test_chosen_layers_come_in_the_order_asked(root: Path) -> None:
     assert view.feature_shape == (2, 3)
 
 
-def test_only_the_frames_asked_for_are_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_whole_shard_only_the_frames_asked_for_are_copied(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read: list[object] = []
+    monkeypatch.setattr(Rows, "are_told", False)
     copy = Laid.copy
 
     def watched(laid: Laid, first: int, out: np.ndarray, layers: Any = None) -> None:

@@ -34,11 +34,15 @@ def test_equal_shards_have_equal_bytes() -> None:
     assert shard_bytes(shard_of(IDS)) == shard_bytes(shard_of(IDS))
 
 
-def test_features_have_one_row_per_chunk_with_a_checksum(tmp_path: Path) -> None:
-    (tmp_path / "shard.h5").write_bytes(shard_bytes(shard_of(IDS)))
+def test_features_lie_in_one_piece_where_a_shard_says_as_it_is_read(tmp_path: Path) -> None:
+    shard = shard_of(IDS)
+    (tmp_path / "shard.h5").write_bytes(shard_bytes(shard))
     with h5py.File(tmp_path / "shard.h5") as file:
-        assert file["features"].chunks == (1, 3, 2)
-        assert file["features"].fletcher32
+        assert file["features"].chunks is None
+    found = read_shard_bytes(shard_bytes(shard), "here")
+    assert found.start is not None
+    data = shard_bytes(shard)[found.start :][: shard.features.nbytes]
+    assert data == shard.features.tobytes()
 
 
 def external_link(file: h5py.File, target: Path) -> None:

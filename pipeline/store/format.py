@@ -6,7 +6,7 @@ in memory, what was hashed is what HDF5 sees. Dense features are format 1, ragge
 """
 
 import io
-import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,16 +18,15 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import FeatureStoreError
-from pipeline.files import canonical_json
+from pipeline.files import canonical_json, sha256_bytes
 from pipeline.store.datasets import Laid, column, own_dataset
+from pipeline.store.places import Rows
 from pipeline.store.recipe import Recipe, checked_recipe
-from pipeline.store.views import CLIP_COLUMNS, CURE, NUM_FRAMES
+from pipeline.store.views import CLIP_COLUMNS, CURE, NUM_FRAMES, PLACED
 from pipeline.typed import typed_json
 
 FORMAT = "genser-shard"
 DENSE, RAGGED = 1, 2  # the versions of the format
-FRAMES_PER_CHUNK = 64
-CODES_PER_CHUNK = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +42,8 @@ class Shard:
         provenance: Versions and names that are recorded and not compared.
         offsets: Of a ragged shard, shape (N + 1,): the clip in `row` p has the frames
             `offsets[p]` to `offsets[p + 1]`. None: dense.
+        start: As read, the byte of the file where the features begin; None where they lie in
+            chunks, as before, or nowhere.
     """
 
     clips: pd.DataFrame
@@ -50,10 +51,29 @@ class Shard:
     recipe: Recipe
     provenance: Mapping[str, Any]
     offsets: np.ndarray | None = None
+    start: int | None = None
 
     def __post_init__(self) -> None:
         if self.offsets is not None:
             _require_offsets(self.offsets, len(self.features), "a shard")
+
+    def records(self, number: int) -> pd.DataFrame:
+        """Return the clips as records: with the shard's number, and where their features lie."""
+        bounds = self.offsets
+        if bounds is None:
+            bounds = np.arange(len(self.features) + 1)
+        size = math.prod(self.features.shape[1:]) * self.features.itemsize
+        starts = np.full(len(self.clips), -1)
+        digests = [""] * len(self.clips)
+        for i, row in enumerate(self.clips["row"]):
+            if self.start is not None and 0 <= row < len(bounds) - 1:
+                first, end = bounds[row : row + 2]
+                starts[i] = self.start + first * size
+                digests[i] = sha256_bytes(self.features[first:end].data)
+        told = {"features_start": starts, "features_digest": digests}
+        kinds: dict[Any, Any] = dict(PLACED)
+        placed = pd.DataFrame(told, index=self.clips.index).astype(kinds)
+        return pd.concat([self.clips.assign(shard=number), placed], axis=1)
 
 
 def shard_bytes(shard: Shard) -> bytes:
@@ -63,11 +83,8 @@ def shard_bytes(shard: Shard) -> bytes:
         file.attrs["format_version"] = DENSE if shard.offsets is None else RAGGED
         file.attrs["recipe"] = canonical_json(shard.recipe)
         file.attrs["provenance"] = canonical_json(shard.provenance)
-        # Dense, a random clip is one read; Fletcher-32 guards each chunk.
-        chunks = (_chunk_length(shard), *shard.features.shape[1:]) if shard.features.size else None
-        file.create_dataset(
-            "features", data=shard.features, chunks=chunks, fletcher32=chunks is not None
-        )
+        # In one piece, so that a clip is told by where its features begin.
+        file.create_dataset("features", data=shard.features)
         table = shard.clips
         columns = dict(CLIP_COLUMNS)
         if shard.offsets is not None:
@@ -152,46 +169,37 @@ class OpenShard:
             recipe=self.recipe,
             provenance=self.provenance,
             offsets=self.offsets,
+            start=self._features.id.get_offset(),
         )
 
-    def read_into(
-        self,
-        out: np.ndarray,
-        places: np.ndarray,
-        rows: np.ndarray,
-        layers: Sequence[int] | None = None,
-    ) -> None:
+    def read_into(self, out: np.ndarray, wanted: Rows, layers: Sequence[int] | None = None) -> None:
         """Put the features of clips of a dense shard where they are wanted, in one copy.
 
         Args:
             out: Shape (N, ...).
-            places: Where in it, shape (len(rows),).
-            rows: Which clips.
+            wanted: Which clips, and where in it.
             layers: Positions along the first axis of a clip to keep, in this order; None keeps all.
         """
-        self._require_within(rows, len(self._features))
-        # Neighbours in one copy.
-        breaks = np.flatnonzero((np.diff(rows) != 1) | (np.diff(places) != 1)) + 1
-        for first, end in itertools.pairwise([0, *breaks.tolist(), len(rows)]):
-            if first < end:
-                wanted = slice(places[first], places[first] + end - first)
-                self._laid.copy(int(rows[first]), out[wanted], layers)
+        self._require_within(wanted.rows, len(self._features))
+        for run in wanted.runs(len(self._features)):
+            there = slice(wanted.places[run.start], wanted.places[run.stop - 1] + 1)
+            self._laid.copy(int(wanted.rows[run.start]), out[there], layers)
 
-    def read_frames(self, row: int, layers: Sequence[int] | None = None) -> np.ndarray:
-        """Return the frames of one clip of a ragged shard, shape (T, R, D), or codes (T, R).
+    def frames(self, wanted: Rows, layers: Sequence[int] | None = None) -> Iterator[np.ndarray]:
+        """Yield the frames of clips of a ragged shard, each (T, R, D), or codes (T, R).
 
         Args:
-            row: Of the clip.
+            wanted: Which clips.
             layers: Positions along R to keep, in this order; None keeps all.
         """
         assert self.offsets is not None
-        self._require_within(np.array([row]), len(self.offsets) - 1)
-        first, end = self.offsets[row : row + 2].tolist()
+        self._require_within(wanted.rows, len(self.offsets) - 1)
         kept = () if layers is None else (len(layers),)
-        shape = (*kept, *self.shape[len(kept) :])
-        frames = np.empty((end - first, *shape), self.dtype)
-        self._laid.copy(first, frames, layers)
-        return frames
+        for row in wanted.rows:
+            first, end = self.offsets[row : row + 2].tolist()
+            frames = np.empty((end - first, *kept, *self.shape[len(kept) :]), self.dtype)
+            self._laid.copy(first, frames, layers)
+            yield frames
 
     @cached_property
     def _laid(self) -> Laid:
@@ -240,13 +248,6 @@ def read_shard_bytes(data: bytes, where: object) -> Shard:
     """
     with open_shard(data, where) as shard:
         return shard.whole()
-
-
-def _chunk_length(shard: Shard) -> int:
-    if shard.offsets is None:
-        return 1
-    most = FRAMES_PER_CHUNK if shard.features.ndim == 3 else CODES_PER_CHUNK
-    return min(most, len(shard.features))
 
 
 def _require_offsets(offsets: np.ndarray, num_frames: int, where: object) -> None:

@@ -16,13 +16,14 @@ from pipeline.errors import FeatureStoreError
 from pipeline.files import canonical_json
 from pipeline.parquet import read_table_bytes, table_bytes
 from pipeline.store.contents import INDEX, Contents, checked_bytes
-from pipeline.store.views import CLIP_COLUMNS, CURE, LAYERS
+from pipeline.store.views import CLIP_COLUMNS, CURE, LAYERS, NUM_FRAMES, PLACED
 
 # What the index says of the other files, so that they can be told whole without `store.json`.
 FILES_KEY = "genser.files"
 PLACING_KEY = "genser.editions"
 
 SHARED_COLUMNS = [c for c in CLIP_COLUMNS if c not in ("outcome", "message", "row")]
+OPTIONAL = {**NUM_FRAMES, **PLACED}  # of ragged views; of all but shards of before
 # The shard stands in the index too: either table says which clips a lost shard held.
 OUTCOME_COLUMNS = ["utterance_id", "outcome", "message", "shard"]
 
@@ -62,7 +63,8 @@ def join_index(records: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def outcomes_bytes(records: pd.DataFrame, view: str, *, is_current: bool) -> bytes:
     """Return the content of an edition's outcomes table."""
     shares = view == LAYERS and is_current
-    return table_bytes(records[OUTCOME_COLUMNS] if shares else records)
+    own = [*OUTCOME_COLUMNS, *(name for name in PLACED if name in records)]
+    return table_bytes(records[own] if shares else records)
 
 
 def read_records(data: bytes, where: object) -> pa.Table:
@@ -78,7 +80,9 @@ def read_records(data: bytes, where: object) -> pa.Table:
     types = dict(zip(table.column_names, table.schema.types, strict=True))
     wanted = OUTCOME_COLUMNS if "outcome" in types else SHARED_COLUMNS
     numbers = [name for name in types if name.endswith((".shard", ".row"))]
-    kinds: dict[str, str] = {**CLIP_COLUMNS, "shard": "int64", **dict.fromkeys(numbers, "int32")}
+    wanted = [*wanted, *(name for name in OPTIONAL if name in types)]
+    kinds: dict[str, str] = {**CLIP_COLUMNS, **OPTIONAL, "shard": "int64"}
+    kinds |= dict.fromkeys(numbers, "int32")
     for name in [*wanted, *numbers]:
         if name not in types or not _is_of_kind(types[name], kinds[name]):
             raise FeatureStoreError(
@@ -120,14 +124,19 @@ def split_index(index: pd.DataFrame, outcomes: pd.DataFrame, view: str) -> pd.Da
     """Return the records of a view whose outcomes table does not stand alone."""
     records = index[index[f"{view}.shard"].notna()].merge(outcomes, on="utterance_id")
     records["row"] = records[f"{view}.row"].fillna(-1).astype("int32")
-    return records[[*CLIP_COLUMNS, "shard"]]
+    return records[[*CLIP_COLUMNS, "shard", *(name for name in PLACED if name in records)]]
 
 
 def merged(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return the records of several tables, by utterance_id; the last one of a clip counts."""
+    found = {name: OPTIONAL[name] for name in OPTIONAL if any(name in f for f in frames)}
+    kinds: dict[Any, Any] = {**CLIP_COLUMNS, "shard": "int64", **found}
+    nothing = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
     some = [frame for frame in frames if len(frame)]
     if not some:
-        kinds: dict[Any, Any] = {**CLIP_COLUMNS, "shard": "int64"}
-        return pd.DataFrame({c: pd.Series(dtype=k) for c, k in kinds.items()})
+        return nothing
     records = pd.concat(some, ignore_index=True).drop_duplicates("utterance_id", keep="last")
+    # Shards of before do not tell where features are; the records of those that do, do.
+    unknown = {name: -1 if PLACED[name] == "int64" else "" for name in PLACED if name in found}
+    records = records.fillna(unknown).astype({name: PLACED[name] for name in unknown})
     return records.sort_values("utterance_id", ignore_index=True)

@@ -4,14 +4,15 @@
     layers = store.view("layers")
     array = layers.read(["f01_angry_01", "m02_sad_03"])   # (2, L, D)
 
-Every file is held to its digest before HDF5 or Arrow sees it, so damage is an error and never a
-wrong number.
+Every file is held to its digest before HDF5 or Arrow sees it, and the features of a clip to their
+own, so damage is an error and never a wrong number.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,9 @@ from pipeline.store.contents import (
 )
 from pipeline.store.format import OpenShard, Shard, open_shard
 from pipeline.store.index import split_index, stands_alone, stored_table
+from pipeline.store.places import Places, Rows
 from pipeline.store.recipe import Recipe, read_recipe, require_parent
+from pipeline.store.rows import OpenRows, open_rows
 from pipeline.store.views import CODES, FRAMES, LAYERS
 
 
@@ -49,6 +52,7 @@ class View:
         self.name = edition.view
         self.edition = edition
         self._store = store
+        self._form: tuple[tuple[int, ...], np.dtype[Any]] | None = None
         name = recipe_name(edition.folder)
         told = read_recipe(self._bytes(name), self.root / name)
         self.recipe: Recipe = told.recipe
@@ -58,7 +62,7 @@ class View:
     def records(self) -> pd.DataFrame:
         """One row per clip: `pipeline.store.views.CLIP_COLUMNS` and its shard.
 
-        A ragged view's have `num_frames` beside.
+        A ragged view's have `num_frames` beside, and all but those of before `PLACED`.
 
         Raises:
             FeatureStoreError: If a table is damaged.
@@ -75,12 +79,12 @@ class View:
         return fingerprint(self.recipe)
 
     @cached_property
-    def _keyed(self) -> pd.DataFrame:
-        return self.records.set_index("utterance_id")
+    def _places(self) -> Places:
+        return Places(self.records, self.root)
 
     def lookup(self, utterance_ids: Sequence[str]) -> pd.DataFrame:
         """Return shard, row, outcome and message of each id; all missing where it is unknown."""
-        return self._keyed[["shard", "row", "outcome", "message"]].reindex(list(utterance_ids))
+        return self._places.lookup(utterance_ids)
 
     def shard(self, number: int) -> Shard:
         """Read one shard whole.
@@ -162,12 +166,12 @@ class View:
             FeatureStoreError: If the view is dense, or an id has no features.
         """
         self._require_readable(ragged=True)
-        return self._locate(utterance_ids)["num_frames"].to_numpy(dtype=np.int64)
+        return self._places.num_frames(utterance_ids)
 
     def read(self, utterance_ids: Sequence[str], layers: Sequence[int] | None = None) -> np.ndarray:
         """Return the features of clips, in the order asked, shape (N, L, D).
 
-        Each shard is hashed whole, so memory is the result and one shard.
+        Memory is the result; beside it one shard, where clips are not read alone.
 
         Args:
             utterance_ids: The clips.
@@ -177,15 +181,13 @@ class View:
             FeatureStoreError: If the view is ragged, an id has no features, or a shard is damaged.
         """
         self._require_readable(ragged=False)
-        places = self._locate(utterance_ids)
         result: np.ndarray | None = None
-        for _, group in places.groupby("shard"):
-            with self._open(int(group["shard"].iloc[0])) as shard:
+        for wanted in self._places.by_shard(utterance_ids):
+            with self._clips(wanted) as clips:
                 if result is None:
-                    num = shard.shape[0] if layers is None else len(layers)
-                    result = np.empty((len(places), num, *shard.shape[1:]), shard.dtype)
-                rows = group["row"].to_numpy(np.int64)
-                shard.read_into(result, group.index.to_numpy(), rows, layers)
+                    num = clips.shape[0] if layers is None else len(layers)
+                    result = np.empty((len(utterance_ids), num, *clips.shape[1:]), clips.dtype)
+                clips.read_into(result, wanted, layers)
         return np.empty((0, 0, 0), np.float32) if result is None else result
 
     def read_ragged(
@@ -201,27 +203,12 @@ class View:
             FeatureStoreError: If the view is dense, an id has no features, or a shard is damaged.
         """
         self._require_readable(ragged=True)
-        places = self._locate(utterance_ids)
-        result: list[np.ndarray] = [np.empty(0)] * len(places)
-        for _, group in places.groupby("shard"):
-            with self._open(int(group["shard"].iloc[0])) as shard:
-                for i, row in zip(group.index, group["row"], strict=True):
-                    result[i] = shard.read_frames(int(row), layers)
+        result: list[np.ndarray] = [np.empty(0)] * len(utterance_ids)
+        for wanted in self._places.by_shard(utterance_ids):
+            with self._clips(wanted) as clips:
+                for place, frames in zip(wanted.places, clips.frames(wanted, layers), strict=True):
+                    result[place] = frames
         return result
-
-    def _locate(self, utterance_ids: Sequence[str]) -> pd.DataFrame:
-        """Return the records of clips, in the order asked, all of which have features."""
-        places = self._keyed.reindex(list(utterance_ids)).reset_index(drop=True)
-        absent = places["row"].isna() | (places["row"] < 0)
-        if absent.any():
-            first = int(np.argmax(absent.to_numpy()))
-            outcome = places["outcome"].iloc[first]
-            what = "was never extracted" if pd.isna(outcome) else f"has outcome {outcome!r}"
-            raise FeatureStoreError(
-                f"{self.root}: {int(absent.sum())} of {len(places)} clips have no features; the "
-                f"first, {utterance_ids[first]!r}, {what}; leave them out or extract them."
-            )
-        return places
 
     def _require_readable(self, *, ragged: bool) -> None:
         fingerprints = self._store.contents.fingerprints
@@ -245,7 +232,19 @@ class View:
                     f"{self.root / name}: made with another recipe than the view; run 'genser "
                     f"verify {self.root} --repair', then extract."
                 )
+            self._form = shard.shape, shard.dtype
             yield shard
+
+    def _clips(self, wanted: Rows) -> AbstractContextManager[OpenShard | OpenRows]:
+        """Open what clips of a shard are read from, their own bytes alone where that can be.
+
+        What they look like is told by the first shard, which is opened whole; so is each on object
+        storage, which is slow to answer.
+        """
+        if self._form is None or not wanted.are_told or not isinstance(self.root, Path):
+            return self._open(wanted.shard)
+        name = shard_name(self.edition.folder, wanted.shard)
+        return open_rows(self.root, name, self._store.contents, *self._form)
 
 
 class FeatureStore:

@@ -154,7 +154,7 @@ def _records(survey: Survey, folder: str) -> pd.DataFrame:
     """Return the clips of an edition whose shards are whole, from its tables or its shards."""
     waiting = survey.shards(folder, survey.waiting)
     frames = [_known(survey, folder)]
-    return merged([*frames, *(shard.clips.assign(shard=number) for number, shard in waiting)])
+    return merged([*frames, *(shard.records(number) for number, shard in waiting)])
 
 
 def _known(survey: Survey, folder: str) -> pd.DataFrame:
@@ -170,7 +170,7 @@ def _known(survey: Survey, folder: str) -> pd.DataFrame:
     places = survey.places(folder)
     frames = []
     for number, shard in survey.shards(folder, survey.intact):
-        clips = shard.clips.assign(shard=number)
+        clips = shard.records(number)
         if places is not None:
             live = places["utterance_id"][places["shard"] == number]
             clips = clips[clips["utterance_id"].isin(live)]

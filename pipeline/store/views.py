@@ -36,3 +36,10 @@ CLIP_COLUMNS: dict[str, str] = {
 
 # Of ragged views, beside those.
 NUM_FRAMES = {"num_frames": "int64"}  # 0 without features
+
+# Of records, beside those: what a clip's features are read by without the rest of their shard.
+# Views of before lack both columns, and clips of their shards are not told.
+PLACED = {
+    "features_start": "int64",  # byte of the shard's file, -1 without features
+    "features_digest": "str",  # SHA-256 of the features' bytes, "" without
+}

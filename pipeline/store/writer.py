@@ -207,7 +207,7 @@ class ViewWriter:
                 raise FeatureStoreError(
                     f"{self._path(number)}: gone or changed since it was written; run again."
                 )
-            frames.append(shard.clips.assign(shard=number))
+            frames.append(shard.records(number))
             digest = read_bytes(self._path(number).with_suffix(".sha256")).decode()
             digests[shard_name(self.folder, number)] = digest
         records = merged(frames)
