@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ class StoredFeatures:
 
     Attributes:
         manifest: The manifest.
+        stores: Those that serve rows; the key "" serves every corpus that has none.
         views: Names of the views that are read.
         recipes: What each view's features were made with.
         provenances: What is known beside each view's recipe.
@@ -47,6 +49,7 @@ class StoredFeatures:
         self.views = tuple(views)
         self._ids = np.array(manifest.store_ids, dtype=object)
         self._positions = rows_by_store(manifest, stores) if self.views else {}
+        self.stores = {key: stores[key] for key in self._positions}
         self._store_of = np.full(len(self._ids), "", dtype=object)
         for key, positions in self._positions.items():
             self._store_of[positions] = key
@@ -71,12 +74,38 @@ class StoredFeatures:
 
     def only(self, views: Sequence[str]) -> "StoredFeatures":
         """Return the same rows with some of the views; what has features stays as it is."""
+        return self.renamed({name: name for name in views})
+
+    def renamed(self, names: Mapping[str, str]) -> "StoredFeatures":
+        """Return the same rows with some of the views, under the names that are given for them."""
         other = copy.copy(self)
-        other.views = tuple(views)
-        other._views = {name: self._views[name] for name in views}
-        other.recipes = {name: self.recipes[name] for name in views}
-        other.provenances = {name: self.provenances[name] for name in views}
+        other.views = tuple(names.values())
+        other._views = {new: self._views[name] for name, new in names.items()}
+        other.recipes = {new: self.recipes[name] for name, new in names.items()}
+        other.provenances = {new: self.provenances[name] for name, new in names.items()}
         return other
+
+    def followed_by(self, others: Sequence["StoredFeatures"]) -> "StoredFeatures":
+        """Return these rows and behind them those of others, which have views of the same names."""
+        every = [self, *others]
+        result = copy.copy(self)
+        tables = [one.manifest.table for one in every]
+        result.manifest = replace(self.manifest, table=pd.concat(tables, ignore_index=True))
+        result._ids = np.concatenate([one._ids for one in every])
+        for told in ("outcomes", "messages", "audio_digests", "durations"):
+            setattr(result, told, pd.concat([getattr(o, told) for o in every], ignore_index=True))
+        result._positions, result._views = {}, {name: {} for name in self.views}
+        stores: list[np.ndarray] = []
+        for number, one in enumerate(every):
+            mine = {key: f"{key}#{number}" if number else key for key in one._positions}
+            first = sum(map(len, stores))
+            for key, new in mine.items():
+                result._positions[new] = one._positions[key] + first
+                for name, opened in one._views.items():
+                    result._views[name][new] = opened[key]
+            stores.append(np.array([mine[key] for key in one._store_of], dtype=object))
+        result._store_of = np.concatenate(stores)
+        return result
 
     @property
     def has_features(self) -> np.ndarray:
@@ -84,11 +113,7 @@ class StoredFeatures:
         return (self.outcomes == OK).to_numpy()
 
     def groups(self, over: str) -> np.ndarray:
-        """Return the corpus or the speaker of each row, or "" for all alike, shape (N,).
-
-        Args:
-            over: `"all"`, `"corpus"` or `"speaker"`.
-        """
+        """Return each row's group over `"corpus"` or `"speaker"`, or "" over `"all"`, (N,)."""
         table = self.manifest.table
         named = {"all": "", "corpus": table["corpus"], "speaker": speaker_names(table)}[over]
         return np.asarray(pd.Series(named, index=table.index, dtype="str"), dtype="U")
@@ -101,12 +126,7 @@ class StoredFeatures:
         return list(table[column].iloc[rows].astype("str"))
 
     def text_sources(self, columns: Sequence[str], rows: np.ndarray) -> tuple[str, ...]:
-        """Return who wrote the texts of manifest rows that are read, by columns or in views.
-
-        Args:
-            columns: Of the manifest, that a head reads.
-            rows: Of the manifest.
-        """
+        """Return who wrote the texts of manifest rows that are read, by columns or in views."""
         return sources_read(self.manifest.table.iloc[rows], {*columns, *self._embedded.values()})
 
     @property

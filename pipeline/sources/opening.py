@@ -119,12 +119,18 @@ def _is_streamed(needs: Sequence[Need], frames_in: str) -> bool:
 
 
 def fit_standardisers(
-    source: StoredSource, shapes: Mapping[str, FeatureShape], *, kind: str, over: str
+    source: StoredSource,
+    positions: np.ndarray,
+    shapes: Mapping[str, FeatureShape],
+    *,
+    kind: str,
+    over: str,
 ) -> dict[str, Standardiser]:
     """Fit one standardiser for each need that wants one, on training rows.
 
     Args:
         source: The training rows.
+        positions: Which of its clips, ascending: augmented copies take no part.
         shapes: Of the needs.
         kind: `train.standardise`.
         over: `train.standardise_over`.
@@ -138,14 +144,14 @@ def fit_standardisers(
             continue
         shape = shapes[need.name]
         standardiser = Standardiser(shape.num_layers, shape.dim, kind=kind, over=over)
-        standardiser.fit(source.parts(need, np.arange(source.num_clips)))
+        standardiser.fit(source.parts(need, positions))
         if over == CORPUS:
-            corpora = source.features.groups(CORPUS)[source.rows]
-            groups = {name: np.flatnonzero(corpora == name) for name in sorted(set(corpora))}
+            corpora = source.features.groups(CORPUS)[source.rows[positions]]
+            groups = {name: positions[corpora == name] for name in sorted(set(corpora))}
             standardiser = standardiser.extended(
-                (name, source.parts(need, positions))
-                for name, positions in groups.items()
-                if len(positions) >= FEW_CLIPS
+                (name, source.parts(need, members))
+                for name, members in groups.items()
+                if len(members) >= FEW_CLIPS
             )
         standardisers[need.name] = standardiser
     return standardisers
