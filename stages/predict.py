@@ -156,8 +156,8 @@ def _check_out(out: Path | None, segments: str | None, *, as_json: bool) -> None
         raise ParamsError("--json: is printed, found --out too; leave one out.")
     if out is not None and segments is None and out.suffix.lower() != ".csv":
         raise ParamsError(
-            f"--out {out}: wanted a table that ends in .csv, which grows row by row (a Parquet file "
-            "cannot); name it so."
+            f"--out {out}: wanted a table that ends in .csv, which grows row by row (a Parquet "
+            "file cannot); name it so."
         )
 
 
