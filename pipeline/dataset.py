@@ -25,6 +25,7 @@ class StoredFeatures:
 
     Attributes:
         manifest: The manifest.
+        stores: Those that serve rows; the key "" serves every corpus that has none.
         views: Names of the views that are read.
         recipes: What each view's features were made with.
         provenances: What is known beside each view's recipe.
@@ -47,6 +48,7 @@ class StoredFeatures:
         self.views = tuple(views)
         self._ids = np.array(manifest.store_ids, dtype=object)
         self._positions = rows_by_store(manifest, stores) if self.views else {}
+        self.stores = {key: stores[key] for key in self._positions}
         self._store_of = np.full(len(self._ids), "", dtype=object)
         for key, positions in self._positions.items():
             self._store_of[positions] = key
@@ -71,11 +73,15 @@ class StoredFeatures:
 
     def only(self, views: Sequence[str]) -> "StoredFeatures":
         """Return the same rows with some of the views; what has features stays as it is."""
+        return self.renamed({name: name for name in views})
+
+    def renamed(self, names: Mapping[str, str]) -> "StoredFeatures":
+        """Return the same rows with some of the views, under the names that are given for them."""
         other = copy.copy(self)
-        other.views = tuple(views)
-        other._views = {name: self._views[name] for name in views}
-        other.recipes = {name: self.recipes[name] for name in views}
-        other.provenances = {name: self.provenances[name] for name in views}
+        other.views = tuple(names.values())
+        other._views = {new: self._views[name] for name, new in names.items()}
+        other.recipes = {new: self.recipes[name] for name, new in names.items()}
+        other.provenances = {new: self.provenances[name] for name, new in names.items()}
         return other
 
     @property
@@ -84,11 +90,7 @@ class StoredFeatures:
         return (self.outcomes == OK).to_numpy()
 
     def groups(self, over: str) -> np.ndarray:
-        """Return the corpus or the speaker of each row, or "" for all alike, shape (N,).
-
-        Args:
-            over: `"all"`, `"corpus"` or `"speaker"`.
-        """
+        """Return each row's group over `"corpus"` or `"speaker"`, or "" over `"all"`, (N,)."""
         table = self.manifest.table
         named = {"all": "", "corpus": table["corpus"], "speaker": speaker_names(table)}[over]
         return np.asarray(pd.Series(named, index=table.index, dtype="str"), dtype="U")
@@ -101,12 +103,7 @@ class StoredFeatures:
         return list(table[column].iloc[rows].astype("str"))
 
     def text_sources(self, columns: Sequence[str], rows: np.ndarray) -> tuple[str, ...]:
-        """Return who wrote the texts of manifest rows that are read, by columns or in views.
-
-        Args:
-            columns: Of the manifest, that a head reads.
-            rows: Of the manifest.
-        """
+        """Return who wrote the texts of manifest rows that are read, by columns or in views."""
         return sources_read(self.manifest.table.iloc[rows], {*columns, *self._embedded.values()})
 
     @property

@@ -128,7 +128,7 @@ def command(
     from pipeline.extraction.extract import extract
     from pipeline.extraction.settings import ExtractConfig
     from pipeline.extraction.views import open_views
-    from pipeline.manifests.manifest import read_manifest
+    from pipeline.manifests.manifest import TRAINED_ON, read_manifest
     from pipeline.store.turns import Job
 
     config = params_of(context).section("extract", ExtractConfig)
@@ -144,9 +144,13 @@ def command(
     rows = found_requests(read_manifest(manifest), by_corpus(audio_roots, "--audio-root"))
     outlines = {name: outline_of(name) for name in _encoders(config.view_settings(names))}
     views = [check_settings(outlines[v.encoder], v) for v in config.view_settings(names)]
+    if not rows[TRAINED_ON].any() and config.copies:
+        click.echo(f"{manifest}: no row is of split train, so no copies are made", err=True)
+        views = [view for view in views if not view.copy]
     if dry_run:
         for view in views:
-            _say_cost(store, view, outlines[view.encoder], rows)
+            mine = rows[rows[TRAINED_ON]] if view.copy else rows
+            _say_cost(store, view, outlines[view.encoder], mine)
         click.echo("nothing was done")
         return
     with Progress("clips") as progress:
@@ -174,7 +178,8 @@ def command(
     for name, summary in summaries.items():
         counts = ", ".join(f"{n} {outcome}" for outcome, n in summary.outcomes.items())
         click.echo(f"{store}: view {name}: {counts}")
-    num_failed = max(summary.num_failed for summary in summaries.values())
+    # A clip whose copy cannot be made is trained on without.
+    num_failed = max(one.num_failed for one in summaries.values() if not one.of_copies)
     if num_failed > max_failed * len(rows):
         click.echo(
             f"{store}: {num_failed} of {len(rows)} clips have no features, more than "

@@ -155,7 +155,10 @@ def _check_out(out: Path | None, segments: str | None, *, as_json: bool) -> None
     if out is not None and as_json:
         raise ParamsError("--json: is printed, found --out too; leave one out.")
     if out is not None and segments is None and out.suffix.lower() != ".csv":
-        raise ParamsError(f"--out {out}: wanted a table that ends in .csv; name it so.")
+        raise ParamsError(
+            f"--out {out}: wanted a table that ends in .csv, which grows row by row (a Parquet "
+            "file cannot); name it so."
+        )
 
 
 def _segmentation(context: click.Context, kind: str) -> "Segmentation":

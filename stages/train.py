@@ -63,8 +63,9 @@ def command(
     """
     from pipeline.heads.catalogue import head_needs
     from pipeline.manifests.manifest import read_manifest
-    from pipeline.sources.opening import bytes_in_memory, shapes_of
+    from pipeline.sources.opening import bytes_in_memory, shapes_of, views_of
     from pipeline.training.config import TrainConfig
+    from pipeline.training.copies import num_copies, with_copies
     from pipeline.training.rows import choose_rows, labels_told
     from pipeline.training.train import features_for, train_manifest
 
@@ -84,9 +85,13 @@ def command(
             allow_overlap=allow_speaker_overlap,
         )
         needs = head_needs(config.head, config.head_config)
+        features = features.only(views_of(needs))
+        seen, more = with_copies(features, rows, num_copies(features, config.copies))
+        num_more = len(more.train) - len(rows.train)
+        beside = f" and {num_more} augmented copies" if num_more else ""
         memory = bytes_in_memory(
-            features,
-            rows.train,
+            seen,
+            more.train,
             needs,
             frames_in=config.frames_in,
             pool_shards=config.pool_shards,
@@ -95,7 +100,7 @@ def command(
         model = f"{told}; " if told else ""
         click.echo(
             f"{out}: {config.num_steps} steps of {config.batch_size} clips on {len(rows.train)} "
-            f"training clips, {len(rows.dev)} dev clips, {labels_told(rows)}; features "
+            f"training clips{beside}, {len(rows.dev)} dev clips, {labels_told(rows)}; features "
             f"take at most {memory / 1e6:.1f} MB of memory at once; {model}nothing was done."
         )
         return

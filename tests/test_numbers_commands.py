@@ -106,3 +106,18 @@ def test_parts_of_numbers_lack_thirds_not_each_number(here, tmp_path):
     result = genser("split", tmp_path / "every.csv", *words, "-o", tmp_path / "s.csv")
     assert result.exit_code == 0, result.output
     assert "lacks" not in result.output
+
+
+def test_a_card_has_the_scores_of_numbers(level, tmp_path):
+    _, head = level
+    scored, report = tmp_path / "p.parquet", tmp_path / "report"
+    genser("score", "demo.csv", "--store", "store", "--head", head, "--out", scored)
+    words = ("--manifest", "demo.csv", "--head", head, "--store", "store", "--out", report)
+    genser("report", scored, *words)
+    found = json.loads((report / "metrics.json").read_text())["p"]["test"]
+    words = ("--predictions", scored, "--manifest", "demo.csv", "--dry-run")
+    result = genser("publish", head, "me/levels", *words)
+    assert result.exit_code == 0, result.output
+    assert f"| CCC, concordance | {found['ccc']:.3f} | " in result.stdout
+    assert "always saying their mean has an RMSE of" in result.stdout
+    assert "type: pearsonr" in result.stdout

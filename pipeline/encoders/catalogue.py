@@ -37,6 +37,7 @@ from pipeline.errors import EncoderError
 from pipeline.plugins import plugins
 
 GROUP = "genser.encoders"
+OF_MEL_WINDOWS = (WHISPER, *whisper.IN_TOWERS)
 
 
 class Codec(NamedTuple):
@@ -79,7 +80,7 @@ def outline_of(spelling: str) -> Outline:
     if added := _added(spelling):
         return added.outline(spelling)
     config = read_encoder_config(spelling, is_folder=is_local(spelling))
-    read = {WHISPER: whisper.outline, W2V_BERT: w2v_bert.outline}
+    read = {W2V_BERT: w2v_bert.outline, **dict.fromkeys(OF_MEL_WINDOWS, whisper.outline)}
     return read.get(config.model_type, hubert.outline)(config)
 
 
@@ -125,8 +126,8 @@ def _open_pretrained(spelling: str, *, compute_dtype: str, device: str) -> Block
         )
     encoder: BlockEncoder
     by_features: dict[str, Callable[..., BlockEncoder]] = {
-        WHISPER: whisper.load_whisper,
         W2V_BERT: w2v_bert.load_w2v_bert,
+        **dict.fromkeys(OF_MEL_WINDOWS, whisper.load_whisper),
     }
     if load := by_features.get(config.model_type):
         encoder = load(

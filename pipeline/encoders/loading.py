@@ -22,8 +22,10 @@ from pipeline.files import fingerprint, sha256_bytes
 _FILES = {ENCODER: "config.json, preprocessor_config.json"}
 
 WHISPER, W2V_BERT = "whisper", "wav2vec2-bert"
+# Models that hear by an encoder like Whisper's and answer by a language model, which is not read.
+QWEN2_AUDIO, VOXTRAL = "qwen2_audio", "voxtral"
 OF_WAVEFORMS = ("hubert", "wavlm", "wav2vec2", "data2vec-audio", "unispeech", "unispeech-sat")
-FAMILIES = (*OF_WAVEFORMS, W2V_BERT, WHISPER)
+FAMILIES = (*OF_WAVEFORMS, W2V_BERT, WHISPER, QWEN2_AUDIO, VOXTRAL)
 
 # Parts of the configuration that change a number in eval mode; the rest is training or naming.
 NUMERIC_FLAGS = (

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from pipeline.encoders.loading import FAMILIES, W2V_BERT, WHISPER
+from pipeline.encoders.loading import FAMILIES, QWEN2_AUDIO, VOXTRAL, W2V_BERT, WHISPER
 from pipeline.errors import EncoderError
 
 # The large one is HuBERT-large (24 blocks of 1024, layer-norm front end, pre-norm blocks) with the
@@ -82,6 +82,8 @@ def save_seeded_encoder(
             raise EncoderError(f"seeded encoder: {name} {value!r} is not one of {list(allowed)}.")
     if family == WHISPER:
         config, preprocessor = _whisper(size)
+    elif family in (QWEN2_AUDIO, VOXTRAL):
+        config, preprocessor = _in_a_tower(size, family)
     elif family == W2V_BERT:
         config, preprocessor = _w2v_bert(size)
     else:
@@ -107,6 +109,22 @@ def _w2v_bert(size: str) -> tuple[Any, Any]:
     known = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
     sizes = {name: value for name, value in SIZES[size].items() if name in known}
     return Wav2Vec2BertConfig(**sizes), SeamlessM4TFeatureExtractor()
+
+
+def _in_a_tower(size: str, family: str) -> tuple[Any, Any]:
+    from transformers import AutoConfig, WhisperFeatureExtractor
+
+    kinds = {QWEN2_AUDIO: ("qwen2_audio_encoder", "qwen2"), VOXTRAL: ("voxtral_encoder", "llama")}
+    heard, said = kinds[family]
+    sizes = {"num_mel_bins": 128, **WHISPER_SIZES[size]}
+    audio = AutoConfig.for_model(heard, **sizes, encoder_ffn_dim=4 * sizes["d_model"])
+    # The language model, which nothing here uses, is as small as it may be.
+    least = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "vocab_size": 8}
+    text = AutoConfig.for_model(
+        said, **least, num_attention_heads=1, num_key_value_heads=1, head_dim=8
+    )
+    config = AutoConfig.for_model(family, audio_config=audio.to_dict(), text_config=text.to_dict())
+    return config, WhisperFeatureExtractor(feature_size=audio.num_mel_bins)
 
 
 def _whisper(size: str) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""The encoder of a Whisper checkpoint through transformers; its decoder is not used.
+"""The encoder of Whisper, Qwen2-Audio or Voxtral through transformers; what decodes is not read.
 
 Layers as in `pipeline.encoders.hubert`: layer 0 is the input of block 1 (after the convolutions,
 with positions added), layer k the output of block k, the last one that of the final layer norm.
@@ -8,6 +8,9 @@ to that, and sees its padding, but never its neighbours. Pooled are the clip's o
 
     mel frames = ceil(samples / 160)        one every 10 ms, as WhisperFeatureExtractor masks them
     frames     = ceil(mel frames / 2)       the second convolution has stride 2
+
+The encoders of Qwen2-Audio and Voxtral are Whisper large's with weights of their own. Qwen2-Audio
+averages pairs of frames before the final norm; here they stay single, as in every other layer.
 """
 
 from collections.abc import Sequence
@@ -19,12 +22,23 @@ from torch import Tensor, nn
 
 from pipeline.encoders.base import BLOCK_ROWS, BlockEncoder, Encoded, Outline
 from pipeline.encoders.layer_moments import placed, recorded
-from pipeline.encoders.loading import WHISPER, fetched, load_model, tensors_digest
+from pipeline.encoders.loading import (
+    QWEN2_AUDIO,
+    VOXTRAL,
+    WHISPER,
+    fetched,
+    load_model,
+    tensors_digest,
+)
 from pipeline.encoders.preprocessors import WhisperPreprocessor, read_preprocessor
 from pipeline.errors import EncoderError
 
 # The window of every released checkpoint; a preprocessor that says another is refused.
 WINDOW_S = 30
+
+# Those whose encoder stands in a larger model, and how the names of its weights begin there.
+IN_TOWERS = (QWEN2_AUDIO, VOXTRAL)
+TOWER = r"^(model\.)?audio_tower\."
 
 # Parts of the configuration that change a number of the encoder in eval mode.
 NUMERIC_FLAGS = (
@@ -51,13 +65,20 @@ class WhisperEncoder(BlockEncoder):
     layer_convention = BLOCK_ROWS
 
     def __init__(
-        self, model: Any, preprocessor: Any, *, weights: str, compute_dtype: str, device: str
+        self,
+        model: Any,
+        preprocessor: Any,
+        *,
+        family: str = WHISPER,
+        weights: str,
+        compute_dtype: str,
+        device: str,
     ) -> None:
         self.model = placed(model, compute_dtype=compute_dtype, device=device)
         self.preprocessor = preprocessor
         self.outline = outline(model.config)
         self.identity = {
-            "family": WHISPER,
+            "family": family,
             "weights": weights,
             "flags": {name: getattr(model.config, name) for name in NUMERIC_FLAGS},
             "preprocessor": {name: getattr(preprocessor, name) for name in FEATURE_FLAGS},
@@ -118,7 +139,8 @@ class WhisperEncoder(BlockEncoder):
 
 
 def outline(config: Any) -> Outline:
-    """Return the shape that a WhisperConfig promises."""
+    """Return the shape that the configuration of such an encoder, or of what is around it, says."""
+    config = getattr(config, "audio_config", config)
     return Outline(
         num_layers=config.encoder_layers + 1,
         dim=config.d_model,
@@ -130,11 +152,11 @@ def outline(config: Any) -> Outline:
 def load_whisper(
     spelling: str, config: Any, *, is_folder: bool, compute_dtype: str, device: str
 ) -> WhisperEncoder:
-    """Load the encoder of a Whisper checkpoint.
+    """Load the encoder of a checkpoint of Whisper, Qwen2-Audio or Voxtral.
 
     Args:
         spelling: As `pipeline.encoders.hub` reads it.
-        config: Its WhisperConfig.
+        config: Its configuration, of what is around the encoder too.
         is_folder: Whether it is a folder.
         compute_dtype: One of `COMPUTE_DTYPES`.
         device: A torch device.
@@ -146,13 +168,20 @@ def load_whisper(
     from transformers import WhisperFeatureExtractor
 
     preprocessor = fetched(WhisperFeatureExtractor, spelling, is_folder=is_folder)
-    _require_fitting(spelling, config, preprocessor)
-    # Without layers the decoder's weights are left in the file, more than half of it.
-    config.decoder_layers = 0
-    model = load_model(spelling, config, is_folder=is_folder, part="encoder.").encoder
+    _require_fitting(spelling, getattr(config, "audio_config", config), preprocessor)
+    if config.model_type == WHISPER:
+        # Without layers the decoder's weights are left in the file, more than half of it.
+        config.decoder_layers = 0
+        model = load_model(spelling, config, is_folder=is_folder, part="encoder.").encoder
+    else:
+        model = load_model(
+            spelling, config.audio_config, is_folder=is_folder, key_mapping={TOWER: ""}
+        )
+        model.avg_pooler = nn.Identity()
     return WhisperEncoder(
         model,
         preprocessor,
+        family=config.model_type,
         weights=tensors_digest(model.state_dict()),
         compute_dtype=compute_dtype,
         device=device,

@@ -31,6 +31,7 @@ from pipeline.manifests.texts import TEXT, TEXT_SOURCE
 from pipeline.progress import Reporter
 from pipeline.scoring.predictions import Predictions, read_predictions, write_predictions
 from pipeline.sources.opening import views_of
+from pipeline.training.copies import digest_of_copies
 
 RUNS = "runs"
 BINDING = "binding"
@@ -62,7 +63,7 @@ def cross_validate(
     """
     clear_temporaries(out / RUNS, below=True)
     features = open_features(folds, stores, plan)
-    digests: dict[tuple[str, ...], str] = {}
+    digests: dict[tuple[tuple[str, ...], int | None], str] = {}
     todo = [(name, fold, seed) for fold in folds for seed in plan.seeds for name in plan.systems]
     found: dict[tuple[str, str, int], Predictions] = {}
     trainings: dict[str, Training] = {}
@@ -72,10 +73,10 @@ def cross_validate(
         seen = under(
             system.condition, folds[fold], task=plan.task, label_map=plan.label_map, seed=seed
         )
-        views = views_of(system_needs(system))
-        if views not in digests:
-            digests[views] = features.only(views).digest(np.flatnonzero(features.has_features))
-        binding = _binding(features.of(seen), digests[views], plan, system)
+        views, copies = views_of(system_needs(system)), system.train.copies
+        if (views, copies) not in digests:
+            digests[views, copies] = _digest(features.only(views), copies)
+        binding = _binding(features.of(seen), digests[views, copies], plan, system)
         predictions = _kept(run_path(out, name, fold, seed), binding)
         if predictions is not None:
             found[name, fold, seed] = predictions
@@ -137,6 +138,13 @@ def open_features(
     """
     views = dict.fromkeys(view for fold in folds for view in views_in(plan, fold))
     return StoredFeatures(next(iter(folds.values())), stores, tuple(views))
+
+
+def _digest(features: StoredFeatures, copies: int | None) -> str:
+    """Return one digest of all features that trainings may see."""
+    digest = features.digest(np.flatnonzero(features.has_features))
+    of_copies = digest_of_copies(features, copies)
+    return fingerprint([digest, of_copies]) if of_copies else digest
 
 
 def forget_other_runs(out: Path, runs: Sequence[Run]) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
+from pipeline.audio import augmentation
 from pipeline.audio import decoding as audio
-from pipeline.audio.outcomes import NONFINITE, TOO_SHORT
+from pipeline.audio.outcomes import NONFINITE, TOO_LONG, TOO_SHORT
 from pipeline.audio.segments import Segment
 from pipeline.encoders.base import Encoded, Encoder, normalised
 from pipeline.encoders.codecs import CodecEncoder
@@ -57,10 +59,19 @@ def make_recipe(encoder: Encoder, settings: ViewSettings, fitted: bytes | None =
         "audio_contract": audio.CONTRACT,
         "channels": "the manifest's channel, else the mean of all",
         "max_duration_s": float(settings.max_duration_s),
+        **_of_copy(settings),
         **_of_kind(encoder, settings, fitted),
         "compute_dtype": settings.compute_dtype,
         "stored_dtype": settings.stored_dtype,
     }
+
+
+def _of_copy(settings: ViewSettings) -> dict[str, Any]:
+    """Return the part of a recipe that only views of augmented copies have."""
+    if not settings.copy:
+        return {}
+    draws = {name: asdict(draw) for name, draw in settings.augment.given.items()}
+    return {"augment": {"contract": augmentation.CONTRACT, "copy": settings.copy, **draws}}
 
 
 def _of_kind(encoder: Encoder, settings: ViewSettings, fitted: bytes | None) -> dict[str, Any]:
@@ -104,6 +115,38 @@ def decode(segment: Segment, listener: Listener, max_duration_s: float) -> Decod
     return _decoded(digest, read, listener)
 
 
+def decode_for(
+    settings: ViewSettings, segment: Segment, listener: Listener, clip_id: str
+) -> Decoded:
+    """Decode a segment for a view; where that is one of copies, as the clip's copy.
+
+    A copy is made of the whole waveform, so there is none of a clip that is cut into windows.
+    """
+    limit = settings.max_duration_s
+    found = decode(segment, listener, limit)
+    if found.clip is None or not settings.copy:
+        return found
+    rate, samples = listener.sample_rate, found.clip.waveform
+    if samples is not None:
+        samples = augmentation.augmented(
+            samples, rate, settings.augment, clip_id=clip_id, copy=settings.copy
+        )
+    if samples is None or len(samples) > limit * rate:
+        told = (
+            f"a copy is of {limit:g} seconds at most (extract.max_duration_s); the clip itself is "
+            "trained on without."
+        )
+        return found._replace(clip=None, error=AudioError(TOO_LONG, told))
+    clip = replace(
+        found.clip,
+        waveform=samples,
+        num_resampled=len(samples),
+        mean=float(samples.mean(dtype=np.float64)),
+        variance=float(samples.var(dtype=np.float64)),
+    )
+    return _heard(found.file_digest, clip, listener)
+
+
 def decode_samples(
     samples: np.ndarray, own_rate: int, listener: Listener, max_duration_s: float
 ) -> Decoded:
@@ -116,16 +159,20 @@ def decode_samples(
 def _decoded(digest: str, read: Callable[[], audio.Clip], listener: Listener) -> Decoded:
     try:
         clip = read()
-        if clip.num_resampled < listener.min_samples:
-            told = (
-                f"{clip.num_resampled} samples at {listener.sample_rate} Hz are shorter than the "
-                f"encoder's receptive field ({listener.min_samples}); drop the row. "
-                f"{clip.complaints}"
-            )
-            raise AudioError(TOO_SHORT, told.strip())
     except AudioError as error:
         return Decoded(digest, None, error)
-    return Decoded(digest, clip, None)
+    return _heard(digest, clip, listener)
+
+
+def _heard(digest: str, clip: audio.Clip, listener: Listener) -> Decoded:
+    """Return a clip, or that it is too short to be heard."""
+    if clip.num_resampled >= listener.min_samples:
+        return Decoded(digest, clip, None)
+    told = (
+        f"{clip.num_resampled} samples at {listener.sample_rate} Hz are shorter than the "
+        f"encoder's receptive field ({listener.min_samples}); drop the row. {clip.complaints}"
+    )
+    return Decoded(digest, None, AudioError(TOO_SHORT, told.strip()))
 
 
 def encode_all(

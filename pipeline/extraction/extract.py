@@ -13,7 +13,7 @@ from pipeline.audio.outcomes import OK
 from pipeline.audio.segments import segments
 from pipeline.engines.base import Engine
 from pipeline.errors import ManifestError
-from pipeline.extraction.encoding import Decoded, decode, file_digest
+from pipeline.extraction.encoding import Decoded, decode_for, file_digest
 from pipeline.extraction.shards import make_shards
 from pipeline.extraction.views import (
     OpenView,
@@ -35,12 +35,14 @@ class Summary:
 
     Attributes:
         outcomes: Clips of the manifest by outcome; empty of a job of several.
+        of_copies: Whether the view is one of augmented copies.
         num_computed: Clips decoded and encoded by this run.
         audio_s: Seconds of audio in them.
         is_committed: Whether index and store.json stand.
     """
 
     outcomes: dict[str, int]
+    of_copies: bool
     num_computed: int
     audio_s: float
     is_committed: bool
@@ -101,12 +103,12 @@ def extract(
             "clip of a store; mend the manifest."
         )
     with enter_turn(root, job), decoders(workers) as executor:
-        plans = [ViewPlan(root, view, replace=replace) for view in views]
+        plans = [ViewPlan(root, view, requests, replace=replace) for view in views]
         digests_of = remembered(lambda sources: list(executor.map(file_digest, map(Path, sources))))
         for plan in plans:
-            plan.make(requests, digests_of, is_whole=job.is_whole)
+            plan.make(digests_of, is_whole=job.is_whole)
         pieces = cut_pieces(plans, job)
-        _announce(plans, pieces, requests, reporter)
+        _announce(plans, pieces, reporter)
         seconds = dict.fromkeys((view.name for view in views), 0.0)
         maker = ShardMaker.of(views, device=device, workers=workers, batch_seconds=batch_seconds)
         made = (
@@ -121,14 +123,15 @@ def extract(
                 publish(number, shard)
                 seconds[plan.view.name] += float(shard.clips["duration"].sum())
             reporter.advance(len(piece.requests), float(shards[0].clips["duration"].sum()))
-        keep = frozenset(requests["utterance_id"]) if prune else None
         for plan in plans if job.is_whole else []:
+            keep = frozenset(plan.requests["utterance_id"]) if prune else None
             plan.commit(keep, kept_bytes)
             if plan.writer.kept_line:
                 reporter.say(plan.writer.kept_line)
     return {
         plan.view.name: Summary(
-            outcomes=_count_outcomes(plan, requests) if job.is_whole else {},
+            outcomes=_count_outcomes(plan) if job.is_whole else {},
+            of_copies=plan.view.settings.copy > 0,
             num_computed=_num_todo(plan, pieces),
             audio_s=seconds[plan.view.name],
             is_committed=job.is_whole,
@@ -141,19 +144,17 @@ def _num_todo(plan: ViewPlan, pieces: Sequence[Piece]) -> int:
     return sum(len(piece.requests) for piece in pieces if plan.view in piece.views)
 
 
-def _announce(
-    plans: Sequence[ViewPlan], pieces: Sequence[Piece], requests: pd.DataFrame, reporter: Reporter
-) -> None:
+def _announce(plans: Sequence[ViewPlan], pieces: Sequence[Piece], reporter: Reporter) -> None:
     """Say what there is to do for each view, and where a pass could have been shared."""
     for plan in plans:
         num_resumed = sum(len(g.requests) for g in plan.groups if g.is_finished)
-        num_known = len(requests) - sum(len(g.requests) for g in plan.groups)
+        num_known = len(plan.requests) - sum(len(g.requests) for g in plan.groups)
         reporter.say(
             f"view {plan.view.name}: {_num_todo(plan, pieces)} clips to extract, {num_known} in "
             "the store already"
             + (f", {num_resumed} kept from a run that was stopped" if num_resumed else "")
         )
-    alike: dict[tuple[int, float], dict[str, int]] = {}
+    alike: dict[tuple[int, float, int], dict[str, int]] = {}
     for plan in plans:
         if _num_todo(plan, pieces):
             sizes = alike.setdefault(pass_key(plan.view), {})
@@ -175,10 +176,10 @@ def _made_here(
 
     def submit(piece: Piece) -> list[Future[Decoded]]:
         view = piece.views[0]
-        limit = view.settings.max_duration_s
+        names = piece.requests["utterance_id"]
         return [
-            executor.submit(decode, segment, view.encoder, limit)
-            for segment in segments(piece.requests)
+            executor.submit(decode_for, view.settings, segment, view.encoder, name)
+            for segment, name in zip(segments(piece.requests), names, strict=True)
         ]
 
     ahead = submit(pieces[0]) if pieces else []
@@ -189,7 +190,7 @@ def _made_here(
         yield i, make_shards(piece.requests, decoded, piece.views, batch_seconds)
 
 
-def _count_outcomes(plan: ViewPlan, requests: pd.DataFrame) -> dict[str, int]:
+def _count_outcomes(plan: ViewPlan) -> dict[str, int]:
     records = plan.writer.records
-    mine = records[records["utterance_id"].isin(requests["utterance_id"])]
+    mine = records[records["utterance_id"].isin(plan.requests["utterance_id"])]
     return dict(sorted(Counter(mine["outcome"]).items()))

@@ -4,14 +4,15 @@ The flat keys of the section are the defaults of every view; a view may set any 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from pipeline.audio.augmentation import AugmentConfig
 from pipeline.encoders.base import COMPUTE_DTYPES
 from pipeline.encoders.pooling import MEAN, POOLINGS
 from pipeline.errors import ParamsError
 from pipeline.names import require_view_name
 from pipeline.store.recipe import Recipe
-from pipeline.store.views import CODES, FRAMES, LAYERS
+from pipeline.store.views import CODES, FRAMES, LAYERS, copy_name, is_copy_name
 
 STORED_DTYPES = ("float16", "float32")
 CODES_DTYPE = "uint16"  # of every view of codes
@@ -49,19 +50,28 @@ class ExtractConfig:
     max_duration_s: float = 30.0  # longer clips are cut into equal windows
     rows_per_shard: int | None = None  # clips: what a kill can cost; None: 256, of frames 64
     views: Mapping[str, ViewConfig] = field(default_factory=lambda: {LAYERS: ViewConfig()})
+    copies: int = 0  # augmented copies of each training clip, a view for each; training reads them
+    augment: AugmentConfig = field(default_factory=AugmentConfig)  # what is changed in a copy
 
     def __post_init__(self) -> None:
         _check_values("extract", self)
+        if self.copies < 0:
+            raise ParamsError(f"extract.copies: {self.copies} is below 0, which makes none.")
+        if self.copies and not self.augment.given:
+            raise ParamsError(
+                f"extract.copies: found {self.copies}, and extract.augment changes nothing; name a "
+                "transform there, for instance speed: {low: 0.9, high: 1.1}."
+            )
         if not self.views:
             raise ParamsError("extract.views: names no view; name one, or leave the key out.")
         for settings in self.view_settings():
             settings.check()
 
     def view_settings(self, names: Sequence[str] = ()) -> list["ViewSettings"]:
-        """Return what each view takes, in the order of the parameters.
+        """Return what each view takes, in the order of the parameters, its copies behind it.
 
         Args:
-            names: The views wanted; none takes all.
+            names: The views wanted, their copies with them; none takes all.
 
         Raises:
             ParamsError: If one of the names is no view of the parameters.
@@ -71,10 +81,15 @@ class ExtractConfig:
             raise ParamsError(
                 f"--view {absent[0]}: extract.views has {list(self.views)}; name one of them."
             )
-        return [
+        originals = [
             _settings(self, name, view)
             for name, view in self.views.items()
             if not names or name in names
+        ]
+        return [
+            each.of_copy(copy, self.augment) if copy else each
+            for each in originals
+            for copy in range(self.copies + 1)
         ]
 
 
@@ -98,6 +113,8 @@ class ViewSettings:
         layers: Of frames, the R layers kept, ascending; negative ones count from the end.
         every: Of frames, how many consecutive ones are stored as their mean.
         codebooks: Of codes, how many of the codec's codebooks are kept, the first ones; 0: all.
+        copy: Which augmented copy of each training clip; 0: the clips as they are.
+        augment: What is changed in a copy.
     """
 
     name: str = LAYERS
@@ -113,6 +130,8 @@ class ViewSettings:
     layers: tuple[int, ...] = ()
     every: int = 1
     codebooks: int = 0
+    copy: int = 0
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     @property
     def is_ragged(self) -> bool:
@@ -124,6 +143,10 @@ class ViewSettings:
         """The place of the view's parameters, for messages."""
         return f"extract.views.{self.name}"
 
+    def of_copy(self, number: int, augment: AugmentConfig) -> "ViewSettings":
+        """Return what makes the view of copies of this number."""
+        return replace(self, name=copy_name(self.name, number), copy=number, augment=augment)
+
     def check(self) -> None:
         """Hold the view to its kind.
 
@@ -131,6 +154,11 @@ class ViewSettings:
             ParamsError: If a value is not allowed, or belongs to another kind.
         """
         require_view_name("extract.views", self.name)
+        if is_copy_name(self.name) and not self.copy:
+            raise ParamsError(
+                f"{self.where}: is a name of augmented copies, which extract.copies makes; choose "
+                "another."
+            )
         if self.kind not in KINDS:
             raise ParamsError(f"{self.where}.kind: {self.kind!r} is not one of {list(KINDS)}.")
         _check_values(self.where, self)

@@ -14,6 +14,7 @@ from pipeline.errors import FeatureStoreError
 from pipeline.extraction.agreement import check_settings
 from pipeline.extraction.encoding import fitted_bytes, make_recipe
 from pipeline.extraction.settings import ViewSettings
+from pipeline.manifests.manifest import TRAINED_ON
 from pipeline.provenance import package_versions
 from pipeline.store.contents import Contents, read_contents, shard_name
 from pipeline.store.format import Shard
@@ -39,6 +40,12 @@ class OpenView:
     def name(self) -> str:
         """Its name in the store."""
         return self.settings.name
+
+    def wanted(self, requests: pd.DataFrame) -> pd.DataFrame:
+        """Return the clips that it is of: of copies, those that are trained on."""
+        if not self.settings.copy:
+            return requests
+        return requests[requests[TRAINED_ON]].reset_index(drop=True)
 
     @cached_property
     def fitted(self) -> bytes | None:
@@ -89,19 +96,22 @@ class ViewPlan:
     Attributes:
         view: The view.
         writer: Its writing side.
-        groups: The clips that become shards, finished ones too.
+        requests: The clips that it is of.
+        groups: Those that become shards, finished ones too.
     """
 
-    def __init__(self, root: Path, view: OpenView, *, replace: bool) -> None:
+    def __init__(
+        self, root: Path, view: OpenView, requests: pd.DataFrame, *, replace: bool
+    ) -> None:
         self.view = view
         self.writer = ViewWriter(root, view.name, view.recipe, view.provenance, replace=replace)
+        self.requests = view.wanted(requests)
         self.groups: list[Group] = []
 
-    def make(self, requests: pd.DataFrame, digests_of: Digests, *, is_whole: bool) -> None:
+    def make(self, digests_of: Digests, *, is_whole: bool) -> None:
         """Cut the clips that need features into shards, by the store as it is now.
 
         Args:
-            requests: The clips.
             digests_of: Gives the digests of sources.
             is_whole: Whether this run does the whole plan; a job only adds shards of its own.
 
@@ -114,7 +124,7 @@ class ViewPlan:
             self.writer.publish_fitted(self.view.fitted)
         self.groups = plan_groups(
             self.writer,
-            requests,
+            self.requests,
             rows_per_shard=self.view.settings.rows_per_shard,
             digests_of=digests_of,
             may_adopt=is_whole,
@@ -178,9 +188,9 @@ def cut_pieces(plans: Sequence[ViewPlan], job: Job) -> list[Piece]:
     return list(pieces.values())
 
 
-def pass_key(view: OpenView) -> tuple[int, float]:
-    """Return what two views have in common that can share a pass: encoder, and length of audio."""
-    return id(view.encoder), view.settings.max_duration_s
+def pass_key(view: OpenView) -> tuple[int, float, int]:
+    """Return what views that share a pass have in common: encoder, length of audio, and copy."""
+    return id(view.encoder), view.settings.max_duration_s, view.settings.copy
 
 
 def remembered(digests_of: Digests) -> Digests:

@@ -5,6 +5,8 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +14,7 @@ import pandas as pd
 
 from pipeline.audio.segments import segments
 from pipeline.errors import EngineError
-from pipeline.extraction.encoding import decode
+from pipeline.extraction.encoding import decode_for
 from pipeline.extraction.settings import ViewSettings
 from pipeline.extraction.shards import make_shards
 from pipeline.extraction.views import OpenView, Piece, open_views
@@ -104,10 +106,9 @@ class ShardMaker:
 
         def shards_of(clips: Clips) -> list[Shard]:
             mine = [views[name] for name in clips.views]
-            encoder, limit = mine[0].encoder, mine[0].settings.max_duration_s
-            decoded = list(
-                executor.map(lambda one: decode(one, encoder, limit), segments(clips.requests))
-            )
+            decode = partial(decode_for, mine[0].settings)
+            places, names = segments(clips.requests), clips.requests["utterance_id"]
+            decoded = list(executor.map(decode, places, repeat(mine[0].encoder), names))
             return make_shards(clips.requests, decoded, mine, self.batch_seconds)
 
         return shards_of

@@ -11,7 +11,7 @@ from pipeline.encoders.loading import WHISPER, read_encoder_config
 from pipeline.errors import EncoderError
 from pipeline.finetuning.config import LORA, FinetuneConfig
 from pipeline.finetuning.network import ATTENTION_WIDTH, classifier
-from pipeline.finetuning.tuning import adapted_layers, chosen_blocks, of_section
+from pipeline.finetuning.tuning import adapted_layers, chosen_blocks, of_section, require_alone
 from pipeline.heads.attentive_pooling import AttentivePooling
 
 FLOAT = 4  # bytes
@@ -68,6 +68,7 @@ def reckon(config: FinetuneConfig, num_classes: int) -> Cost:
     with of_section():
         outline = outline_of(config.encoder)
         flags = read_encoder_config(config.encoder, is_folder=is_local(config.encoder))
+    require_alone(config.encoder, flags.model_type)
     if outline.max_window_s is not None and config.max_s > outline.max_window_s:
         raise EncoderError(
             f"finetune.max_s: the encoder {config.encoder} takes {outline.max_window_s:g} seconds "

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from pipeline.encoders.base import BlockEncoder
 from pipeline.encoders.catalogue import open_encoder
+from pipeline.encoders.whisper import IN_TOWERS
 from pipeline.errors import EncoderError, ParamsError
 from pipeline.finetuning.config import LORA, FinetuneConfig
 
@@ -31,11 +32,26 @@ def open_tunable(spelling: str, *, device: str) -> BlockEncoder:
         encoder = open_encoder(spelling, compute_dtype="float32", device=device)
     config = getattr(getattr(encoder, "model", None), "config", None)
     if not isinstance(encoder, BlockEncoder) or getattr(config, "add_adapter", False):
-        raise EncoderError(
-            f"finetune.encoder: {spelling} cannot be fine-tuned, wanted a HuBERT or one of its kin "
-            "or a Whisper, without layers behind its blocks; name another."
-        )
+        raise _untunable(spelling)
+    require_alone(spelling, str(encoder.identity["family"]))
     return encoder
+
+
+def require_alone(spelling: str, family: str) -> None:
+    """Refuse an encoder inside a larger model, whose folder would have to hold that too.
+
+    Raises:
+        EncoderError: If the family is one of those.
+    """
+    if family in IN_TOWERS:
+        raise _untunable(spelling)
+
+
+def _untunable(spelling: str) -> EncoderError:
+    return EncoderError(
+        f"finetune.encoder: {spelling} cannot be fine-tuned, wanted a HuBERT or one of its kin or "
+        "a Whisper, without layers behind its blocks; name another."
+    )
 
 
 @contextmanager

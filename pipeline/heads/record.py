@@ -78,6 +78,8 @@ class HeadRecord:
         label_map: How raw labels become classes; None where they are the labels.
         temperature: Of the softmax, fitted on dev; None where the scores have another link.
         link: The kind and the numbers of that link, fitted on dev; None for a softmax.
+        copies: How many augmented copies of clips it was trained on beside those, and what was
+            changed in them; empty where there were none.
         scale: The ends of the scale where labels are numbers; None where they are classes.
         prior: The share of each class in what the loss saw; None in heads of older versions.
         corpora: The classes that each corpus's training rows had; empty where nobody kept them.
@@ -120,6 +122,7 @@ class HeadRecord:
     text_sources: tuple[str, ...] = ()
     link: Mapping[str, Any] | None = None
     scale: Scale | None = None
+    copies: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -154,6 +157,8 @@ class HeadRecord:
         """Return the content of `head.json`, before the names and digests of files."""
         value = asdict(self)
         value["label_map"] = None if self.label_map is None else self.label_map.as_json()
+        if not self.copies:
+            del value["copies"]  # as it was before there were any
         version = FORMAT_VERSION
         if self.scale is None:
             # A head of classes is kept as it was before there were numbers.

@@ -44,6 +44,7 @@ FREE_TEXTS = (
 VOTES = "votes."
 MEASURED = "measured."
 FOLD = "split."
+TRAINED_ON = "is_trained_on"  # of `requests`: whether the row has augmented copies
 DESCRIPTORS_OF_FOLD = "descriptors."
 DECLARED = "official"  # in `overlap`: the owners' own split shares speakers, their importer says
 LARGEST_COUNT = 2**31 - 1  # 12 hours at 48 kHz
@@ -92,6 +93,12 @@ class Manifest:
     def folds(self) -> list[str]:
         """The names of the folds that the manifest has a split for, in column order."""
         return [c.removeprefix(FOLD) for c in self.table.columns if c.startswith(FOLD)]
+
+    @property
+    def is_trained_on(self) -> np.ndarray:
+        """Whether each row is of split `train`, here or in one of the folds, shape (N,)."""
+        splits = ["split", *(f"{FOLD}{fold}" for fold in self.folds)]
+        return np.asarray((self.table[splits] == "train").any(axis=1))
 
     @property
     def store_ids(self) -> list[str]:
@@ -193,6 +200,8 @@ def speaker_names(table: pd.DataFrame) -> pd.Series:
 def requests(manifest: Manifest, audio_roots: Mapping[str, Path]) -> pd.DataFrame:
     """Return what extraction needs of each row, with paths under their audio roots.
 
+    Which rows are trained on is known beside that, as `TRAINED_ON`.
+
     Args:
         manifest: The manifest.
         audio_roots: Folder of each corpus; the key "" serves every other corpus.
@@ -210,7 +219,8 @@ def requests(manifest: Manifest, audio_roots: Mapping[str, Path]) -> pd.DataFram
         )
     paths = table["corpus"].map({c: f"{root}/" for c, root in roots.items()}) + table["path"]
     columns = table[["start", "end", "channel", "num_samples", "sample_rate"]]
-    return pd.DataFrame({"utterance_id": manifest.store_ids, "source": paths}).join(columns)
+    found = pd.DataFrame({"utterance_id": manifest.store_ids, "source": paths}).join(columns)
+    return found.assign(**{TRAINED_ON: manifest.is_trained_on})
 
 
 def _typed(raw: pd.DataFrame, problems: Problems) -> pd.DataFrame:

@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.encoders.hub import PREFIX
+from pipeline.evaluation.concordance import CCC, PEARSON, RMSE
+from pipeline.evaluation.number_standings import NumberStanding
 from pipeline.evaluation.standings import Standing
 from pipeline.heads.record import HeadRecord
 from pipeline.report.markdown import code, plain, table
 
 METRICS = {"ua": "recall", "wa": "accuracy", "wf1": "f1", "macro_f1": "f1"}
-NAMES = {"ua": "UA", "wa": "WA", "wf1": "weighted F1", "macro_f1": "macro F1"}
-EACH = {"ua": "mean recall of the classes", "wa": "accuracy"}
+NUMBER_METRICS = {CCC: "ccc", PEARSON: "pearsonr", RMSE: "rmse"}
+NAMES = {
+    **{"ua": "UA", "wa": "WA", "wf1": "weighted F1", "macro_f1": "macro F1"},
+    **{CCC: "CCC", PEARSON: "Pearson", RMSE: "RMSE"},
+}
+EACH = {"ua": "mean recall of the classes", "wa": "accuracy", CCC: "concordance"}
 
 USES = (
     "For research on speech emotion recognition, and for sorting recordings whose speakers agreed "
@@ -36,11 +42,16 @@ class Tested:
         notes: What is stamped on the predictions, in sentences.
     """
 
-    standing: Standing
+    standing: Standing | NumberStanding
     split: str
     corpora: Sequence[str]
     cluster: str
     notes: Sequence[str] = ()
+
+    @property
+    def metrics(self) -> Mapping[str, str]:
+        """The scores that a card shows, and what the hub calls each."""
+        return METRICS if isinstance(self.standing, Standing) else NUMBER_METRICS
 
 
 def model_card(
@@ -99,11 +110,11 @@ def _results(tested: Tested, kind: Any) -> list[Any]:
             task_type="audio-classification",
             dataset_type=data,
             dataset_name=f"{data}, {tested.split}",
-            metric_type=METRICS[name],
+            metric_type=tested.metrics[name],
             metric_name=f"{NAMES[name]}, 95 % interval {found.low:.3f} to {found.high:.3f}",
             metric_value=round(found.value, 4),
         )
-        for name in METRICS
+        for name in tested.metrics
         for found in [tested.standing.scores[name]]
     ]
 
@@ -157,8 +168,10 @@ def _training(record: HeadRecord, licences: Mapping[str, str]) -> str:
         if shared
         else "No speaker was in two splits."
     )
+    copies = record.copies.get("num_clips")
+    beside = f" and {copies} augmented copies" if copies else ""
     return (
-        f"{record.num_train} clips, selected on {record.num_dev} of other speakers; step "
+        f"{record.num_train} clips{beside}, selected on {record.num_dev} of other speakers; step "
         f"{record.best_step}, seed {record.seed}. {leaks}\n\n{trained}"
     )
 
@@ -174,15 +187,21 @@ def _reached(record: HeadRecord, tested: Tested | None) -> str:
             f"{found.value:.3f}",
             f"{found.low:.3f} to {found.high:.3f}",
         ]
-        for name in METRICS
+        for name in tested.metrics
         for found in [tested.standing.scores[name]]
     ]
     one = tested.standing
     scores = "\n".join(table(["", "value", "95 % interval"], rows))
     where = plain(f"{', '.join(tested.corpora) or 'an unnamed corpus'}, {tested.split}")
+    beside = (
+        f"chance is {1 / one.num_classes:.3f} UA, always the commonest class "
+        f"{one.majority_rate:.3f} WA"
+        if isinstance(one, Standing)
+        else f"always saying their mean has an RMSE of {one.label_sd:.3f}"
+    )
+    num_clusters = next(iter(one.scores.values())).num_clusters
     return (
-        f"On {where}, {one.num_clips} clips (chance is {1 / one.num_classes:.3f} UA, always the "
-        f"commonest class {one.majority_rate:.3f} WA); the intervals resample "
-        f"{one.scores['ua'].num_clusters} {tested.cluster}s.\n\n{scores}\n\n"
+        f"On {where}, {one.num_clips} clips ({beside}); the intervals resample "
+        f"{num_clusters} {tested.cluster}s.\n\n{scores}\n\n"
         + " ".join([*map(plain, tested.notes), said])
     )

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pipeline.corpora.catalogue import all_importers
 from pipeline.errors import PredictionsError
-from pipeline.evaluation.standings import standings_of
+from pipeline.evaluation.number_standings import NumberStanding, number_standing
+from pipeline.evaluation.standings import Standing, standings_of
 from pipeline.heads.saved import TrainedHead
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import Manifest
@@ -44,21 +45,19 @@ def tested_of(
             f"{path}: of the head {said_by[:12]}, wanted {trained.digest[:12]}, which is "
             "published; score with that head."
         )
-    if trained.record.scale is not None:
-        raise PredictionsError(
-            f"{path}: says numbers, and a card has room for scores of classes alone; publish the "
-            "head without --predictions, and its report beside it."
-        )
     table = prediction_table({"head": predictions}, split, manifest, label_map)
     cluster = "clip" if manifest is None else cluster
-    found = standings_of(table, cluster=cluster, margin=0.0)
+    if trained.record.scale is not None:
+        standing: Standing | NumberStanding = number_standing(table, cluster=cluster)
+    else:
+        standing = standings_of(table, cluster=cluster, margin=0.0).first
     notes = []
     if known := predictions.metadata.get(CONTAMINATED):
         notes.append(f"Contaminated: the model behind the features was trained on {known}.")
     if predictions.metadata.get("transductive"):
         notes.append("Transductive: clips were standardised by what was scored beside them.")
     return Tested(
-        standing=found.first,
+        standing=standing,
         split=split,
         corpora=sorted({str(name) for name in table["corpus"] if name}),
         cluster=cluster,

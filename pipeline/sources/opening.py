@@ -126,12 +126,20 @@ class Fits:
         self._known: dict[tuple[object, ...], Standardiser] = {}
 
     def standardisers(
-        self, source: StoredSource, shapes: Mapping[str, FeatureShape], *, kind: str, over: str
+        self,
+        source: StoredSource,
+        clips: np.ndarray,
+        shapes: Mapping[str, FeatureShape],
+        *,
+        kind: str,
+        over: str,
     ) -> dict[str, Standardiser]:
         """Return a standardiser for each need that wants one, fitted where it is not known yet.
 
         Args:
-            source: The training rows; of other rows than last time, what is known is let go.
+            source: The training rows.
+            clips: Which of its clips, ascending: augmented copies take no part. Of other rows than
+                last time, what is known is let go.
             shapes: Of the needs.
             kind: `train.standardise`.
             over: `train.standardise_over`.
@@ -139,8 +147,9 @@ class Fits:
         Raises:
             FeatureStoreError: If a store is damaged.
         """
-        if not np.array_equal(source.rows, self._rows):
-            self._rows, self._known = source.rows, {}
+        rows = source.rows[clips]
+        if not np.array_equal(rows, self._rows):
+            self._rows, self._known = rows, {}
         # Clips in another order add up to other last digits.
         order = source.lengths.tobytes(), source.shards.tobytes()
         found = {}
@@ -150,18 +159,20 @@ class Fits:
                 if key not in self._known:
                     shape = shapes[need.name]
                     one = Standardiser(shape.num_layers, shape.dim, kind=kind, over=over)
-                    self._known[key] = _fitted(one, source, need)
+                    self._known[key] = _fitted(one, source, clips, need)
                 found[need.name] = self._known[key]
         return found
 
 
-def _fitted(standardiser: Standardiser, source: StoredSource, need: Need) -> Standardiser:
-    """Return a standardiser of a need with the numbers of the source's clips, and their corpora."""
-    standardiser.fit(source.parts(need, np.arange(source.num_clips)))
+def _fitted(
+    standardiser: Standardiser, source: StoredSource, clips: np.ndarray, need: Need
+) -> Standardiser:
+    """Return a standardiser of a need with the numbers of a source's clips, and their corpora."""
+    standardiser.fit(source.parts(need, clips))
     if standardiser.over != CORPUS:
         return standardiser
-    corpora = source.features.groups(CORPUS)[source.rows]
-    groups = {name: np.flatnonzero(corpora == name) for name in sorted(set(corpora))}
+    corpora = source.features.groups(CORPUS)[source.rows[clips]]
+    groups = {name: clips[corpora == name] for name in sorted(set(corpora))}
     return standardiser.extended(
         (name, source.parts(need, positions))
         for name, positions in groups.items()

@@ -6,11 +6,15 @@ is ragged, (T, R, D) for each clip: the frames themselves, of chosen layers. A v
 ragged too, (T, R): the number of the centroid that is nearest to each frame, layer by layer.
 """
 
+import re
+
 LAYERS = "layers"
 FRAMES = "frames"
 CODES = "codes"
 
 CURE = "run 'genser verify --repair' on the store, then extract"  # of what is damaged
+
+_COPY = re.compile(r".+-copy[1-9][0-9]*")
 
 TEXT_SOURCE = "text"  # of a view of layers that is made of texts, in its recipe
 
@@ -43,3 +47,13 @@ PLACED = {
     "features_start": "int64",  # byte of the shard's file, -1 without features
     "features_digest": "str",  # SHA-256 of the features' bytes, "" without
 }
+
+
+def copy_name(view: str, number: int) -> str:
+    """Return the view of the augmented copies of a view's clips, by the same ids; from 1."""
+    return f"{view}-copy{number}"
+
+
+def is_copy_name(view: str) -> bool:
+    """Say whether a view is one of augmented copies."""
+    return bool(_COPY.fullmatch(view))

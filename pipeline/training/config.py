@@ -77,6 +77,8 @@ class TrainConfig:
     # whether predicted numbers get dev's mean and spread, which CCC wants; without, the least RMSE
     stretch: bool = later(default=True, neutral=True)
     patience: int = 0  # looks at dev without a better one before stopping; 0, or last, never stops
+    # augmented copies of each training clip; null: all that the store has (extract.copies)
+    copies: int | None = later(None, neutral=None)
     frames_in: str = "store"  # of heads that read frames: store streams them, memory holds them all
     pool_shards: int = 8  # shards of frames that are shuffled together; two such pools in memory
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
@@ -110,6 +112,8 @@ class TrainConfig:
         ):
             if getattr(self, name) < low:
                 raise ParamsError(f"train.{name}: {getattr(self, name)} is below {low}.")
+        if self.copies is not None and self.copies < 0:
+            raise ParamsError(f"train.copies: {self.copies} is below 0, which reads none.")
 
     @classmethod
     def subsections(cls) -> dict[str, type]:

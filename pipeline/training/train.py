@@ -35,6 +35,7 @@ from pipeline.store.views import CODES
 from pipeline.training.batches import LabelledClips, TrainingClips
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.config import FOLD, TrainConfig
+from pipeline.training.copies import augment_of, num_copies, with_copies
 from pipeline.training.curves import CURVES, PICTURE, write_curves
 from pipeline.training.loop import Selection, train_head
 from pipeline.training.rows import TrainingRows, choose_rows, describe_rows
@@ -139,6 +140,9 @@ def train_rows(
     needs = head_needs(config.head, config.head_config)
     features = features.only(views_of(needs))
     rows.require_unfitted(features)
+    seen, more = with_copies(features, rows, num_copies(features, config.copies))
+    if num_more := len(more.train) - len(rows.train):
+        reporter.say(f"{num_more} augmented copies of training clips beside them")
     shapes = shapes_of(features, needs)
     rows.require_selector(config.select_by)
     with torch.random.fork_rng(devices=[]):
@@ -153,19 +157,21 @@ def train_rows(
     if DESCRIPTORS in head.learns:
         require_descriptors(features.manifest.path, features.manifest.table)
     sources = {
-        part: open_source(
-            features, of_part, needs, columns, device=device, frames_in=config.frames_in
-        )
-        for part, of_part in (("train", rows.train), ("dev", rows.dev))
+        part: open_source(whole, of_part, needs, columns, device=device, frames_in=config.frames_in)
+        for part, whole, of_part in (("train", seen, more.train), ("dev", features, rows.dev))
     }
     standardisers = (fits or Fits()).standardisers(
-        sources["train"], shapes, kind=config.standardise, over=config.standardise_over
+        sources["train"],
+        np.arange(len(rows.train)),
+        shapes,
+        kind=config.standardise,
+        over=config.standardise_over,
     )
     used = np.concatenate([rows.train, rows.dev])
     known = with_groups(standardisers, features, used, needs)
     for source in sources.values():
         source.use(known)
-    train = _training_clips(sources["train"], rows, label_map, config)
+    train = _training_clips(sources["train"], more, label_map, config)
     head.learn_shares(torch.from_numpy(train.weighting.prior).float())
     numbers = rows.numbers
     dev = LabelledClips(
@@ -182,7 +188,7 @@ def train_rows(
             {view: dict(recipe) for view, recipe in features.recipes.items()},
             list(rows.classes),
             device,
-            features.digest(used),
+            seen.digest(np.concatenate([more.train, rows.dev])),
             [features.texts(column, used) for column in columns],
             _digest_of_arrays(train, dev, known),
         ]
@@ -209,7 +215,7 @@ def train_rows(
         prior=tuple(train.weighting.prior.tolist()),
         corpora=_classes_by_corpus(
             np.ones_like(train.targets) if numbers is not None else train.targets,
-            features.groups(CORPUS)[rows.train],
+            seen.groups(CORPUS)[more.train],
             rows.classes,
         ),
         scale=None if numbers is None else numbers.scale,
@@ -218,6 +224,7 @@ def train_rows(
         num_train=len(rows.train),
         num_dev=len(rows.dev),
         num_skipped=rows.num_skipped,
+        copies={"num_clips": num_more, **augment_of(features)} if num_more else {},
         best_step=selection.best_step,
         dev=selection.dev,
         leaks=rows.leaks.counts(),
