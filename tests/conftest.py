@@ -73,6 +73,15 @@ class ArrayFeatures:
     ) -> np.ndarray:
         return self.values[rows] if layers is None else self.values[rows][:, list(layers)]
 
+    def dense(
+        self,
+        rows: np.ndarray,
+        view: str,
+        codes_as: str = "means",
+        layers: Sequence[int] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return self.read(rows, view, codes_as, layers), np.arange(len(rows))
+
     def texts(self, column: str, rows: np.ndarray) -> list[str]:
         return [f"{column} {row}" for row in rows]
 

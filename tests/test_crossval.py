@@ -149,14 +149,12 @@ def test_what_workers_give_back_is_the_same_to_the_byte(made, tmp_path: Path) ->
 def test_runs_that_share_what_is_read_are_those_that_train_and_score_make(
     made, tmp_path: Path, monkeypatch, over: str
 ) -> None:
-    opened, open_shard = [], reader.open_shard
-    monkeypatch.setattr(
-        reader, "open_shard", lambda content, path: opened.append(path) or open_shard(content, path)
-    )
+    opened, open_rows = [], reader.open_rows
+    monkeypatch.setattr(reader, "open_rows", lambda *a, **k: opened.append(a) or open_rows(*a, **k))
     train = replace(TRAIN, standardise_over=over)
     runs = run(made, tmp_path / "cv", heads=("linear", "twin", "logreg"), train=train)
-    # Once for the shape of a clip, once for all 18 trainings and what each of them scores.
-    assert len(opened) == 2
+    # Once for all 18 trainings and what each of them scores.
+    assert len(opened) == 1
     folds, stores = folds_of(made[0]), {"": made[1]}
     for one in (runs[0], runs[9], runs[17]):
         selection, head = tmp_path / f"{one.system}-{one.fold}", replace(train, head=one.system)

@@ -56,7 +56,7 @@ def test_mean_and_scatter_are_those_of_all_draws_side_by_side():
 
 
 def test_one_draw_is_the_walk_itself_and_says_nothing_besides():
-    made = head()
+    made = head(link="softmax")
     scores, extras = made.answer(batch(), SamplerConfig(num_steps=2, draw_noise=5.0))
     walked = made.walk(batch(), SamplerConfig(num_steps=2)).readout
     wanted = functional.cosine_similarity(walked[:, None], made.codes[None], dim=2)

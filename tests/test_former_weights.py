@@ -11,8 +11,9 @@ from torch import Tensor
 
 from helpers.berts import save_bert, word_tokeniser
 from helpers.encoders import edit_json, edit_weights
-from pipeline.encoders.loading import tensors_digest
+from pipeline.encoders.loading import tensors_digest, tokeniser_digest
 from pipeline.errors import EncoderError
+from pipeline.files import fingerprint
 from pipeline.heads.former import Former, Tokens
 from pipeline.heads.former_weights import former_state, load_start, read_start
 from pipeline.heads.needs import FeatureShape
@@ -90,14 +91,15 @@ def test_every_weight_of_the_checkpoint_is_in_the_former_and_only_cross_attentio
     assert {name.split(".")[2] for name in new} == {"0", "2"}
 
 
-def test_the_base_is_the_checkpoint_s_name_and_the_digest_of_its_tensors(tmp_path: Path):
-    from transformers import AutoModel
+def test_the_base_is_the_checkpoint_s_name_and_the_digest_of_tensors_and_words(tmp_path: Path):
+    from transformers import AutoModel, AutoTokenizer
 
     base = former_of(save_bert(tmp_path)).base
     model = AutoModel.from_pretrained(tmp_path, add_pooling_layer=False)
     assert base is not None
     assert (base.spelling, base.model) == (str(tmp_path), None)
-    assert base.digest == tensors_digest(model.state_dict())
+    words = tokeniser_digest(AutoTokenizer.from_pretrained(tmp_path), "here")
+    assert base.digest == fingerprint([tensors_digest(model.state_dict()), words])
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,8 @@ def test_a_standardiser_is_fitted_once_for_the_same_rows_alone(features) -> None
 
     def fitted(rows: np.ndarray, kind: str = "dimension") -> object:
         source = open_source(features, rows, [LAYERS_OF_A_CLIP], (), device="cpu")
-        return fits.standardisers(source, shapes, kind=kind, over="all")["layers"]
+        every = np.arange(len(rows))
+        return fits.standardisers(source, every, shapes, kind=kind, over="all")["layers"]
 
     first = fitted(ROWS)
     assert fitted(ROWS) is first

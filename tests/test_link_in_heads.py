@@ -39,7 +39,7 @@ def test_the_power_link_is_fitted_kept_and_used(uneven, tmp_path: Path) -> None:
 
 
 def test_the_link_changes_probabilities_and_no_prediction(uneven, tmp_path: Path) -> None:
-    softmax = genser(uneven, tmp_path / "softmax")
+    softmax = genser(uneven, tmp_path / "softmax", link="softmax")
     description = unseal_json((tmp_path / "softmax" / "head.json").read_bytes())
     assert description is not None
     assert "link" not in description

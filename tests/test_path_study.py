@@ -31,7 +31,7 @@ def features(num: int = 12) -> np.ndarray:
 def trained() -> TrainedHead:
     shape = FeatureShape(num_layers=4, dim=16, last_layer=3, input_layer=0)
     torch.manual_seed(0)
-    config = GenSERConfig(trunk=TrunkConfig(width=8, num_blocks=1, num_heads=2))
+    config = GenSERConfig(link="softmax", trunk=TrunkConfig(width=8, num_blocks=1, num_heads=2))
     head = build_head("genser", {"layers": shape}, 3, config).eval()
     standardiser = Standardiser(4, 16)
     standardiser.fit([features()])

@@ -210,6 +210,7 @@ def test_every_parameter_is_part_of_what_a_checkpoint_is_bound_to() -> None:
         "select_by": "ua",
         "stretch": "false",
         "frames_in": "memory",
+        "copies": "1",
         "optimiser": "{schedule: constant}",
     }
     seen = [told()]

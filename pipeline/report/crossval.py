@@ -8,6 +8,7 @@ import pandas as pd
 
 from pipeline.errors import PredictionsError
 from pipeline.evaluation.concordance import CCC
+from pipeline.experiments.condition_tables import CONDITIONS
 from pipeline.experiments.systems import SYSTEMS, read_systems
 from pipeline.experiments.tables import COMPARISONS, MATRIX, STANDINGS
 from pipeline.manifests.tables import read_csv
@@ -88,6 +89,13 @@ def _found(name: str, folder: Path) -> tuple[str, tuple[str, str]] | None:
     try:
         standings = read_csv(path)
         comparisons = read_csv(compared) if compared.is_file() else None
+        if (folder / CONDITIONS).is_file():
+            # What was trained under a condition is set beside its like further down.
+            told = read_csv(folder / CONDITIONS)
+            alike = told["system"][told["kind"].isna()]
+            standings = standings[standings["system"].isin(alike)]
+            if comparisons is not None:
+                comparisons = comparisons[comparisons["second"].isin(alike)]
         verdict = crossval_verdict_of(standings, comparisons, where=name)
         first, *others = dict.fromkeys(standings["system"])
         clips, clusters = standings[["clips", "clusters"]].iloc[0]
