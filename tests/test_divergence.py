@@ -43,7 +43,8 @@ def test_a_divergence_between_two_looks_is_found_after_a_resume_too(here, tmp_pa
 
 
 def test_a_head_that_only_guesses_on_dev_is_said_to(here, tmp_path) -> None:
-    words = ["-S", "train.num_steps=1", "-S", "train.optimiser.learning_rate=0", "-S", "train.seed=1"]
+    words = ["-S", "train.num_steps=1", "-S", "train.optimiser.learning_rate=0"]
+    words += ["-S", "train.seed=1"]
     told = genser(*words, *TRAIN, "--out", tmp_path / "h").stderr
     assert "of 10 clips is at chance (guesses reach 0.200, and up to 0.453 by luck)" in told
 
