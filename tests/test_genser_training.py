@@ -1,4 +1,4 @@
-"""What Gen-SER's loss and batches make of smoothing, noise, and weights over time."""
+"""What Gen-SER's loss and batches make of noise."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from pipeline.typed import typed
 
 SHAPES = {"layers": FeatureShape(num_layers=3, dim=16, last_layer=2, input_layer=0)}
 SIZE = 2000
-LATER = ("label_smoothing", "x1_noise", "time_weight", "link", "dev_draws", "dev_draw_noise")
+LATER = ("x1_noise", "link", "dev_draws", "dev_draw_noise")
 
 
 def read(kind, values):
@@ -52,17 +52,6 @@ def seen_by(head: GenSER) -> dict[str, torch.Tensor]:
     return {**seen, "loss": losses["target"]}
 
 
-def test_a_smoothed_target_lies_between_its_code_and_the_mean_code():
-    plain, smoothed = made(sigma=0.0), made(sigma=0.0, label_smoothing=0.3)
-    found, whole = seen_by(smoothed), seen_by(plain)
-    m = smoothed.schedule.mean_coefficient(found["t"])[:, None]
-    x1, own = batch().layers[:, 2], plain.codes[torch.arange(SIZE) % 4]
-    x0 = 0.7 * own + 0.3 * plain.codes.mean(0)
-    torch.testing.assert_close(found["xt"], x0 + m * (x1 - x0), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(found["loss"], x0.square().sum(-1).mean())
-    assert found["loss"] < whole["loss"]
-
-
 def test_noise_on_x1_moves_the_path_s_source_and_nothing_else():
     plain, noised = seen_by(made(sigma=0.0)), seen_by(made(sigma=0.0, x1_noise=0.6))
     torch.testing.assert_close(noised["t"], plain["t"], rtol=0, atol=0)
@@ -72,35 +61,23 @@ def test_noise_on_x1_moves_the_path_s_source_and_nothing_else():
     assert moved.std().item() == pytest.approx(0.6, rel=0.02)
 
 
-def test_errors_count_by_the_power_of_their_time():
-    head = made(time_weight=2.0, t_power=1.0)
-    head.codes = head.codes * torch.tensor([[1.0], [2.0], [3.0], [4.0]])
-    found = seen_by(head)
-    squares = head.codes[torch.arange(SIZE) % 4].square().sum(-1).double()
-    counts = found["t"].double() ** 2
-    wanted = (squares * counts).sum() / counts.sum()
-    assert found["loss"].item() == pytest.approx(wanted.item(), rel=1e-5)
-
-
 def test_all_of_it_is_neutral_by_itself_and_leaves_no_trace():
     neutral = GenSERConfig(link="softmax", x1_noise=0.0)
     assert not set(LATER) & set(as_kept(neutral))
     assert "noise" not in TrainConfig().as_json()
     assert {"link", "x1_noise"} <= set(as_kept(GenSERConfig()))
-    changed = GenSERConfig(label_smoothing=0.1, x1_noise=0.5, time_weight=1.0)
+    changed = GenSERConfig(x1_noise=0.5, dev_draws=3)
     for config in (neutral, changed, GenSERConfig()):
         assert read(GenSERConfig, as_kept(config)) == config
     loss = seen_by(made())["loss"]
-    weighted = seen_by(made(time_weight=0.0, x1_noise=0.0, label_smoothing=0.0))["loss"]
+    weighted = seen_by(made(x1_noise=0.0))["loss"]
     assert torch.equal(loss, weighted)
 
 
 @pytest.mark.parametrize(
     ("values", "named"),
     [
-        ({"label_smoothing": 1.0}, r"train\.genser\.label_smoothing: wanted at least 0"),
         ({"x1_noise": -0.1}, r"train\.genser\.x1_noise: -0\.1 is not a finite number"),
-        ({"time_weight": float("inf")}, r"train\.genser\.time_weight: inf"),
         ({"dev_draws": 0}, r"train\.genser\.dev_draws: 0 is below 1"),
         ({"dev_draw_noise": float("nan")}, r"train\.genser\.dev_draw_noise: nan"),
         ({"link": "logit"}, r"train\.genser\.link: 'logit' is not one of"),

@@ -116,7 +116,7 @@ def test_a_linear_number_is_found_and_told_in_its_units(
 @pytest.mark.parametrize(
     ("head", "config"),
     [
-        ("genser", GenSERConfig(trunk=TINY, label_smoothing=0.5)),
+        ("genser", GenSERConfig(trunk=TINY)),
         ("twin", TwinConfig(trunk=TINY)),
         ("mlp", None),
     ],

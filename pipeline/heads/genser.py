@@ -17,7 +17,7 @@ from pipeline.diffusion.path import Schedule
 from pipeline.diffusion.sampler import Sample, SamplerConfig, integrate
 from pipeline.errors import ParamsError
 from pipeline.evaluation.columns import UNCERTAINTY
-from pipeline.evaluation.links import LINKS, POWER, SHARES, SOFTMAX
+from pipeline.evaluation.links import LINKS, POWER, SOFTMAX
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch
 from pipeline.heads.condition import Condition, ConditionConfig, beside
@@ -43,9 +43,7 @@ class GenSERConfig(LayersInput):
     dev_draw_noise: float = later(1.0, neutral=1.0)
     # of probabilities: softmax of cosines, or power of the estimate's projections on the codes
     link: str = later(POWER, neutral=SOFTMAX)
-    label_smoothing: float = later(0.0, neutral=0.0)  # share of the mean code in each, in [0, 1)
     x1_noise: float = later(1.0, neutral=0.0)  # in training x1 + x1_noise z, as draws of scoring
-    time_weight: float = later(0.0, neutral=0.0)  # an error at t counts as t^this: 0 all alike
     condition: ConditionConfig = field(default_factory=ConditionConfig)
     trunk: TrunkConfig = field(default_factory=TrunkConfig)
 
@@ -62,14 +60,12 @@ class GenSERConfig(LayersInput):
         for name in ("dev_num_steps", "dev_draws"):
             if getattr(self, name) < 1:
                 raise ParamsError(f"train.genser.{name}: {getattr(self, name)} is below 1.")
-        for name in ("dev_draw_noise", "x1_noise", "time_weight"):
+        for name in ("dev_draw_noise", "x1_noise"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise ParamsError(
                     f"train.genser.{name}: {getattr(self, name)} is not a finite number of at "
                     "least 0."
                 )
-        if not 0 <= self.label_smoothing < 1:
-            raise ParamsError("train.genser.label_smoothing: wanted at least 0 and below 1.")
         if self.link not in LINKS:
             raise ParamsError(f"train.genser.link: {self.link!r} is not one of {list(LINKS)}.")
         if self.codes not in CODES:
@@ -115,14 +111,12 @@ class GenSER(Head):
         """Return the target-matching loss, Eq. 8: E || x_theta(x_t, X_c, t) - x0 ||^2.
 
         Summed over the D dimensions, averaged over the batch; t = t_min + (t_max - t_min) u^(1/p)
-        with u ~ U(0, 1) and p = `t_power`. A label of several classes has their mixture of codes;
-        smoothing mixes it with the mean code of all. With `time_weight` w an error counts as t^w,
-        over the batch's mean of that.
+        with u ~ U(0, 1) and p = `t_power`. A label of several classes has their mixture of codes.
         """
         del phase, progress
         assert batch.targets is not None
         # Not a product of matrices: autocast would round the codes.
-        x0 = (self._smoothed(batch.targets)[:, :, None] * self.codes).sum(1)
+        x0 = (batch.targets[:, :, None] * self.codes).sum(1)
         x1 = batch.layers[:, self.shape.last_layer]
         # Drawn on the CPU, so that every device trains on the same draws.
         uniform = torch.rand(len(x0), generator=generator).to(x0.device)
@@ -134,15 +128,7 @@ class GenSER(Head):
         t = self.config.t_min + (self.config.t_max - self.config.t_min) * drawn
         xt = self.schedule.sample_xt(x0, x1, t, noise)
         error = self.estimate(xt, self.condition(batch.layers, batch.beside), t) - x0
-        squares = error.square().sum(-1)
-        if self.config.time_weight:
-            counts = t**self.config.time_weight
-            squares = squares * counts / counts.mean()
-        return {"target": batch.weighted_mean(squares)}
-
-    def _smoothed(self, targets: Tensor) -> Tensor:
-        share = 0.0 if self.link == SHARES else self.config.label_smoothing
-        return targets + share * (1 / targets.shape[1] - targets) if share else targets
+        return {"target": batch.weighted_mean(error.square().sum(-1))}
 
     def dev_scoring(self) -> SamplerConfig:
         """Return the sampler's defaults, with `dev_num_steps`, `dev_draws` and their noise."""
