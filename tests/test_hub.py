@@ -38,6 +38,11 @@ def test_nothing_else_is(spelling: str) -> None:
     assert not has_file(spelling) or is_local(spelling)
 
 
+def test_a_name_too_long_for_a_folder_is_none() -> None:
+    assert not is_local("x" * 300)
+    assert not has_file("x" * 300)
+
+
 @pytest.mark.parametrize("digits", [COMMIT[:-1], COMMIT + "0", COMMIT.upper(), "main", ""])
 def test_half_a_commit_is_none(digits: str) -> None:
     with pytest.raises(EncoderError, match="no such folder"):

@@ -20,7 +20,10 @@ _PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
 
 def is_local(spelling: str) -> bool:
     """Say whether a spelling names a folder on this machine."""
-    return spelling != "" and Path(spelling).is_dir()
+    try:
+        return spelling != "" and Path(spelling).is_dir()
+    except OSError:  # a name too long for any folder
+        return False
 
 
 def hub_model(spelling: str, where: str = ENCODER) -> tuple[str, str]:
