@@ -10,28 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.ragged import LENGTHS, RECIPE, clips, frames_of, known, shard_of
+from helpers.ragged import LENGTHS, RECIPE, clips, frames_of, known, shard_of, write_ragged
 from pipeline.errors import FeatureStoreError
 from pipeline.store.datasets import Laid
 from pipeline.store.format import Shard, read_shard_bytes, shard_bytes
 from pipeline.store.places import Rows
 from pipeline.store.reader import FeatureStore
-from pipeline.store.turns import enter_turn
 from pipeline.store.views import FRAMES
-from pipeline.store.writer import ViewWriter
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of one ragged view: six clips in two shards, one of them without features."""
-    folder = tmp_path_factory.mktemp("ragged") / "store"
-    names = list(LENGTHS)
-    with enter_turn(folder):
-        writer = ViewWriter(folder, FRAMES, RECIPE, {})
-        for number, part in enumerate((names[:4], names[4:])):
-            writer.publish(number, shard_of({name: LENGTHS[name] for name in part}))
-        writer.commit([0, 1], keep=None)
-    return folder
+    return write_ragged(tmp_path_factory.mktemp("ragged") / "store")
 
 
 lengths = st.dictionaries(st.sampled_from("abcdef"), st.none() | st.integers(0, 150), max_size=6)

@@ -14,17 +14,15 @@ from hypothesis import strategies as st
 
 from helpers.faults import IDS, SHARDS, fill, flip, tree
 from helpers.old_stores import as_before
-from helpers.ragged import LENGTHS, RECIPE, frames_of, known, shard_of
+from helpers.ragged import LENGTHS, frames_of, known, write_ragged
 from pipeline.errors import FeatureStoreError
 from pipeline.store.commit import commit
 from pipeline.store.contents import outcomes_name, read_contents
 from pipeline.store.index import outcomes_bytes
 from pipeline.store.reader import FeatureStore, View
 from pipeline.store.repair import repair_store
-from pipeline.store.turns import enter_turn
 from pipeline.store.verification import verify_store
 from pipeline.store.views import FRAMES, PLACED
-from pipeline.store.writer import ViewWriter
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 
@@ -50,14 +48,7 @@ def before(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def ragged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ragged view of six clips in two shards; not to be changed."""
-    folder = tmp_path_factory.mktemp("ragged") / "store"
-    names = list(LENGTHS)
-    with enter_turn(folder):
-        writer = ViewWriter(folder, FRAMES, RECIPE, {})
-        for number, part in enumerate((names[:4], names[4:])):
-            writer.publish(number, shard_of({name: LENGTHS[name] for name in part}))
-        writer.commit([0, 1], keep=None)
-    return folder
+    return write_ragged(tmp_path_factory.mktemp("ragged") / "store")
 
 
 def opened(root: Path, view: str = "layers") -> View:

@@ -11,10 +11,9 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor, nn
 
-from pipeline.errors import PredictionsError
-from pipeline.files import publish_bytes, read_bytes, sealed_json
+from pipeline.experiments.beside import read_beside
+from pipeline.files import publish_bytes, sealed_json
 from pipeline.heads.base import Head
-from pipeline.typed import unsealed
 
 COSTS = "costs.csv"
 
@@ -73,13 +72,7 @@ def read_cost(path: Path) -> Cost | None:
     Raises:
         PredictionsError: If what is there is damaged.
     """
-    beside = _beside(path)
-    if not beside.exists():
-        return None
-    found = unsealed(Cost, read_bytes(beside))
-    if found is None:
-        raise PredictionsError(f"{beside}: is damaged; remove it with its predictions.")
-    return found
+    return read_beside(Cost, _beside(path))
 
 
 def forget_cost(path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.errors import PredictionsError
-from pipeline.files import publish_bytes, read_bytes, sealed_json
-from pipeline.typed import unsealed
+from pipeline.experiments.beside import read_beside
+from pipeline.files import publish_bytes, sealed_json
 
 PROBES = "probes.csv"
 
@@ -35,11 +35,9 @@ def read_probes(path: Path) -> pd.DataFrame:
         PredictionsError: If they are not there, or damaged.
     """
     beside = _beside(path)
-    if not beside.exists():
-        raise PredictionsError(f"{beside}: is not there; remove its predictions.")
-    found = unsealed(_Kept, read_bytes(beside))
+    found = read_beside(_Kept, beside)
     if found is None:
-        raise PredictionsError(f"{beside}: is damaged; remove it with its predictions.")
+        raise PredictionsError(f"{beside}: is not there; remove its predictions.")
     if not found.table.strip():
         return pd.DataFrame()
     # A text such as "NA" stays one.

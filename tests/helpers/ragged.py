@@ -1,12 +1,15 @@
 """Clips of frames, some long, some none, and a shard of them, made of their names."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.store.format import Shard
+from pipeline.store.turns import enter_turn
 from pipeline.store.views import CLIP_COLUMNS, FRAMES
+from pipeline.store.writer import ViewWriter
 
 LENGTHS = {"b": 70, "a": 1, "silent": None, "c": 0, "d": 130, "e": 64}
 RECIPE = {"view": FRAMES, "encoder": {"weights": "w"}, "rows": [1, 3]}
@@ -50,3 +53,14 @@ def shard_of(lengths: dict[str, int | None]) -> Shard:
         provenance={},
         offsets=np.cumsum([0, *known(lengths).values()], dtype=np.int64),
     )
+
+
+def write_ragged(folder: Path) -> Path:
+    """Write a store of one ragged view: six clips in two shards, one of them without features."""
+    names = list(LENGTHS)
+    with enter_turn(folder):
+        writer = ViewWriter(folder, FRAMES, RECIPE, {})
+        for number, part in enumerate((names[:4], names[4:])):
+            writer.publish(number, shard_of({name: LENGTHS[name] for name in part}))
+        writer.commit([0, 1], keep=None)
+    return folder
