@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.heads.dropout import Dropout
+from pipeline.dropout import Dropout
 
 
 def dropped(units: torch.Tensor, p: float, seed: int = 0) -> torch.Tensor:

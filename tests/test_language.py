@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from helpers.language import TEMPLATE, WITHOUT_SYSTEM, save_language_model
+from pipeline.dropout import Dropout
 from pipeline.errors import EncoderError
 from pipeline.language.adapters import adapters_of, add_adapters, set_training
 from pipeline.language.answers import (
@@ -214,11 +215,37 @@ def test_new_adapters_change_nothing_and_trained_ones_do(model: LanguageModel) -
     assert model.digest == digest
 
 
+@pytest.mark.parametrize("has_gpu", [True, False])
+def test_attention_is_plain_where_there_is_no_gpu(
+    folder: Path,
+    has_gpu: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    model = load(folder)
+    assert model.network.config._attn_implementation == ("sdpa" if has_gpu else "eager")
+
+
+def test_plain_attention_has_the_losses_and_gradients_of_fused_attention(folder: Path) -> None:
+    found = []
+    for kind in ("eager", "sdpa"):
+        model = load(folder)
+        model.network.set_attn_implementation(kind)
+        prompts, answers = prompts_of(model), answers_of(model)
+        soft = prompts.soft["audio"].requires_grad_()
+        losses, _ = answer_losses(model, prompts, answers, [[1.0] * len(one) for one in answers])
+        losses.sum().backward()
+        found.append((losses, soft.grad))
+    torch.testing.assert_close(*found, atol=1e-5, rtol=1e-4)
+
+
 def test_only_the_adapters_drop_out_in_training(model: LanguageModel) -> None:
     add_adapters(model, rank=2, alpha=4, dropout=0.5, targets=["q_proj"], where="here")
     set_training(model, mode=True)
     on = {name for name, module in model.network.named_modules() if module.training}
     assert any("lora_dropout" in name for name in on)
+    drops = [module for _, module in model.network.named_modules() if isinstance(module, Dropout)]
+    assert [drop.p for drop in drops] == [0.5] * model.network.config.num_hidden_layers
     assert not any("mlp" in name or name.endswith("self_attn") for name in on)
     set_training(model, mode=False)
     assert not any(module.training for module in model.network.modules())

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.dropout import Dropout
 from pipeline.encoders.base import BlockEncoder
 from pipeline.finetuning.config import FinetuneConfig
 from pipeline.finetuning.tuning import chosen_blocks, trained_parameters, tuned_weights
@@ -14,7 +15,6 @@ from pipeline.heads.attentive_pooling import AttentivePooling
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch, Ragged
 from pipeline.heads.classifier import reweighted_logits
-from pipeline.heads.dropout import Dropout
 from pipeline.heads.phase import Phase
 
 WAVEFORMS = "waveforms"  # under which a batch has them: ragged, values (B, samples)

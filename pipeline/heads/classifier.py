@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.dropout import Dropout
 from pipeline.errors import ParamsError
 from pipeline.evaluation.links import SHARES
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch
 from pipeline.heads.condition import LayerSum, drop_layers, require_layer_weights
-from pipeline.heads.dropout import Dropout
 from pipeline.heads.needs import FeatureShape, LayersInput, Shapes, width_beside
 from pipeline.heads.phase import Phase
 from pipeline.store.views import LAYERS

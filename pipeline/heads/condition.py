@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.dropout import Dropout
 from pipeline.errors import ParamsError
-from pipeline.heads.dropout import Dropout
 from pipeline.heads.needs import FeatureShape
 
 KINDS = ("sum", "projection", "tokens")

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from pipeline.heads.dropout import Dropout
+from pipeline.dropout import Dropout
 
 NONE, CONV, GRU, TRANSFORMER = "none", "conv", "gru", "transformer"
 TEMPORALS = (NONE, CONV, GRU, TRANSFORMER)

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.dropout import Dropout
 from pipeline.errors import ParamsError
 from pipeline.heads.attentive_pooling import AttentivePooling
 from pipeline.heads.batch import Batch, Ragged
 from pipeline.heads.classifier import LogitHead
-from pipeline.heads.dropout import Dropout
 from pipeline.heads.embedding import CENTROIDS, EMBEDDINGS, CodeEmbedding, FrameEmbedding
 from pipeline.heads.fusion import ATTENTION, FUSIONS, NONE, Fusion
 from pipeline.heads.needs import Need, Shapes

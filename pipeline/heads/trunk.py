@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.dropout import Dropout
 from pipeline.errors import ParamsError, ShapeError
-from pipeline.heads.dropout import Dropout
 
 # Path time runs from 0 to 1, while these sinusoids are made for hundreds of steps: over a range
 # of 1 they would hardly move. The usual factor, which the paper does not mention.

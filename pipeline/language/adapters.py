@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from pipeline.dropout import Dropout
 from pipeline.errors import EncoderError
 from pipeline.language.loading import LanguageModel
 
@@ -49,6 +50,11 @@ def add_adapters(
             f"{where}.lora_targets: {model.spelling} has no layers of the names {list(targets)}; "
             "wanted the ends of names of its linear layers, such as q_proj."
         ) from error
+    for module in model.network.modules():
+        if dropout and hasattr(module, "lora_dropout"):
+            # peft has one dropout for each name that an adapter has; here there is one adapter.
+            for name in module.lora_dropout:
+                module.lora_dropout[name] = Dropout(dropout)
     found = adapters_of(model)
     for parameter in found.values():
         # Of a bfloat16 base they would be bfloat16 too, and small steps would be rounded away.
