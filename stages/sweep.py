@@ -23,7 +23,7 @@ from stages.options import (
     torch_device,
 )
 from stages.progress import Progress
-from stages.systems import YAML_SUFFIXES, changed, read_trials
+from stages.systems import YAML_SUFFIXES, Trial, read_trials
 
 if TYPE_CHECKING:
     from pipeline.experiments.plan import System
@@ -132,11 +132,11 @@ def command(
 def _systems(settings: str, params: "Params") -> "tuple[str, Mapping[str, System]]":
     """Return a name for the sweep, and what it compares by value or by trial."""
     name, trials = _trials(settings)
-    return name, {trial: changed(params, changes) for trial, changes in trials.items()}
+    return name, {key: trial.system(params) for key, trial in trials.items()}
 
 
-def _trials(settings: str) -> tuple[str, Mapping[str, Sequence[str]]]:
-    """Return the overrides of each trial, by its name."""
+def _trials(settings: str) -> tuple[str, Mapping[str, Trial]]:
+    """Return each trial by its name."""
     from pipeline.errors import ParamsError
 
     if settings.endswith(YAML_SUFFIXES):
@@ -148,7 +148,7 @@ def _trials(settings: str) -> tuple[str, Mapping[str, Sequence[str]]]:
             f"{settings}: wanted SECTION.KEY=VALUE,VALUE,... with the section train or score, or "
             "a file of trials ending in .yaml."
         )
-    trials = {value: [f"{key}={value}"] for value in values.split(",")}
+    trials = {value: Trial([f"{key}={value}"]) for value in values.split(",")}
     name = key.replace(".", "_")
     require_names(settings, [name, *trials])
     return name, trials

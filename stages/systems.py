@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeline.experiments.plan import System
 
 EACH = "each"  # of a trial: what its name and values are filled with
+PARAMS = "params"  # of a trial: the file it stands on
 MOST_TRIALS = 10_000  # of one pattern
 YAML_SUFFIXES = (".yaml", ".yml")
 
@@ -66,6 +67,31 @@ def changed(params: Params, changes: Sequence[str]) -> "System":
     return system_of(Params(params.path, (*params.overrides, *changes)))
 
 
+class Trial(NamedTuple):
+    """A system by what it changes.
+
+    Attributes:
+        changes: Of `section.key=value`.
+        params: The file that they go over; None for the parameters in use.
+    """
+
+    changes: list[str]
+    params: Path | None = None
+
+    def system(self, params: Params) -> "System":
+        """Return it.
+
+        Args:
+            params: Those in use.
+
+        Raises:
+            ParamsError: If a parameter is wrong.
+        """
+        if self.params is None:
+            return changed(params, self.changes)
+        return system_of(Params(self.params, self.changes))
+
+
 def systems_of(
     heads: Sequence[str], variants: Sequence[str], params: Params
 ) -> "Mapping[str, System]":
@@ -80,8 +106,7 @@ def systems_of(
         first, *rest = settings.split(",")
         if not equals and variant.endswith(YAML_SUFFIXES):
             found = {
-                trial: changed(params, changes)
-                for trial, changes in read_trials(Path(variant)).items()
+                name: trial.system(params) for name, trial in read_trials(Path(variant)).items()
             }
         elif first.endswith(YAML_SUFFIXES):
             found = {name: system_of(Params(Path(first), rest))}
@@ -99,8 +124,8 @@ def systems_of(
     return systems
 
 
-def read_trials(path: Path) -> dict[str, list[str]]:
-    """Read named trials, each a mapping of section.key to value, as overrides.
+def read_trials(path: Path) -> dict[str, Trial]:
+    """Read named trials, each a mapping of section.key to value.
 
     A trial with `each` is one for every combination of what that names: `{k}` in its name, keys
     and values becomes each value of k in turn. Values are a list, or a mapping from what stands in
@@ -115,17 +140,21 @@ def read_trials(path: Path) -> dict[str, list[str]]:
         path,
         cure="write trials by name, each of section.key: value",
     )
-    trials: dict[str, list[str]] = {}
+    trials: dict[str, Trial] = {}
     for pattern, changes in content.items():
         for told, values in _combinations(path, pattern, changes.get(EACH)):
             name = str(_filled(pattern, told))
             if name in trials:
                 raise ParamsError(f"{path}: {pattern!r} gives {name!r} twice; name each once.")
-            trials[name] = [
-                f"{_filled(key, values)}={json.dumps(_filled(value, values))}"
+            filled = {
+                str(_filled(key, values)): _filled(value, values)
                 for key, value in changes.items()
                 if key != EACH
-            ]
+            }
+            base = None
+            if PARAMS in filled:
+                base = Path(typed(str, filled.pop(PARAMS), path, section=f"{name}.{PARAMS}"))
+            trials[name] = Trial([f"{k}={json.dumps(value)}" for k, value in filled.items()], base)
     require_names(str(path), trials)
     return trials
 

@@ -140,7 +140,10 @@ def test_every_trial_of_the_study_stands_in_a_table_of_it(monkeypatch) -> None:
     assert {row["stages"] for row in rows} == {"two in phases", "two in batches", "joint"}
 
 
-def test_the_four_systems_are_as_their_own_presets_have_them() -> None:
+def test_the_four_systems_are_as_their_own_presets_have_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(PARAMS.parent)
     trials = systems_of((), [str(PARAMS / "trials/systems_small.yaml")], Params(None, ()))
     assert list(trials) == ["genser", "tokens", "emoq", "descriptors"]
 

@@ -11,12 +11,12 @@ from pipeline.heads.phase import OptimiserConfig
 from pipeline.heads.twin import TwinConfig
 from pipeline.training.config import TrainConfig
 from stages.params import Params
-from stages.systems import read_trials, system_of, systems_of
+from stages.systems import Trial, read_trials, system_of, systems_of
 
 REPOSITORY = Path(__file__).parents[1]
 
 
-def trials(tmp_path: Path, text: str) -> dict[str, list[str]]:
+def trials(tmp_path: Path, text: str) -> dict[str, Trial]:
     (tmp_path / "t.yaml").write_text(text)
     return read_trials(tmp_path / "t.yaml")
 
@@ -31,7 +31,7 @@ def test_each_makes_a_trial_of_every_combination(tmp_path: Path) -> None:
 plain: {train.seed: 3}
 """
     view = 'view="codes-{fold}"'
-    assert trials(tmp_path, text) == {
+    assert {name: one.changes for name, one in trials(tmp_path, text).items()} == {
         "mlp-last": ['train.head="mlp"', "train.mlp.layer=11", f"train.mlp.{view}"],
         "mlp-first": ['train.head="mlp"', "train.mlp.layer=0", f"train.mlp.{view}"],
         "linear-last": ['train.head="linear"', "train.linear.layer=11", f"train.linear.{view}"],
@@ -47,7 +47,7 @@ def test_a_value_that_is_a_placeholder_keeps_its_type(tmp_path: Path) -> None:
   train.tokens.layers: "{layers}"
   train.tokens.acoustics: "{with}"
 """
-    assert list(trials(tmp_path, text).items()) == [
+    assert [(name, one.changes) for name, one in trials(tmp_path, text).items()] == [
         ("a-all", ["train.tokens.layers=[]", 'train.tokens.acoustics=""']),
         ("a-all+e", ["train.tokens.layers=[]", 'train.tokens.acoustics="e"']),
         ("a-two", ["train.tokens.layers=[0, 2]", 'train.tokens.acoustics=""']),
@@ -55,9 +55,25 @@ def test_a_value_that_is_a_placeholder_keeps_its_type(tmp_path: Path) -> None:
     ]
 
 
+def test_a_trial_stands_on_a_file_of_parameters_in_place_of_those_in_use(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("train: {head: mlp, num_steps: 7, seed: 2}\n")
+    (tmp_path / "t.yaml").write_text(f"""
+"{{head}}":
+  each: {{head: [own]}}
+  params: "{tmp_path}/{{head}}.yaml"
+  train.seed: 3
+in-use: {{train.seed: 4}}
+""")
+    found = systems_of((), [str(tmp_path / "t.yaml")], Params(None, ("train.num_steps=9",)))
+    assert found["own"] == system_of(Params(own, ("train.seed=3",)))
+    assert (found["own"].train.num_steps, found["in-use"].train.num_steps) == (7, 9)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("a: {params: 3}", "t.yaml: a.params: found 3, wanted"),
         ("a: {each: {k: 3}, train.seed: 1}", "t.yaml: a.each.k: found 3, wanted a list"),
         ("a: {each: [1, 2], train.seed: 1}", "t.yaml: a.each: found [1, 2], wanted names and"),
         ("a: {each: {k: []}}", "t.yaml: a.each.k: names no value"),
@@ -94,9 +110,12 @@ def test_the_studies_that_ship_are_trials_of_their_presets(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["emoq", "emoq_small"])
-def test_the_studies_of_emoq_differ_from_their_preset_in_one_part(name: str) -> None:
+def test_the_studies_of_emoq_differ_from_their_preset_in_one_part(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
     params = Params(REPOSITORY / f"params/{name}.yaml", ())
-    found = systems_of((), [str(REPOSITORY / f"params/trials/{name}.yaml")], params)
+    found = systems_of((), [f"params/trials/{name}.yaml"], Params(None, ()))
     whole = found["whole"]
     assert systems_of(("emoq",), [], params)["emoq"] == whole
     config = whole.train.head_config
