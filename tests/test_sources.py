@@ -119,6 +119,20 @@ def test_a_clip_is_the_same_alone_and_beside_longer_ones() -> None:
     torch.testing.assert_close(whole.std(0, correction=0), torch.ones(1, 3), atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize(("at_once", "sizes"), [(7, [7] * 5 + [5]), (10, [10, 4, 7, 10, 4, 5])])
+def test_shards_of_few_clips_share_a_pool(at_once: int, sizes: list[int]) -> None:
+    source = opened(Streamed)
+    pools = source.scan(at_once)
+    assert [len(part) for pool in pools for part in pool] == sizes
+    for pool in pools:
+        positions = np.concatenate(pool)
+        assert len(positions) < at_once + 7
+        lengths = source.lengths[positions]
+        assert (np.diff(lengths) >= 0).all()
+    everyone = np.concatenate([part for pool in pools for part in pool])
+    assert sorted(everyone) == list(range(NUM))
+
+
 @given(
     st.lists(st.integers(1, 9), min_size=1, max_size=6), st.sampled_from(["dimension", "scalar"])
 )

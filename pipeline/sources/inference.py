@@ -12,10 +12,9 @@ from pipeline.errors import HeadError
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch
 from pipeline.heads.phase import Phase
-from pipeline.sources.source import Pool, Source
+from pipeline.sources.source import FRAMES_AT_ONCE, Pool, Source
 
 SCORED_AT_ONCE = 256  # clips of dense views: a shard; larger tensors are unmapped and mapped anew
-FRAMES_AT_ONCE = 32  # clips whose frames are read
 
 Extras = Mapping[str, list[str] | np.ndarray]
 

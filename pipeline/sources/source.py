@@ -19,7 +19,8 @@ from pipeline.heads.needs import Need
 from pipeline.heads.standardiser import Standardiser
 from pipeline.store.views import LAYERS
 
-READ_AT_ONCE = 256  # clips whose frames are put side by side for a standardiser
+READ_AT_ONCE = 256  # clips of dense views that a standardiser sees
+FRAMES_AT_ONCE = 32  # clips whose frames are put side by side
 
 Pool = Sequence[np.ndarray]
 Frames = Mapping[str, Mapping[int, np.ndarray]]  # by need, then position: (T, R, D), codes (T, R)
@@ -66,11 +67,14 @@ class Source(ABC):
         """Return the plan that goes through all clips once, in batches of at most `at_once`.
 
         Where they have lengths, clips of one shard share a pool, and those of like length a batch.
+        Shards of which few clips are wanted share a pool too, so that batches are full.
         """
         if not self.lengths.any():
             return [[part] for part in cut(np.arange(self.num_clips), at_once)]
-        order = np.lexsort((np.arange(self.num_clips), self.lengths, self.shards))
-        pools = np.split(order, np.flatnonzero(np.diff(self.shards[order])) + 1)
+        _, shards, sizes = np.unique(self.shards, return_inverse=True, return_counts=True)
+        pool_of = ((np.cumsum(sizes) - sizes) // at_once)[shards]
+        order = np.lexsort((np.arange(self.num_clips), self.lengths, pool_of))
+        pools = np.split(order, np.flatnonzero(np.diff(pool_of[order])) + 1)
         return [cut(pool, at_once) for pool in pools]
 
 
@@ -150,7 +154,7 @@ class StoredSource(Source):
                 yield self._dense[need.name].of(torch.from_numpy(portion)).cpu().numpy()
             return
         wanted = np.isin(np.arange(self.num_clips), positions)
-        plan = [[part[wanted[part]]] for pool in self.scan(READ_AT_ONCE) for part in pool]
+        plan = [[part[wanted[part]]] for pool in self.scan(FRAMES_AT_ONCE) for part in pool]
         for (part,), frames in self._pools([pool for pool in plan if len(pool[0])]):
             yield np.concatenate([frames[need.name][int(i)] for i in part])
 
