@@ -34,7 +34,7 @@ def find_recordings(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Pa
     )
     if not found:
         raise ManifestError(
-            f"{folder}: holds no recordings ({', '.join(suffixes)}); name a folder that has some."
+            f"{folder}: holds no recordings ({some(suffixes)}); name a folder that has some."
         )
     return found
 
