@@ -51,9 +51,8 @@ def test_what_cannot_be_compared_is_refused(kind: str) -> None:
     ids = table["utterance_id"].where(~is_b, "other-" + table["utterance_id"])
     with pytest.raises(PredictionsError, match="a and b have no clip in common; score the same"):
         of(table.assign(utterance_id=ids), cluster="speaker", margin=0.02)
-    turned = table["label"].map(
-        dict(zip(*[sorted(set(table["label"]))[::step] for step in (1, -1)]))
-    )
+    low, high = sorted(set(table["label"]))
+    turned = table["label"].map({low: high, high: low})
     one = is_b & (table["utterance_id"] == "u007")
     labels = table["label"].where(~one, turned)
     with pytest.raises(PredictionsError, match="a and b have other labels for u007; score the s"):
