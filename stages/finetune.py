@@ -81,9 +81,11 @@ def command(
 
         num_train, num_classes = given.size
         epochs = config.num_steps * config.batch_size / max(num_train, 1)
+        is_number = given.label_map is not None and given.label_map.numbers
+        told = "numbers" if is_number else f"{num_classes} classes"
         click.echo(
             f"{out}: {config.num_steps} steps of {config.batch_size} clips, {epochs:.1f} times "
-            f"through {num_train} training clips, {num_classes} classes; "
+            f"through {num_train} training clips, {told}; "
             f"{reckon(config, num_classes)}; nothing was done."
         )
         return

@@ -64,7 +64,7 @@ def command(
     address: str | None,
     out: Path,
 ) -> None:
-    """Fit a logistic regression on every layer alone, and score it on dev.
+    """Fit a regression on every layer alone, logistic or of numbers ridge, and score it on dev.
 
     With --head on every representation within the head instead, and on the mean of what it reads:
     its task, gender, sentence and speaker, as far as MANIFEST has them. All but the speaker are
@@ -80,7 +80,7 @@ def command(
     from pipeline.errors import ParamsError
     from pipeline.experiments.probing import probe_layers
     from pipeline.manifests.manifest import read_manifest
-    from pipeline.report.probe import write_probe
+    from pipeline.report.probe import compared_by, write_probe
     from pipeline.training.rows import choose_rows
 
     read = read_manifest(manifest, fold)
@@ -99,16 +99,18 @@ def command(
         label_map=read_label_map(find_label_map(manifest, task, label_map)),
         allow_overlap=allow_speaker_overlap,
     )
-    rows.require_classes("genser probe")
     crew = engine_of(engine, num_workers, address, "cpu")
     claim(out, is_folder=True)
     with Progress("layers") as progress:
         table = probe_layers(features, rows, reporter=progress, engine=crew or SERIAL)
     title = f"{manifest.name}: {task}, each layer alone"
     write_probe(out, table, len(rows.classes), title=title)
-    best = table.iloc[table["dev_ua"].argmax()]
+    column, name = compared_by(table)
+    best = table.iloc[table[column].argmax()]
     click.echo(table.to_string(index=False, float_format="%.3f"))
-    click.echo(f"best on dev: layer {best['layer']:.0f}, UA {best['dev_ua']:.3f}; {out}/probe.png")
+    click.echo(
+        f"best on dev: layer {best['layer']:.0f}, {name} {best[column]:.3f}; {out}/probe.png"
+    )
 
 
 def _probe_head(

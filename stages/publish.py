@@ -51,7 +51,7 @@ def command(
 
     from pipeline.heads.saved import load_head
     from pipeline.manifests.manifest import read_manifest
-    from pipeline.publishing.card import model_card
+    from pipeline.publishing.card import local_encoders, model_card
     from pipeline.publishing.hub_heads import push_head
     from pipeline.publishing.tested import licences_of, tested_of
     from pipeline.report.report import ReportConfig
@@ -82,5 +82,11 @@ def command(
     )
     if dry_run:
         click.echo(card)
-        return
-    click.echo(f"{head}: published, {push_head(head, repository, card, private=private)}")
+    else:
+        click.echo(f"{head}: published, {push_head(head, repository, card, private=private)}")
+    for encoder in local_encoders(trained.record):
+        click.echo(
+            f"{head}: its encoder {encoder} is a folder of this machine, and is not sent: whoever "
+            "takes the head has to give the same one with --encoder.",
+            err=True,
+        )

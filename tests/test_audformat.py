@@ -37,6 +37,26 @@ def database() -> audformat.Database:
     return db
 
 
+def test_absolute_files_are_told_below_the_folder_that_all_are_in(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {
+            "file": [f"/data/mine/{name}" for name in FILES],
+            "emotion": "sad",
+            "speaker": ["anna", "bob", "cleo"],
+        }
+    )
+    table.to_csv(tmp_path / "mine.csv", index=False)
+    source = Source(name="audformat", path=tmp_path / "mine.csv")
+    found = prepare_corpus(source, PrepareConfig())
+    assert found.table["path"].tolist() == ["a.wav", "b.wav", "c.wav"]
+    assert found.table["utterance_id"].tolist() == ["a", "b", "c"]
+    note = "paths are relative to /data/mine/audio: give --audio-root /data/mine/audio"
+    assert note in found.notes
+    table.assign(file=["/a.wav", "b.wav", "c.wav"]).to_csv(tmp_path / "mine.csv", index=False)
+    with pytest.raises(ManifestError, match=r"mine.csv: has absolute paths, and 'b.wav', which"):
+        prepare_corpus(source, PrepareConfig())
+
+
 @pytest.mark.parametrize("storage", ["csv", "parquet"])
 def test_the_tables_of_a_database_are_put_together(
     tmp_path: Path, database: audformat.Database, storage: str

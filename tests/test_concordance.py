@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline.errors import PredictionsError, ShapeError
+from pipeline.errors import ShapeError
 from pipeline.evaluation.concordance import (
     cluster_sums,
     drawn_numbers,
@@ -116,10 +116,3 @@ def test_systems_are_compared_under_the_same_draws() -> None:
     tie = number_standings_of(same, cluster="speaker", margin=0.02).comparisons["b"]
     assert (tie.difference.low, tie.difference.high) == (0.0, 0.0)
     assert tie.verdict == "not inferior"
-
-
-def test_systems_of_other_labels_are_refused() -> None:
-    labels = np.arange(6.0)
-    both = pd.concat([table("a", labels, labels), table("b", labels, labels + 1)])
-    with pytest.raises(PredictionsError, match="a and b have other labels for c00"):
-        number_standings_of(both, cluster="speaker", margin=0.02)

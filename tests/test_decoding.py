@@ -163,7 +163,7 @@ def test_a_file_that_is_not_there_is_missing(tmp_path: Path) -> None:
     for path in (tmp_path / "none.wav", tmp_path, tmp_path / "clip.wav" / "below.wav"):
         error = refused(path)
         assert error.outcome == "missing"
-        assert "no such file under the audio root; restore it" in str(error)
+        assert "no such file; restore it, or mend its path" in str(error)
 
 
 def test_a_name_that_the_system_refuses_is_an_outcome(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The studies of descriptors on a page: published rows, ours under them, texts and probes."""
+"""The studies of descriptors on a page: published rows beside ours, texts and probes."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ import pytest
 from helpers.descriptors_study import SKILLS, write_crossval
 from pipeline.errors import PredictionsError
 from pipeline.report.crossval import write_crossval_page
-from pipeline.report.descriptors_study import TITLES
-from pipeline.report.published_descriptors import TEXTS, UAS
+from pipeline.report.descriptors_study import TITLES, WHAT
+from pipeline.report.published_descriptors import DESCRIPTORS, TEXTS, UAS
 
 
 def page(folder: Path, *names: str) -> list[str]:
@@ -39,19 +39,45 @@ def rows_below(lines: list[str], caption: str) -> list[str]:
     return [rows[0], *rows[2:end]]
 
 
-def test_every_published_number_is_on_the_page(lines: list[str]) -> None:
+def test_every_published_number_is_on_the_page_with_ours_where_the_corpus_is_ours(
+    lines: list[str],
+) -> None:
     for table, title in TITLES.items():
-        shown = [line for line in rows_below(lines, title) if "arXiv 2505.23236" in line]
         wanted = [row for row in UAS if row.table == table]
-        assert len(shown) == len(wanted)
-        for row, line in zip(wanted, shown, strict=True):
+        same = [line for line in rows_below(lines, title) if "arXiv 2505.23236" in line]
+        # Ours are of IEMOCAP: what is of MELD stands apart, with none of ours.
+        other = rows_below(lines, f"{DESCRIPTORS} on meld, {WHAT[table]}, ")[1:] if wanted else []
+        assert len(same) == sum(row.corpus == "iemocap" for row in wanted)
+        for row, line in zip(
+            sorted(wanted, key=lambda row: row.corpus), [*same, *other], strict=True
+        ):
             assert line.startswith(f"| {row.system} |")
             assert f"| {row.corpus}, ? |" in line
             assert row.ua is None or f"| {row.ua:.3f} |" in line
             assert row.is_whole or f"| {row.gain:+.3f} |" in line
-    first = rows_below(lines, "Of the paper the least and the most")[1]
+    first = rows_below(lines, "of the paper the least and the most")[1]
     for span in TEXTS:
         assert f"| {span.low:g} to {span.high:g} |" in first
+
+
+def test_of_another_corpus_no_published_row_stands_among_ours(tmp_path: Path) -> None:
+    folder = write_crossval(tmp_path / "cv")
+    table = pd.read_parquet(folder / "predictions.parquet").assign(corpus="ravdess")
+    table.to_parquet(folder / "predictions.parquet")
+    write_crossval_page(tmp_path / "r", {"cv": folder}, cluster="speaker")
+    text = (tmp_path / "r/report.md").read_text()
+    lines = text.splitlines()
+    for caption in (*TITLES.values(), "How near what is written comes to what is given."):
+        assert not any("arXiv 2505.23236" in line for line in rows_below(lines, caption))
+    apart = [line for line in lines if line.startswith("Published, not comparable in level")]
+    assert [a.partition(", HuBERT")[0].partition(": ")[2] for a in apart] == [
+        f"{DESCRIPTORS} on iemocap and meld, branches, bottleneck, stages",
+        f"{DESCRIPTORS} on iemocap and meld, before the emotion",
+        "the least and the most over iemocap, meld, emosec",
+    ]
+    assert all("Ours are of ravdess" in line for line in apart)
+    html = (tmp_path / "r/report.html").read_text()
+    assert html.count("<summary>Published, not comparable in level") == len(apart)
 
 
 def test_published_gains_are_those_of_the_published_scores() -> None:
@@ -86,7 +112,7 @@ def test_a_cell_says_what_its_csv_says(made: Path, lines: list[str]) -> None:
 
 
 def test_what_is_written_has_intervals_and_says_what_is_absent(lines: list[str]) -> None:
-    heading, paper, whole, one = rows_below(lines, "Of the paper the least and the most")
+    heading, paper, whole, one = rows_below(lines, "of the paper the least and the most")
     assert "BLEU@4" in heading
     assert paper.startswith("| arXiv 2505.23236 |")
     assert whole.startswith("| **whole** |")
@@ -143,8 +169,11 @@ def test_without_texts_and_probes_the_tables_stand_alone(tmp_path: Path) -> None
     assert any(line.startswith("## cv: the studies of emotion descriptors") for line in lines)
     assert not any("what is written" in line or "what each branch knows" in line for line in lines)
     for title in TITLES.values():
-        assert not any("(ours" in line for line in rows_below(lines, title))
-        assert any(f"{title}. None of ours is of this table." in line for line in lines)
+        # Of beta the paper prints nothing, so there is no table of it.
+        assert any(f"{title}. None of ours is of this table." in line for line in lines) == (
+            title != TITLES["beta"]
+        )
+    assert not any("(ours" in line for line in lines)
     assert not list((tmp_path / "r").glob("cv_descriptors*.png"))
 
 

@@ -51,6 +51,14 @@ def test_the_example_runs_where_the_demo_has_run(made, tmp_path, monkeypatch, ca
     assert made_by_it["ua"].low <= made_by_it["ua"].value <= made_by_it["ua"].high
 
 
+def test_every_extra_is_told():
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    page = (ROOT / "docs/installing.md").read_text("utf-8").partition("## Extras")[2]
+    names = " ".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"`(\w+)`", names)) == set(config["options.extras_require"])
+
+
 def test_the_citation_is_of_this_version_and_has_what_the_format_wants():
     citation = YAML(typ="safe", pure=True).load((ROOT / "CITATION.cff").read_text())
     config = ConfigParser()

@@ -1,4 +1,4 @@
-"""EmoQ's tables on a page: every printed row, and ours under the rows that they belong to."""
+"""EmoQ's tables on a page: every printed row, and ours under those of the same clips."""
 
 from pathlib import Path
 
@@ -31,9 +31,10 @@ def lines(made: Path) -> list[str]:
     return (made / "report.md").read_text().splitlines()
 
 
-def of_table(lines: list[str], number: int) -> list[str]:
-    """Return the rows of a table of the paper, published and ours."""
-    place = next(i for i, line in enumerate(lines) if f"Table {number}: " in line)
+def of_table(lines: list[str], table: int | str) -> list[str]:
+    """Return the rows of a table of the paper, by its number, or of one by its caption."""
+    caption = f"Table {table}: " if isinstance(table, int) else table
+    place = next(i for i, line in enumerate(lines) if caption in line)
     begin = next(i for i in range(place, len(lines)) if lines[i].startswith("| system"))
     end = next(i for i in range(begin, len(lines) + 1) if not lines[i : i + 1] or not lines[i])
     return lines[begin + 2 : end]
@@ -64,7 +65,9 @@ def test_every_printed_row_is_on_the_page(lines: list[str], number: int) -> None
         assert f"arXiv 2509.15775, Table {number}" in line
 
 
-def test_ours_stand_under_the_rows_that_they_are_variants_of(lines: list[str]) -> None:
+def test_ours_of_the_same_clips_stand_under_the_rows_that_they_are_variants_of(
+    lines: list[str],
+) -> None:
     ours = {
         table.number: [line for line in of_table(lines, table.number) if "(ours" in line]
         for table in TABLES
@@ -78,7 +81,7 @@ def test_ours_stand_under_the_rows_that_they_are_variants_of(lines: list[str]) -
         "an encoder",
         "a language model",
         "gold",
-        "meld, 7 classes, test of fold 1, 1 seed",
+        "meld, 7 classes, test of its own split, 1 seed",
     ):
         assert f"**{told}**" in line
 
@@ -120,17 +123,35 @@ def test_every_system_says_what_it_takes(made: Path, lines: list[str]) -> None:
     ]
 
 
-def test_other_corpora_stand_under_no_table_of_another(tmp_path: Path) -> None:
-    lines = page(tmp_path, said(corpus="ravdess"))
-    assert not any("(ours" in line for line in of_table(lines, 3))
-    assert any(
-        "None of ours is of this table: they are of ravdess, 7 classes" in line for line in lines
-    )
-    assert any("ravdess, 7 classes" in line for line in of_table(lines, 4))
+@pytest.mark.parametrize(
+    ("corpus", "num_folds"), [("ravdess", None), ("meld", 5)], ids=["corpus", "split"]
+)
+def test_other_clips_stand_in_a_table_of_their_own_and_published_ones_folded_apart(
+    tmp_path: Path, corpus: str, num_folds: int | None
+) -> None:
+    lines = page(tmp_path, said(corpus=corpus, num_folds=num_folds))
+    split = "test of 5 folds" if num_folds else "test of its own split"
+    for table in TABLES:
+        shown = of_table(lines, table.number)
+        assert not any("(ours" in line for line in shown)
+        assert [line.split(" | ")[0] for line in shown] == [
+            f"| {row.system}" for row in rows_of_table(table.number)
+        ]
+    apart = [line for line in lines if line.startswith("Published, not comparable in level: EmoQ")]
+    assert len(apart) == len(TABLES)
+    assert all(f"Ours are of {corpus}, 7 classes, {split}, 1 seed; only diff" in a for a in apart)
+    assert "HuBERT-large, frozen, Qwen2.5-7B-Instruct." in apart[3]
+    for number, what in ((4, "what it reads"), (5, "losses of stage 1"), (6, "stage 1")):
+        ours = of_table(lines, f"As Table {number}, {what}.")
+        assert ours
+        assert all("(ours" in line for line in ours)
+    assert not any("arXiv 2509.15775" in line for line in lines if "(ours" in line)
+    html = (tmp_path / "r/report.html").read_text()
+    assert html.count("<summary>Published, not comparable in level: EmoQ, Table") == len(TABLES)
 
 
-def test_four_classes_of_iemocap_stand_in_table_1(tmp_path: Path) -> None:
-    lines = page(tmp_path, said("iemocap", SEVEN[:4]))
+def test_four_classes_of_iemocap_in_five_folds_stand_in_table_1(tmp_path: Path) -> None:
+    lines = page(tmp_path, said("iemocap", SEVEN[:4], num_folds=5))
     assert len([line for line in of_table(lines, 1) if "(ours" in line]) == len(SKILLS) - 1
     assert not any("(ours" in line for line in of_table(lines, 2))
 

@@ -16,9 +16,10 @@ from helpers.tuning import RATE, save_small, save_tones, settings, tune
 from pipeline.audio.segments import Segment
 from pipeline.encoders.catalogue import open_encoder
 from pipeline.encoders.finetuned import read_finetuned
-from pipeline.errors import AudioError, EncoderError, ManifestError
+from pipeline.errors import AudioError, EncoderError, ManifestError, ParamsError
 from pipeline.extraction.encoding import decode
 from pipeline.finetuning.waveforms import HELD_S, waveform_of
+from pipeline.manifests.labels import LabelMap
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 
@@ -51,6 +52,23 @@ def test_a_task_that_can_be_heard_is_learnt(hubert, tmp_path):
     selection = tune(save_tones(tmp_path / "more", num_each=32), config, tmp_path / "out")
     assert selection.dev["macro_f1"] > 0.8
     assert selection.curves["train_loss"].iloc[-1] < selection.curves["train_loss"].iloc[0]
+
+
+def test_a_number_that_can_be_heard_is_learnt_and_the_scale_recorded(hubert, tmp_path):
+    rates = {"learning_rate": 1e-2, "head_learning_rate": 1e-2}
+    tones = save_tones(tmp_path / "more", num_each=32)
+    words = {"task": "octave", "label_map": LabelMap(numbers=True)}
+    with pytest.raises(ParamsError, match=r"finetune.select_by: 'macro_f1' is for classes, and"):
+        tune(tones, settings(hubert), tmp_path / "out", **words)
+    more = {"num_steps": 60, "eval_every": 20, "num_blocks": 2, "balance": "none", **rates}
+    selection = tune(tones, settings(hubert, select_by="ccc", **more), tmp_path / "out", **words)
+    assert selection.dev["ccc"] > 0.8
+    assert set(selection.dev) == {"ccc", "pearson", "rmse"}
+    record = read_finetuned(tmp_path / "out").record
+    table = pd.read_csv(tones)
+    octaves = table["octave"][table["split"] == "train"]
+    assert record["scale"] == {"low": octaves.min(), "high": octaves.max()}
+    open_encoder(str(tmp_path / "out"), compute_dtype="float32", device="cpu")
 
 
 def test_only_the_last_block_is_new_and_all_else_bit_equal(hubert, tuned):

@@ -13,6 +13,7 @@ from pipeline.errors import EncoderError, ParamsError
 from pipeline.finetuning.network import WAVEFORMS, TunedEncoder, cut
 from pipeline.finetuning.tuning import open_tunable
 from pipeline.heads.batch import Batch, Ragged
+from pipeline.sources.inference import autocast
 from pipeline.training.draws import mixup
 from pipeline.training.targets import one_hot
 from pipeline.training.weighting import weigh_rows
@@ -73,6 +74,18 @@ def test_what_is_trained_is_the_last_blocks_or_all_without_the_front(folders):
     whole = head_of(folders["hubert"], num_blocks=0, freeze_front=False).kept()
     assert "model.feature_extractor.inner.conv_layers.0.conv.weight" in whole
     assert "model.masked_spec_embed" not in whole
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_half_precision_says_about_the_same(folders, family):
+    head = head_of(folders[family]).eval()
+    clips = waveforms(8000, 3000)
+    with torch.inference_mode():
+        wanted = head.logits(clips)
+        with autocast("cpu", "bfloat16"):
+            found = head.logits(clips)
+    assert not torch.equal(found, wanted)
+    torch.testing.assert_close(found, wanted, atol=0.05, rtol=0.05)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -43,7 +43,7 @@ def test_a_folder_that_is_not_there_or_empty_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ManifestError) as error:
         find_recordings(tmp_path)
     assert str(error.value) == (
-        f"{tmp_path}: holds no recordings (.wav, .flac, .ogg, .mp3); name a folder that has some."
+        f"{tmp_path}: holds no recordings (.wav, .flac, .ogg, ...); name a folder that has some."
     )
 
 

@@ -108,6 +108,19 @@ def test_parts_of_numbers_lack_thirds_not_each_number(here, tmp_path):
     assert "lacks" not in result.output
 
 
+def test_layers_are_probed_and_fine_tuning_reckoned_of_numbers(level, tmp_path):
+    levels, _ = level
+    words = ("--label-map", levels, "--out", tmp_path / "out")
+    result = genser("probe", "demo.csv", "--store", "store", *words)
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(tmp_path / "out/probe.csv")
+    best = table["dev_ccc"].idxmax()
+    assert f"best on dev: layer {best}, CCC {table['dev_ccc'][best]:.3f}" in result.stdout
+    tuned = ("-S", "finetune.encoder=demo/encoder", "finetune", "demo.csv")
+    result = genser(*tuned, "--audio-root", "demo/audio", *words, "--dry-run")
+    assert " training clips, numbers; " in result.stdout
+
+
 def test_a_card_has_the_scores_of_numbers(level, tmp_path):
     _, head = level
     scored, report = tmp_path / "p.parquet", tmp_path / "report"
@@ -115,6 +128,7 @@ def test_a_card_has_the_scores_of_numbers(level, tmp_path):
     words = ("--manifest", "demo.csv", "--head", head, "--store", "store", "--out", report)
     genser("report", scored, *words)
     found = json.loads((report / "metrics.json").read_text())["p"]["test"]
+    assert "A ridge regression on one layer at a time" in (report / "report.md").read_text()
     words = ("--predictions", scored, "--manifest", "demo.csv", "--dry-run")
     result = genser("publish", head, "me/levels", *words)
     assert result.exit_code == 0, result.output

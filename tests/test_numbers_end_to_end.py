@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.dataset import StoredFeatures
 from pipeline.errors import HeadError, ParamsError
 from pipeline.evaluation.concordance import measure_numbers
 from pipeline.experiments.crossval import cross_validate
 from pipeline.experiments.plan import Plan, System
+from pipeline.experiments.probing import STRENGTH, probe_layers
 from pipeline.experiments.sweeping import summarise_sweep, sweep_table
 from pipeline.experiments.tables import write_tables
 from pipeline.extraction.feature_tables import FeatureTable
@@ -26,10 +28,12 @@ from pipeline.manifests.manifest import Manifest, read_manifest
 from pipeline.manifests.numbers import Scale
 from pipeline.progress import Silence
 from pipeline.report.crossval import write_crossval_page
+from pipeline.report.probe import compared_by, write_probe
 from pipeline.report.report import ReportConfig, Sources, write_report
 from pipeline.scoring.predictions import read_predictions, write_predictions
 from pipeline.scoring.score import ScoreConfig, score_manifest
 from pipeline.training.config import TrainConfig
+from pipeline.training.rows import choose_rows
 from pipeline.training.train import train_manifest
 
 TINY = TrunkConfig(width=8, num_blocks=1, num_heads=2, dropout=0.0)
@@ -134,6 +138,31 @@ def test_every_dense_head_learns_numbers_and_is_loaded_as_it_was(
     kept = trained.record.dev
     near = 0.2 if head == "genser" else 1e-3  # genser samples dev with fewer steps
     assert found["pearson"] == pytest.approx(kept["pearson"], abs=near)
+
+
+def test_each_layer_is_probed_by_ridge_and_the_one_that_knows_is_found(
+    made: tuple[Manifest, Path], tmp_path: Path
+) -> None:
+    features = StoredFeatures(made[0], {"": made[1]})
+    rows = choose_rows(
+        made[0], features, task="arousal", label_map=LabelMap(numbers=True), allow_overlap=False
+    )
+    table = probe_layers(features, rows, reporter=Silence())
+    assert list(table) == ["layer", "dev_ccc", "dev_pearson", "dev_rmse", "train_ccc"]
+    assert table["dev_ccc"].idxmax() == 2
+    assert table["dev_ccc"][2] > 0.9 > table["dev_ccc"][:2].max()
+    # The same by normal equations, on the numbers themselves instead of shares of a scale.
+    x, y = features.read(rows.train)[:, 2].astype(float), rows.numbers.values[rows.train]
+    z = (x - x.mean(0)) / x.std(0)
+    slope = np.linalg.solve(z.T @ z + np.eye(8) / STRENGTH, z.T @ (y - y.mean()))
+    other = (features.read(rows.dev)[:, 2] - x.mean(0)) / x.std(0) @ slope
+    known = rows.numbers.values[rows.dev]
+    assert table["dev_pearson"][2] == pytest.approx(np.corrcoef(other, known)[0, 1], abs=1e-5)
+    stretched = (other - other.mean()) / other.std() * known.std() + known.mean()
+    error = np.sqrt(np.mean((stretched - known) ** 2))
+    assert table["dev_rmse"][2] == pytest.approx(error, abs=1e-4)
+    write_probe(tmp_path, table, 2, title="t")
+    assert compared_by(pd.read_csv(tmp_path / "probe.csv")) == ("dev_ccc", "CCC")
 
 
 def test_what_is_for_classes_is_refused(made: tuple[Manifest, Path], tmp_path: Path) -> None:

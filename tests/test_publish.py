@@ -73,6 +73,18 @@ def test_without_predictions_the_card_says_that_nobody_looked(here: Path, hub: H
     assert "Nobody gave predictions on other clips" in body
 
 
+def test_an_encoder_that_nobody_else_has_is_told_without_its_place(here: Path, hub: Hub):
+    encoder = load_head(Path("head")).record.encoder
+    assert Path(encoder).is_dir()
+    result = genser(*PUBLISH, "--dry-run")
+    assert f"head: its encoder {encoder} is a folder of this machine, and is not" in result.stderr
+    _, body = card_of(result.stdout)
+    line = next(line for line in body.splitlines() if line.startswith("- view `layers`"))
+    assert line.startswith(f"- view `layers`: `{Path(encoder).name}`, weights ")
+    assert line.endswith("; a folder, give the same one with `--encoder`")
+    assert encoder not in body
+
+
 def test_predictions_of_another_head_are_refused(here: Path, hub: Hub, tmp_path: Path):
     genser("-S", "train.seed=3", "train", "demo.csv", "--store", "store", "--out", tmp_path / "h")
     told = refused("publish", tmp_path / "h", REPOSITORY, *SCORED)

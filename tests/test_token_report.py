@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from helpers.tokens import write_crossval
+from helpers.tokens import SKILLS, predictions, write_crossval
 from pipeline.errors import PredictionsError, ShapeError
 from pipeline.figures.tokens import draw_gains, draw_rates
 from pipeline.report.crossval import write_crossval_page
@@ -74,16 +74,37 @@ def test_a_cell_says_what_its_csv_says(page: Path) -> None:
     assert "| **c2** | **16** | **codes** | **2** |  | **no** |" in text
 
 
-def test_published_rows_name_encoder_and_data_and_ours_stand_under_them(page: Path) -> None:
+def test_published_rows_of_other_clips_are_folded_apart_and_name_encoder_and_data(
+    page: Path,
+) -> None:
     assert all(row.encoder and row.data and row.source for row in PUBLISHED_TOKENS)
     lines = (page / "report.md").read_text().splitlines()
-    paper = next(line for line in lines if ".3133 to .3479" in line)
-    assert "6 to 14" in paper
-    assert "WavLM-large, fine-tuned" in paper
-    assert "MSP-Podcast" in paper
+    paper = next(i for i, line in enumerate(lines) if ".3133 to .3479" in line)
+    for told in ("6 to 14", "WavLM-large, fine-tuned", "MSP-Podcast"):
+        assert told in lines[paper]
+    assert lines[paper - 4].startswith("Published, not comparable in level: discrete tokens on MSP")
+    assert "Ours are of toy, 2 classes, test of fold 1, 1 seed;" in lines[paper - 4]
+    assert lines[paper + len(PUBLISHED_TOKENS)] == ""
     ours = [line for line in lines if "(ours)" in line]
     assert len(ours) == 2
     assert all("an encoder" in line and "toy" in line for line in ours)
+    assert (
+        "<summary>Published, not comparable in level: discrete tokens on MSP-Podcast"
+        in (page / "report.html").read_text()
+    )
+
+
+def test_eight_classes_of_msp_podcast_s_own_split_stand_under_published_rows(
+    tmp_path: Path,
+) -> None:
+    folder = write_crossval(tmp_path / "cv")
+    table = predictions(SKILLS, classes=tuple("abcdefgh"))
+    table.assign(corpus="msp-podcast", fold="split").to_parquet(folder / "predictions.parquet")
+    write_crossval_page(tmp_path / "r", {"toy": folder}, cluster="speaker")
+    lines = (tmp_path / "r/report.md").read_text().splitlines()
+    last = next(i for i, line in enumerate(lines) if PUBLISHED_TOKENS[-1].system in line)
+    assert "(ours)" in lines[last + 1]
+    assert not any("not comparable in level" in line for line in lines)
 
 
 def test_without_dev_the_page_says_that_nothing_is_chosen(tmp_path: Path) -> None:

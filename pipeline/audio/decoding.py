@@ -191,7 +191,7 @@ class _NativeStatistics:
 def _opened(path: Path, said: Complaints) -> soundfile.SoundFile | containers.ContainerTrack:
     try:
         if not path.exists() or path.is_dir():
-            raise AudioError(outcomes.MISSING, "no such file under the audio root; restore it.")
+            raise AudioError(outcomes.MISSING, "no such file; restore it, or mend its path.")
         require_regular(path)
         if path.suffix.lower() == ".raw":
             raise AudioError(

@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 
 import pandas as pd
 
+from pipeline.corpora.folders import relative_paths
 from pipeline.errors import ManifestError
 from pipeline.manifests.manifest import SPLITS
 from pipeline.manifests.tables import read_table
@@ -28,7 +29,7 @@ def read_audformat(path: Path) -> pd.DataFrame:
         ManifestError: If it is no such table or database, or two tables say two things of a row.
     """
     if not path.is_dir():
-        return _identified(_rows(path))
+        return _identified(_rows(path), path)
     names = sorted(p for p in path.glob("db.*") if p.suffix in (".csv", ".parquet"))
     if not (path / HEADER).is_file() or not names:
         raise ManifestError(
@@ -45,7 +46,7 @@ def read_audformat(path: Path) -> pd.DataFrame:
         whole = _together(files, [FILE], path)
     else:
         whole = _add(whole, _together(files, [FILE], path), [FILE], path)
-    return _identified(whole)
+    return _identified(whole, path)
 
 
 def _is_of_files(path: Path) -> bool:
@@ -122,9 +123,10 @@ def _add(whole: pd.DataFrame, table: pd.DataFrame, keys: list[str], path: Path) 
     return added
 
 
-def _identified(table: pd.DataFrame) -> pd.DataFrame:
+def _identified(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Return it with ids: the file without suffix, and of a segment where it starts."""
-    names = [PurePath(name).with_suffix("").as_posix() for name in table[FILE]]
+    files, _ = relative_paths(table[FILE].tolist(), path)
+    names = [PurePath(name).with_suffix("").as_posix() for name in files]
     if START in table.columns:
         names = [
             f"{name}@{start}" if start else name

@@ -1,8 +1,9 @@
 """Finding a corpus's recordings as people really keep them, and reading their headers."""
 
+import os
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pandas as pd
 import soundfile
@@ -34,7 +35,7 @@ def find_recordings(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Pa
     )
     if not found:
         raise ManifestError(
-            f"{folder}: holds no recordings ({', '.join(suffixes)}); name a folder that has some."
+            f"{folder}: holds no recordings ({some(suffixes)}); name a folder that has some."
         )
     return found
 
@@ -55,6 +56,31 @@ def find_file(folder: Path, name: str, what: str) -> Path:
         f"{folder}: holds {name} {len(found)} times, e.g. {found[0]} and {found[1]}, and they "
         "differ; keep one."
     )
+
+
+def relative_paths(paths: Sequence[str], where: Path) -> tuple[list[str], list[str]]:
+    """Return absolute paths relative to the one folder that all are in, and a note that names it.
+
+    Relative ones stay, without a note.
+
+    Args:
+        paths: Of recordings.
+        where: What names them, for messages.
+
+    Raises:
+        ManifestError: If some are absolute and some are not.
+    """
+    absolute = [PurePath(path).is_absolute() for path in paths]
+    if not any(absolute):
+        return list(paths), []
+    if not all(absolute):
+        known = paths[absolute.index(False)]
+        raise ManifestError(
+            f"{where}: has absolute paths, and {known!r}, which is none; write all alike."
+        )
+    root = os.path.commonpath([str(PurePath(path).parent) for path in paths])
+    note = f"paths are relative to {root}: give --audio-root {root}"
+    return [PurePath(path).relative_to(root).as_posix() for path in paths], [note]
 
 
 def read_labels(path: Path, columns: Sequence[str], *, separator: str = ",") -> pd.DataFrame:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 
 import pandas as pd
 
+from pipeline.corpora.folders import relative_paths
 from pipeline.corpora.importer import Corpus, Row, read_names
 from pipeline.errors import ManifestError, ParamsError
 from pipeline.manifests.manifest import check_table
@@ -63,13 +64,13 @@ def read_any_table(path: Path, renames: Sequence[str]) -> Corpus:
         ParamsError: If a rename is not of that form.
     """
     table, first_row = read_table(path)
-    return Corpus(table=as_manifest(table, renames, path, first_row))
+    return as_manifest(table, renames, path, first_row)
 
 
-def as_manifest(
-    table: pd.DataFrame, renames: Sequence[str], path: Path, first_row: int
-) -> pd.DataFrame:
+def as_manifest(table: pd.DataFrame, renames: Sequence[str], path: Path, first_row: int) -> Corpus:
     """Return a table of texts with its columns renamed, checked as a manifest.
+
+    Absolute paths are made relative to the one folder that all are in, which a note names.
 
     Args:
         table: As `read_table` gives it.
@@ -95,4 +96,8 @@ def as_manifest(
     replaced = [c for c in names.values() if c in table.columns and c not in names]
     table = table.drop(columns=replaced).rename(columns=names)
     require_distinct_columns(path, table)
-    return check_table(table, path, first_row).table
+    notes: list[str] = []
+    if "path" in table.columns:
+        paths, notes = relative_paths(table["path"].tolist(), path)
+        table = table.assign(path=paths)
+    return Corpus(table=check_table(table, path, first_row).table, notes=notes)

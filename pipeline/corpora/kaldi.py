@@ -4,11 +4,11 @@ Every file is lines of a name and a value. A folder of such folders called train
 read as one corpus with that split.
 """
 
-import os
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import pandas as pd
 
+from pipeline.corpora.folders import relative_paths
 from pipeline.corpora.importer import Corpus
 from pipeline.errors import ManifestError
 from pipeline.manifests.manifest import SPLITS, check_table
@@ -41,7 +41,7 @@ def read_kaldi(folder: Path) -> Corpus:
             "Kaldi data folder."
         )
     table = pd.concat(parts, ignore_index=True).fillna("")
-    paths, notes = _relative(table["path"].tolist())
+    paths, notes = relative_paths(table["path"].tolist(), folder / RECORDINGS)
     table = check_table(table.assign(path=paths), folder / RECORDINGS, 1).table
     return Corpus(table=table.assign(corpus=folder.resolve().name), notes=notes)
 
@@ -100,18 +100,3 @@ def _pairs(path: Path) -> dict[str, str]:
         if name:
             found[name] = value[0].strip() if value else ""
     return found
-
-
-def _relative(paths: list[str]) -> tuple[list[str], list[str]]:
-    """Return absolute paths relative to their one folder, and a note that names it."""
-    absolute = [PurePath(path).is_absolute() for path in paths]
-    if not any(absolute):
-        return paths, []
-    if not all(absolute):
-        known = paths[absolute.index(False)]
-        raise ManifestError(
-            f"{RECORDINGS}: has absolute paths, and {known!r}, which is none; write all alike."
-        )
-    root = os.path.commonpath([str(PurePath(path).parent) for path in paths])
-    note = f"paths are relative to {root}: give --audio-root {root}"
-    return [PurePath(path).relative_to(root).as_posix() for path in paths], [note]

@@ -131,7 +131,7 @@ def _read(source: Source, config: PrepareConfig) -> Corpus:
         read = read_audformat if source.name == AUDFORMAT else read_audiofolder
         table = read(source.path)
         table = table.assign(corpus=source.corpus or source.path.resolve().stem)
-        return Corpus(table=as_manifest(table, source.renames, source.path, 1))
+        return as_manifest(table, source.renames, source.path, 1)
     if source.name != TABLE:
         raise ParamsError(f"CORPUS: {source.name!r} is not one of {all_corpora()}.")
     return read_any_table(source.path, source.renames)

@@ -116,9 +116,11 @@ class WhisperEncoder(BlockEncoder):
                 f"Whisper takes {self.padded_samples} samples at once, found {longest}; "
                 "set extract.max_duration_s to 30 or less."
             )
-        mel = self.preprocessor(
-            list(waveforms), sampling_rate=self.sample_rate, return_tensors="pt"
-        )["input_features"]
+        # It ends in numpy, which has no bfloat16: a training in that must not reach it.
+        with torch.autocast("cpu", enabled=False):
+            mel = self.preprocessor(
+                list(waveforms), sampling_rate=self.sample_rate, return_tensors="pt"
+            )["input_features"]
         output = self.model(mel.to(self.model.device, self.model.dtype))
         hidden: Tensor = output.last_hidden_state
         return hidden

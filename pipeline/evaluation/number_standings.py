@@ -3,12 +3,11 @@
 The counterpart of `pipeline.evaluation.standings` for tables whose labels are numbers.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import PredictionsError
 from pipeline.evaluation.bootstrap import Difference, Interval, ends, interval_of
 from pipeline.evaluation.columns import clusters_of
 from pipeline.evaluation.concordance import (
@@ -20,7 +19,7 @@ from pipeline.evaluation.concordance import (
     measure_numbers,
     number_scores,
 )
-from pipeline.evaluation.standings import seed_runs
+from pipeline.evaluation.side_by_side import SideBySide, common_rows, seed_runs, side_by_side
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,23 +77,8 @@ class NumberComparison(Difference):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NumberStandings:
-    """How all systems of a table did, and how the first did against each other.
-
-    Attributes:
-        overall: Each system on all clips.
-        by_corpus: Each system on each corpus; empty where there is only one.
-        comparisons: Of the first system with each other one, by the other's name.
-    """
-
-    overall: list[NumberStanding]
-    by_corpus: list[NumberStanding]
-    comparisons: dict[str, NumberComparison]
-
-    @property
-    def first(self) -> NumberStanding:
-        """The system that the others are compared with."""
-        return self.overall[0]
+class NumberStandings(SideBySide[NumberStanding, NumberComparison]):
+    """How all systems of a table did that say numbers."""
 
     def table(self) -> pd.DataFrame:
         """Return a row for each standing, those of the corpora last."""
@@ -130,24 +114,12 @@ def number_standings_of(table: pd.DataFrame, *, cluster: str, margin: float) -> 
         PredictionsError: If a system's seeds were not scored on the same clips, or two systems have
             no clip in common or other labels.
     """
-    first, *others = dict.fromkeys(table["system"])
-    corpora = sorted(set(table["corpus"]))
-    return NumberStandings(
-        overall=[
-            number_standing(table[table["system"] == system], cluster=cluster)
-            for system in (first, *others)
-        ],
-        by_corpus=[
-            replace(number_standing(part, cluster=cluster), corpus=str(corpus))
-            for corpus in corpora
-            for _, part in table[table["corpus"] == corpus].groupby("system", sort=False)
-            if len(corpora) > 1
-        ],
-        comparisons={
-            other: _compared(table, first, other, cluster=cluster, margin=margin)
-            for other in others
-        },
+    found = side_by_side(
+        table,
+        lambda part: number_standing(part, cluster=cluster),
+        lambda first, other: _compared(table, first, other, cluster=cluster, margin=margin),
     )
+    return NumberStandings(**vars(found))
 
 
 def number_standing(table: pd.DataFrame, *, cluster: str) -> NumberStanding:
@@ -184,19 +156,7 @@ def _compared(
     table: pd.DataFrame, first: str, second: str, *, cluster: str, margin: float
 ) -> NumberComparison:
     """Compare two systems on the clips that both have, under the same draws of clusters."""
-    mine, theirs = (table[table["system"] == system] for system in (first, second))
-    shared = set(mine["utterance_id"]) & set(theirs["utterance_id"])
-    if not shared:
-        raise PredictionsError(f"{first} and {second} have no clip in common; score the same rows.")
-    labels = [
-        one.drop_duplicates("utterance_id").set_index("utterance_id") for one in (mine, theirs)
-    ]
-    for name in sorted(shared):
-        if labels[0]["label"][name] != labels[1]["label"][name]:
-            raise PredictionsError(
-                f"{first} and {second} have other labels for {name}; score the same task."
-            )
-    sums = [_seed_sums(one[one["utterance_id"].isin(shared)], cluster)[0] for one in (mine, theirs)]
+    sums = [_seed_sums(rows, cluster)[0] for rows in common_rows(table, first, second)]
     values = [number_scores(one.sum(1)) for one in sums]
     drawn = [drawn_numbers(one) for one in sums]
     found = {

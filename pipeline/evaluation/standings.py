@@ -4,12 +4,11 @@ Everything is computed from one table of predictions as `pipeline.evaluation.col
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import PredictionsError
 from pipeline.evaluation.abstention import (
     CONFIDENCE,
     COVERAGE,
@@ -39,6 +38,7 @@ from pipeline.evaluation.reliability import (
     jensen_shannon,
     log_loss,
 )
+from pipeline.evaluation.side_by_side import SideBySide, common_rows, seed_runs, side_by_side
 from pipeline.manifests.manifest import VOTES
 
 
@@ -105,25 +105,14 @@ class Standing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standings:
-    """How all systems of a table did, and how the first did against each other.
+class Standings(SideBySide[Standing, Comparison]):
+    """How all systems of a table did that tell classes apart.
 
     Attributes:
         classes: Their names, in index order.
-        overall: Each system on all clips.
-        by_corpus: Each system on each corpus; empty where there is only one.
-        comparisons: Of the first system with each other one, by the other's name.
     """
 
     classes: list[str]
-    overall: list[Standing]
-    by_corpus: list[Standing]
-    comparisons: dict[str, Comparison]
-
-    @property
-    def first(self) -> Standing:
-        """The system that the others are compared with."""
-        return self.overall[0]
 
     def table(self) -> pd.DataFrame:
         """Return a row for each standing, those of the corpora last."""
@@ -142,25 +131,14 @@ def standings_of(table: pd.DataFrame, *, cluster: str, margin: float) -> Standin
         PredictionsError: As `standing` and `comparison`.
     """
     classes = class_order(table)
-    first, *others = dict.fromkeys(table["system"])
-    corpora = sorted(set(table["corpus"]))
-    return Standings(
-        classes=classes,
-        overall=[
-            standing(table[table["system"] == system], classes, cluster=cluster)
-            for system in (first, *others)
-        ],
-        by_corpus=[
-            replace(standing(part, classes, cluster=cluster), corpus=str(corpus))
-            for corpus in corpora
-            for _, part in table[table["corpus"] == corpus].groupby("system", sort=False)
-            if len(corpora) > 1
-        ],
-        comparisons={
-            other: comparison(table, first, other, classes, cluster=cluster, margin=margin)
-            for other in others
-        },
+    found = side_by_side(
+        table,
+        lambda part: standing(part, classes, cluster=cluster),
+        lambda first, other: comparison(
+            table, first, other, classes, cluster=cluster, margin=margin
+        ),
     )
+    return Standings(classes=classes, **vars(found))
 
 
 def standing(table: pd.DataFrame, classes: Sequence[str], *, cluster: str) -> Standing:
@@ -207,16 +185,11 @@ def comparison(
     McNemar's test looks at the first training seed of each.
 
     Raises:
-        PredictionsError: If they have no clip in common.
+        PredictionsError: As `common_rows`.
     """
-    shared = set(table["utterance_id"][table["system"] == first])
-    shared &= set(table["utterance_id"][table["system"] == second])
-    if not shared:
-        raise PredictionsError(f"{first} and {second} have no clip in common; score the same rows.")
-    common = table[table["utterance_id"].isin(shared)]
     counts, right = [], []
-    for system in (first, second):
-        mine, runs = seed_counts(common[common["system"] == system], classes, cluster)
+    for rows in common_rows(table, first, second):
+        mine, runs = seed_counts(rows, classes, cluster)
         counts.append(mine)
         right.append((runs[0]["label"] == runs[0]["predicted"]).to_numpy())
     return compare(counts[0], counts[1], right=(right[0], right[1]), margin=margin)
@@ -249,21 +222,6 @@ def seed_counts(
         for run in runs
     ]
     return np.stack(counts), runs
-
-
-def seed_runs(table: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return the rows of each training seed of one system, sorted by utterance id.
-
-    Raises:
-        PredictionsError: If its seeds were not scored on the same clips.
-    """
-    runs = [part.sort_values("utterance_id") for _, part in table.groupby("seed")]
-    ids = runs[0]["utterance_id"].tolist()
-    if any(run["utterance_id"].tolist() != ids for run in runs):
-        raise PredictionsError(
-            f"{table['system'].iloc[0]}: its seeds were scored on different clips; score all again."
-        )
-    return runs
 
 
 def _abstained(table: pd.DataFrame, cluster: str) -> Interval | None:

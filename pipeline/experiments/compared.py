@@ -24,11 +24,17 @@ def unknown_facts(name: str) -> dict[str, Any]:
     }
 
 
+def num_folds(predictions: pd.DataFrame) -> int | None:
+    """Return of how many folds the scored clips are; None of a manifest's own split."""
+    folds = set(predictions["fold"].astype("str"))
+    return None if folds == {OWN_SPLIT} else len(folds)
+
+
 def split_words(predictions: pd.DataFrame) -> str:
     """Return which clips were scored: of how many folds, after how many trainings."""
-    folds = list(dict.fromkeys(predictions["fold"].astype("str")))
-    told = f"test of {len(folds)} folds" if len(folds) > 1 else f"test of fold {folds[0]}"
-    if folds == [OWN_SPLIT]:
+    folds = num_folds(predictions)
+    told = f"test of {folds} folds" if folds != 1 else f"test of fold {predictions['fold'].iloc[0]}"
+    if folds is None:
         told = "test of its own split"
     num_seeds = predictions["seed"].nunique()
     return f"{told}, {num_seeds} seed{'s' * (num_seeds > 1)}"

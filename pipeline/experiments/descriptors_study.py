@@ -16,7 +16,7 @@ import pandas as pd
 
 from pipeline.evaluation.columns import class_order
 from pipeline.evaluation.paired import Paired
-from pipeline.experiments.compared import beside, split_words, unknown_facts
+from pipeline.experiments.compared import beside, num_folds, split_words, unknown_facts
 from pipeline.experiments.systems import IN_PHASES, NEVER, TWO_STAGES
 from pipeline.experiments.token_study import Row, rows_of
 
@@ -48,6 +48,7 @@ class DescriptorsStudy:
         corpora: That were scored.
         num_classes: C.
         split: Which clips were scored, in words.
+        num_folds: They are of; None of a manifest's own split.
         num_clusters: That intervals resample.
     """
 
@@ -58,6 +59,7 @@ class DescriptorsStudy:
     corpora: tuple[str, ...]
     num_classes: int
     split: str
+    num_folds: int | None
     num_clusters: int
 
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -115,6 +117,7 @@ def study_descriptors(
         corpora=tuple(sorted(set(predictions["corpus"]))),
         num_classes=len(class_order(predictions)),
         split=split_words(predictions),
+        num_folds=num_folds(predictions),
         num_clusters=paired.num_clusters,
     )
 

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from pipeline.errors import ParamsError
+from pipeline.evaluation.concordance import NUMBER_SCORES
 from pipeline.evaluation.metrics import SELECTORS
 from pipeline.heads.phase import LAST, OptimiserConfig, Phase
 from pipeline.training.optimisation import PRECISIONS
@@ -49,7 +50,8 @@ class FinetuneConfig:
     balance: str = "loss"  # of the classes: none, sampler (drawn alike), loss (counted alike)
     mixup: float = 0.0  # alpha of Beta(alpha, alpha) of waveforms; 0 mixes nothing
     eval_every: int = 100  # steps between looks at dev, each a checkpoint
-    select_by: str = "macro_f1"  # what is kept: the best on dev by ua, wa, wf1, macro_f1; or last
+    # what is kept: the best on dev by ua, wa, wf1, macro_f1; of numbers ccc, pearson, rmse; or last
+    select_by: str = "macro_f1"
     patience: int = 0  # looks at dev without a better one before stopping; 0 never stops
     gradient_checkpointing: bool = False  # a third more time, far less memory
     optimiser: FinetuneOptimiser = field(default_factory=FinetuneOptimiser)
@@ -61,7 +63,7 @@ class FinetuneConfig:
             ("precision", tuple(PRECISIONS)),
             ("targets", TARGETS),
             ("balance", BALANCES),
-            ("select_by", (*SELECTORS, LAST)),
+            ("select_by", (*SELECTORS, *NUMBER_SCORES, LAST)),
         ):
             if getattr(self, name) not in allowed:
                 raise ParamsError(

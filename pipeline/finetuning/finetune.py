@@ -1,7 +1,7 @@
 """From a manifest and its recordings to a fine-tuned encoder in a folder."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,14 @@ from pipeline.finetuning.waveforms import Recordings, Waveforms, look_at
 from pipeline.heads.standardiser import CORPUS
 from pipeline.manifests.labels import LabelMap, class_names
 from pipeline.manifests.manifest import Manifest, speaker_names
+from pipeline.manifests.numbers import ENDS, Numbers
 from pipeline.progress import Reporter
 from pipeline.provenance import package_versions
 from pipeline.training.batches import LabelledClips, TrainingClips
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.curves import write_curves
 from pipeline.training.loop import Selection, train_head
-from pipeline.training.rows import TrainingRows, choose_rows
+from pipeline.training.rows import TrainingRows, choose_rows, labels_told, require_selector
 from pipeline.training.targets import make_targets
 from pipeline.training.weighting import weigh_rows
 
@@ -62,14 +63,15 @@ class Task:
 
     @property
     def size(self) -> tuple[int, int]:
-        """How many labelled rows split train has, and of how many classes.
+        """How many labelled rows split train has, and of how many classes; of numbers the ends.
 
         Raises:
             ManifestError: As `wanted`.
         """
         names = class_names(self.manifest, self.name, self.label_map)
         names = names[self.wanted & (self.manifest.table["split"] == "train").to_numpy()]
-        return len(names), names.nunique()
+        is_number = self.label_map is not None and self.label_map.numbers
+        return len(names), len(ENDS) if is_number else names.nunique()
 
 
 def finetune(
@@ -94,11 +96,13 @@ def finetune(
     Raises:
         ManifestError: As `choose_rows`, or if the encoder has seen rows of dev or test.
         EncoderError: If the encoder cannot be loaded, or has no blocks.
-        ParamsError: If it has not so many, or no such layers to adapt.
+        ParamsError: If it has not so many, or no such layers to adapt, or is selected by a measure
+            that the labels do not have.
         OutputError: If the folder cannot be written.
     """
     if out.exists() and Path(config.encoder).exists() and out.samefile(config.encoder):
         raise EncoderError(f"{out}: is the encoder's own folder; give another one with --out.")
+    require_selector(config.select_by, task.label_map, config.section)
     wanted = task.wanted
     encoder = open_tunable(config.encoder, device=device)
     _require_unseen(task.manifest, encoder)
@@ -120,17 +124,20 @@ def finetune(
         allow_overlap=task.allow_overlap,
         read="a usable recording",
     )
-    rows.require_classes("genser finetune")
     reporter.say(_describe(rows))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         head = TunedEncoder(encoder, len(rows.classes), config)
+        if rows.numbers is not None:
+            head.learn_numbers(config.section)
     sources = [
         Waveforms(recordings, part, encoder, workers=workers, device=device)
         for part in (rows.train, rows.dev)
     ]
     train = _training_clips(task, rows, sources[0], config)
-    dev = LabelledClips(source=sources[1], labels=rows.labels[rows.dev])
+    dev = LabelledClips(
+        source=sources[1], labels=rows.labels[rows.dev], numbers=_numbers(rows, rows.dev)
+    )
     checkpoints = Checkpoints(out, _binding(task, config, encoder, recordings, rows, train, device))
     selection = train_head(
         head, train, dev, config, checkpoints=checkpoints, device=device, reporter=reporter
@@ -158,24 +165,28 @@ def _require_unseen(manifest: Manifest, encoder: BlockEncoder) -> None:
 
 def _describe(rows: TrainingRows) -> str:
     skipped = f"; {rows.num_skipped} that cannot be used are skipped" * bool(rows.num_skipped)
-    return (
-        f"{len(rows.train)} training and {len(rows.dev)} dev clips, {len(rows.classes)} classes: "
-        f"{', '.join(rows.classes)}{skipped}"
-    )
+    return f"{len(rows.train)} training and {len(rows.dev)} dev clips, {labels_told(rows)}{skipped}"
+
+
+def _numbers(rows: TrainingRows, part: np.ndarray) -> Numbers | None:
+    return None if rows.numbers is None else rows.numbers.of(part)
 
 
 def _training_clips(
     task: Task, rows: TrainingRows, source: Waveforms, config: FinetuneConfig
 ) -> TrainingClips:
     table = task.manifest.table.iloc[rows.train]
-    labels = rows.labels[rows.train]
-    targets = make_targets(table, labels, rows.classes, task.label_map, kind=config.targets)
+    labels, numbers = rows.labels[rows.train], _numbers(rows, rows.train)
+    targets = make_targets(
+        table, labels, rows.classes, task.label_map, kind=config.targets, numbers=numbers
+    )
     weighting = weigh_rows(
         targets, table[CORPUS].tolist(), balance=config.balance, corpus_temperature=1.0
     )
     return TrainingClips(
         source=source,
         labels=labels,
+        numbers=numbers,
         speakers=np.array(speaker_names(table), dtype="U"),
         targets=targets,
         weighting=weighting,
@@ -194,6 +205,7 @@ def _binding(
     """Return everything that shapes the result, which a checkpoint must agree with."""
     used = np.concatenate([rows.train, rows.dev])
     arrays = [rows.labels[used], train.targets, train.weighting.draw]
+    arrays += [] if rows.numbers is None else [rows.numbers.values[used]]
     return [
         config.as_json(),
         dict(encoder.identity),
@@ -216,10 +228,12 @@ def _record(
     ids = np.array(task.manifest.store_ids, dtype=object)
     digests = recordings.audio_digests
     extra = {"peft": version("peft")} if config.method == LORA else {}
+    scale = {} if rows.numbers is None else {"scale": asdict(rows.numbers.scale)}
     return {
         "manifest": str(task.manifest.path),
         "task": task.name,
         "classes": list(rows.classes),
+        **scale,
         "fit_ids": sorted({*ids[rows.train], *encoder.fit_ids}),
         "dev_ids": sorted(ids[rows.dev]),
         "fit_audio": sorted(digests.iloc[rows.train]),

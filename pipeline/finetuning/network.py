@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pipeline.dropout import Dropout
 from pipeline.encoders.base import BlockEncoder
@@ -14,7 +13,7 @@ from pipeline.finetuning.tuning import chosen_blocks, trained_parameters, tuned_
 from pipeline.heads.attentive_pooling import AttentivePooling
 from pipeline.heads.base import Head
 from pipeline.heads.batch import Batch, Ragged
-from pipeline.heads.classifier import reweighted_logits
+from pipeline.heads.classifier import logit_loss, reweighted_logits
 from pipeline.heads.phase import Phase
 
 WAVEFORMS = "waveforms"  # under which a batch has them: ragged, values (B, samples)
@@ -24,13 +23,16 @@ ATTENTION_WIDTH = 128  # of the score by which frames are pooled
 class TunedEncoder(Head):
     """Class logits from the last layer of an encoder, some of whose blocks are trained.
 
-    What it keeps is what it trains; all else of the encoder is as it was loaded.
+    What it keeps is what it trains; all else of the encoder is as it was loaded. Where labels are
+    numbers its two outputs are the shares of the ends of their scale, as those of `LogitHead`.
 
     Attributes:
         model: The encoder's.
         pooling: Over the frames of a clip.
         classifier: One hidden layer.
     """
+
+    takes_numbers = True
 
     def __init__(self, encoder: BlockEncoder, num_classes: int, config: FinetuneConfig) -> None:
         """Put an encoder under training.
@@ -109,12 +111,10 @@ class TunedEncoder(Head):
     def loss(
         self, batch: Batch, *, phase: Phase, progress: float, generator: torch.Generator
     ) -> Mapping[str, Tensor]:
-        """Return the cross-entropy, each clip counted by its weight."""
+        """Return the cross-entropy, or of numbers the squared error, as `logit_loss`."""
         del phase, progress
-        assert batch.targets is not None
         logits = self.logits(batch.ragged(WAVEFORMS), generator)
-        value = functional.cross_entropy(logits, batch.targets, reduction="none")
-        return {"cross_entropy": batch.weighted_mean(value)}
+        return logit_loss(logits, batch, self.link)
 
     def scores(self, batch: Batch, options: Any) -> Tensor:
         """Return the logits."""

@@ -109,17 +109,7 @@ class LogitHead(Head):
     ) -> Mapping[str, Tensor]:
         """Return the cross-entropy with label smoothing, or of numbers the squared error."""
         del phase, progress, generator
-        assert batch.targets is not None
-        if self.link == SHARES:
-            squares = (self.logits(batch) - batch.targets).square().sum(-1)
-            return {"square": batch.weighted_mean(squares)}
-        value = functional.cross_entropy(
-            self.logits(batch),
-            batch.targets,
-            label_smoothing=self.label_smoothing,
-            reduction="none",
-        )
-        return {"cross_entropy": batch.weighted_mean(value)}
+        return logit_loss(self.logits(batch), batch, self.link, self.label_smoothing)
 
     def scores(self, batch: Batch, options: None) -> Tensor:
         """Return the logits."""
@@ -129,6 +119,22 @@ class LogitHead(Head):
     def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:
         """Add the factors' logarithms to the logits, by Bayes' rule."""
         return reweighted_logits(scores, factors, temperature)
+
+
+def logit_loss(
+    logits: Tensor, batch: Batch, link: str, label_smoothing: float = 0.0
+) -> dict[str, Tensor]:
+    """Return the loss of logits (B, C), each clip counted by its weight.
+
+    Cross-entropy; of shares of the ends of a scale (`SHARES`) the squared error.
+    """
+    assert batch.targets is not None
+    if link == SHARES:
+        return {"square": batch.weighted_mean((logits - batch.targets).square().sum(-1))}
+    value = functional.cross_entropy(
+        logits, batch.targets, label_smoothing=label_smoothing, reduction="none"
+    )
+    return {"cross_entropy": batch.weighted_mean(value)}
 
 
 def reweighted_logits(logits: Tensor, factors: Tensor, temperature: float) -> Tensor:

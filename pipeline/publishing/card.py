@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from pipeline.encoders.hub import PREFIX
+from pipeline.encoders.hub import PREFIX, is_local
 from pipeline.evaluation.concordance import CCC, PEARSON, RMSE
 from pipeline.evaluation.number_standings import NumberStanding
 from pipeline.evaluation.standings import Standing
@@ -17,6 +18,7 @@ NAMES = {
     **{"ua": "UA", "wa": "WA", "wf1": "weighted F1", "macro_f1": "macro F1"},
     **{CCC: "CCC", PEARSON: "Pearson", RMSE: "RMSE"},
 }
+GIVE_IT = "give the same one with `--encoder`"  # of who takes a head whose encoder is a folder
 EACH = {"ua": "mean recall of the classes", "wa": "accuracy", CCC: "concordance"}
 
 USES = (
@@ -119,6 +121,11 @@ def _results(tested: Tested, kind: Any) -> list[Any]:
     ]
 
 
+def local_encoders(record: HeadRecord) -> list[str]:
+    """Return the encoders of a head that are folders of this machine, which nobody else has."""
+    return sorted({name for name in record.encoders.values() if name and is_local(name)})
+
+
 def _models(record: HeadRecord) -> list[str]:
     spelled = [name for name in record.encoders.values() if name]
     return [*spelled, *(base.spelling for base in record.bases)]
@@ -144,7 +151,11 @@ def _hearing(record: HeadRecord) -> str:
         weights = recipe.get("encoder", {})
         digest = weights.get("weights", "") if isinstance(weights, Mapping) else ""
         held = f", weights {plain(str(digest)[:12])}" if digest else ""
-        lines.append(f"- view {code(view)}: {code(encoder)}{held}")
+        own = ""
+        if is_local(encoder):
+            # Where it lies on this machine helps nobody, and is nobody's business.
+            encoder, own = Path(encoder).resolve().name, f"; a folder, {GIVE_IT}"
+        lines.append(f"- view {code(view)}: {code(encoder)}{held}{own}")
     lines += [f"- base model {code(one.spelling)}, {one.digest[:12]}" for one in record.bases]
     lines += [f"- the manifest's text, by {plain(', '.join(record.text_sources))}"] * bool(
         record.text_sources

@@ -1,6 +1,5 @@
-"""The studies of emotion descriptors on a page, under what the paper prints."""
+"""The studies of emotion descriptors on a page, beside what the paper prints."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +21,7 @@ from pipeline.experiments.systems import SYSTEMS, read_systems
 from pipeline.experiments.tables import PREDICTIONS, STANDINGS
 from pipeline.experiments.token_study import Row, rows_of
 from pipeline.manifests.tables import read_csv, write_csv
+from pipeline.report.apart import tables_beside
 from pipeline.report.costs import cost_section, read_seconds
 from pipeline.report.descriptions import (
     HEADINGS,
@@ -39,8 +39,10 @@ from pipeline.report.published_descriptors import (
     DESCRIPTORS,
     HUBERT,
     LLAMA,
+    TEXT_CORPORA,
     TEXTS,
     UAS,
+    PublishedUA,
 )
 from pipeline.report.tables import NAMES, few_note
 from pipeline.report.token_cells import interval
@@ -106,10 +108,10 @@ def descriptors_sections(out: Path, name: str, folder: Path, *, cluster: str) ->
         Section(
             title=f"{name}: the studies of emotion descriptors",
             texts=[OTHERS],
-            tables=[_variants(study, table, note) for table in TITLES],
+            tables=[one for table in TITLES for one in _variants(study, table, note)],
             pictures=draw_variants(out, stem, study.variants, WHAT),
         ),
-        *_written(name, scores, slots, cluster),
+        *_written(name, study, scores, slots, cluster),
         *(
             [
                 Section(
@@ -133,8 +135,8 @@ def descriptors_sections(out: Path, name: str, folder: Path, *, cluster: str) ->
     ]
 
 
-def _variants(study: DescriptorsStudy, table: str, note: str) -> Table:
-    """Return what the paper prints of a part, with ours under it."""
+def _variants(study: DescriptorsStudy, table: str, note: str) -> list[Table]:
+    """Return our variants of a part, and what the paper prints of it."""
     scored_on = f"{', '.join(study.corpora)}, {study.num_classes} classes, {study.split}"
     mine = study.variants
     mine = mine[mine["table"] == table] if len(mine) else mine
@@ -143,32 +145,38 @@ def _variants(study: DescriptorsStudy, table: str, note: str) -> Table:
     ours = [
         _ours(row, told[row["system"]], scored_on, several=bool(several)) for row in rows_of(mine)
     ]
-    absent = " None of ours is of this table." * (not ours)
-    # Ours first: their columns are all there are, in order.
-    frame = pd.DataFrame([*ours, *_published(table)]).fillna("")
-    frame = pd.concat([frame[len(ours) :], frame[: len(ours)]])
-    return Table(
-        caption=f"{TITLES[table]}.{absent}{note * bool(ours)}",
-        frame=frame.loc[:, (frame != "").any()] if len(frame) else frame,
-        strong=[cells["system"] for cells in ours],
+    published = [row for row in UAS if row.table == table]
+    same = [row for row in published if _is_of(row, study)]
+    other = [row for row in published if row not in same]
+    of = " and ".join(dict.fromkeys(row.corpus for row in other))
+    return tables_beside(
+        ours,
+        [_published(row) for row in same],
+        [_published(row) for row in other],
+        title=TITLES[table],
+        other_title=f"{DESCRIPTORS} on {of}, {WHAT[table]}, {HUBERT}, {LLAMA}",
+        scored_on=scored_on,
+        note=note,
     )
 
 
-def _published(table: str) -> list[dict[str, str]]:
-    return [
-        {
-            "system": row.system,
-            NAMES["ua"]: "-" if row.ua is None else f"{row.ua:.3f}",
-            GAIN: "" if row.is_whole else f"{row.gain:+.3f}",
-            "encoder": HUBERT,
-            "language model": LLAMA,
-            "descriptions": DESCRIPTIONS,
-            "scored on": f"{row.corpus}, ?",
-            "source": f"{DESCRIPTORS}; {row.note}",
-        }
-        for row in UAS
-        if row.table == table
-    ]
+def _is_of(row: PublishedUA, study: DescriptorsStudy) -> bool:
+    """Say whether a row is of our corpus and split, as far as these are told."""
+    is_split = study.num_folds is None or row.corpus != "meld"  # which has one of its own
+    return study.corpora == (row.corpus,) and is_split
+
+
+def _published(row: PublishedUA) -> dict[str, str]:
+    return {
+        "system": row.system,
+        NAMES["ua"]: "-" if row.ua is None else f"{row.ua:.3f}",
+        GAIN: "" if row.is_whole else f"{row.gain:+.3f}",
+        "encoder": HUBERT,
+        "language model": LLAMA,
+        "descriptions": DESCRIPTIONS,
+        "scored on": f"{row.corpus}, ?",
+        "source": f"{DESCRIPTORS}; {row.note}",
+    }
 
 
 def _ours(row: Row, told: Row, scored_on: str, *, several: bool) -> dict[str, str]:
@@ -209,34 +217,38 @@ def _beside(name: str, value: float) -> str:
     return f"{100 * value:.1f}" if name in PERCENT else f"{value:.3f}"
 
 
-def _written(name: str, scores: pd.DataFrame, slots: pd.DataFrame, cluster: str) -> list[Section]:
-    """Return how near what systems write comes to what is given, under the paper's spans."""
+def _written(
+    name: str, study: DescriptorsStudy, scores: pd.DataFrame, slots: pd.DataFrame, cluster: str
+) -> list[Section]:
+    """Return how near what systems write comes to what is given, beside the paper's spans."""
     if scores.empty:
         return []
-    ours = score_cells(scores)
-    spans: Mapping[str, str] = {HEADINGS[s.score]: f"{s.low:g} to {s.high:g}" for s in TEXTS}
-    frame = pd.concat([pd.DataFrame([{"system": DESCRIPTORS, **spans}]), ours]).fillna("")
+    spans = [
+        {"system": DESCRIPTORS, **{HEADINGS[s.score]: f"{s.low:g} to {s.high:g}" for s in TEXTS}}
+    ]
     notes = [f"{HEADINGS[s.score]} of the paper: {s.note}." for s in TEXTS if s.note]
+    is_same = set(study.corpora) <= set(TEXT_CORPORA)
+    corpora = ", ".join(TEXT_CORPORA)
     return [
         Section(
             title=f"{name}: what is written",
             texts=[HOW, *notes, *missing_scores(scores)],
             tables=[
-                Table(
-                    caption="Of the paper the least and the most over its corpora; ours with 95 % "
-                    f"intervals that resample {scores['clusters'].max()} {cluster}s.",
-                    frame=frame,
-                    strong=_names(ours),
+                *tables_beside(
+                    rows_of(score_cells(scores)),
+                    spans if is_same else [],
+                    [] if is_same else spans,
+                    title="How near what is written comes to what is given"
+                    + f"; of the paper the least and the most over {corpora}" * is_same,
+                    other_title=f"the least and the most over {corpora}, {HUBERT}, {LLAMA}",
+                    scored_on=", ".join(study.corpora),
+                    note=" In brackets 95 % intervals that resample "
+                    f"{scores['clusters'].max()} {cluster}s.",
                 ),
                 *slot_tables(slots),
             ],
         )
     ]
-
-
-def _names(table: pd.DataFrame) -> Sequence[str]:
-    names: list[str] = table["system"].tolist()
-    return names
 
 
 def _probe_cells(probes: pd.DataFrame) -> pd.DataFrame:

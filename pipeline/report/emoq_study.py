@@ -1,4 +1,4 @@
-"""EmoQ on a page: Tables 1 to 6 of the paper with ours under them, and what each system takes."""
+"""EmoQ on a page: Tables 1 to 6 of the paper beside ours, and what each system takes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,10 +13,21 @@ from pipeline.experiments.systems import SYSTEMS, read_systems
 from pipeline.experiments.tables import PREDICTIONS, STANDINGS
 from pipeline.experiments.token_study import rows_of
 from pipeline.manifests.tables import write_csv
+from pipeline.report.apart import tables_beside
 from pipeline.report.costs import cost_section, read_seconds
-from pipeline.report.emoq_cells import Cells, our_cells, published_cells
+from pipeline.report.emoq_cells import our_cells, published_cells
 from pipeline.report.page import Section, Table
-from pipeline.report.published_emoq import INPUT, LOSSES, MAIN, STAGE1, TABLES, PublishedTable
+from pipeline.report.published_emoq import (
+    HUBERT,
+    INPUT,
+    LOSSES,
+    MAIN,
+    OFFICIAL,
+    QWEN,
+    STAGE1,
+    TABLES,
+    PublishedTable,
+)
 from pipeline.report.tables import few_note
 from pipeline.report.variants import draw_variants
 from pipeline.scoring.predictions import Predictions
@@ -70,7 +81,7 @@ def emoq_sections(out: Path, name: str, folder: Path, *, cluster: str) -> list[S
                 f"{OTHERS} The whole system hears and reads, has queries, and a stage 1 with both "
                 "losses; what a row has more than it is paired on the same clips."
             ],
-            tables=[_table(study, table, note) for table in TABLES],
+            tables=[one for table in TABLES for one in _tables(study, table, note)],
             pictures=pictures,
         ),
         cost_section(out, name, study.systems, study.reference, devices=devices, note=note),
@@ -111,9 +122,18 @@ def emoq_standings_sections(
         for one in ours
     ]
     tables = [
-        _under(table, rows, scored_on, "")
+        one
         for table in TABLES
-        if table.what == MAIN and _is_of(table, corpora, ours[0].num_classes)
+        if table.what == MAIN
+        and table.is_of(corpora, ours[0].num_classes)
+        and (table.split != OFFICIAL or split == "test")
+        for one in tables_beside(
+            rows,
+            published_cells(table),
+            title=table.title,
+            other_title="",
+            scored_on=scored_on,
+        )
     ]
     if not tables:
         return []
@@ -141,13 +161,14 @@ def _facts(
     return {**facts, "input": "", **scores}
 
 
-def _table(study: EmoQStudy, table: PublishedTable, note: str) -> Table:
-    """Return a table of the paper with the systems of the study that belong to it."""
+def _tables(study: EmoQStudy, table: PublishedTable, note: str) -> list[Table]:
+    """Return a table of the paper and the systems of the study that belong to it."""
     scored_on = f"{', '.join(study.corpora)}, {study.num_classes} classes, {study.split}"
+    is_same = table.is_of(study.corpora, study.num_classes) and table.is_in_folds(study.num_folds)
     if table.what == MAIN:
         mine = study.systems[study.systems["head"] == HEAD].assign(whole=study.reference)
-        if not _is_of(table, study.corpora, study.num_classes):
-            mine = mine[:0]
+        # A main table varies nothing: what it says are levels.
+        mine = mine if is_same else mine[:0]
     else:
         mine = study.variants
         mine = mine[mine["table"] == table.what] if len(mine) else mine
@@ -167,19 +188,13 @@ def _table(study: EmoQStudy, table: PublishedTable, note: str) -> Table:
         )
         for row in rows_of(mine)
     ]
-    return _under(table, rows, scored_on, note)
-
-
-def _is_of(table: PublishedTable, corpora: Sequence[str], num_classes: int) -> bool:
-    return tuple(corpora) == (table.corpus,) and num_classes == table.num_classes
-
-
-def _under(table: PublishedTable, ours: Sequence[Cells], scored_on: str, note: str) -> Table:
-    """Return published rows with ours under them, and say where there is none of ours."""
-    absent = f" None of ours is of this table: they are of {scored_on}." * (not ours)
-    frame = pd.DataFrame([*published_cells(table), *ours])
-    return Table(
-        caption=f"{table.title}.{absent}{note * bool(ours)}",
-        frame=frame.loc[:, (frame != "").any()],
-        strong=[row["system"] for row in ours],
+    published = published_cells(table)
+    return tables_beside(
+        rows,
+        published if is_same else [],
+        [] if is_same else published,
+        title=table.title if is_same else f"As Table {table.number}, {WHAT.get(table.what)}",
+        other_title=f"EmoQ, {table.title}, {table.split}, {HUBERT}, {QWEN}",
+        scored_on=scored_on,
+        note=note,
     )

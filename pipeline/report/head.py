@@ -24,7 +24,7 @@ from pipeline.report.head_probe import head_probe_section
 from pipeline.report.making import kept_step
 from pipeline.report.page import Picture, Section
 from pipeline.report.probe import PICTURE as PROBE_PICTURE
-from pipeline.report.probe import write_probe
+from pipeline.report.probe import compared_by, write_probe
 from pipeline.report.published_genser import MELD
 from pipeline.report.tables import steps_table
 from pipeline.scoring.score import ScoreConfig, features_of, label_indices, open_clips, score_clips
@@ -69,8 +69,6 @@ def head_sections(
     if not stores or manifest is None:
         return sections
     features = features_of(trained, manifest, stores)
-    if trained.record.scale is not None:
-        return sections  # what follows counts classes
     known = trained.record.label_map if label_map is None else label_map
     has_own_parts = {"train", "dev"} <= set(manifest.table["split"])
     if LAYERS in features.views and has_own_parts:
@@ -78,6 +76,8 @@ def head_sections(
             manifest, features, task=trained.task, label_map=known, allow_overlap=True
         )
         sections.append(layer_section(folder, features, chosen, reporter))
+    if trained.record.scale is not None:
+        return sections  # what follows counts classes
     is_part = split not in ("train", ALL_SPLITS) and has_own_parts
     if has_representations(trained.head) and is_part and is_split_of(features, trained):
         found = probe_head(features, trained, split, device=device, reporter=reporter)
@@ -138,16 +138,19 @@ def layer_section(
     """Probe every layer on dev, and show which know the task."""
     table = probe_layers(features, rows, reporter=reporter)
     write_probe(folder, table, len(rows.classes), title="Each layer alone")
-    best = table.iloc[table["dev_ua"].argmax()]
+    column, name = compared_by(table)
+    best = table.iloc[table[column].argmax()]
+    kind, floor = ("logistic", "chance") if rows.numbers is None else ("ridge", "always the mean")
     return Section(
         title="What each layer knows",
         texts=[
-            f"A logistic regression on one layer at a time, trained on train, scored on dev: layer "
-            f"{best['layer']:.0f} alone reaches {best['dev_ua']:.3f}."
+            f"A {kind} regression on one layer at a time, trained on train, scored on dev: layer "
+            f"{best['layer']:.0f} alone reaches {best[column]:.3f}."
         ],
         pictures=[
             Picture(
-                caption="UA on dev of a logistic regression on each layer alone; dashed: chance.",
+                caption=f"{name} on dev of a {kind} regression on each layer alone; dashed: "
+                f"{floor}.",
                 path=folder / PROBE_PICTURE,
             )
         ],

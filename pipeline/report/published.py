@@ -81,7 +81,7 @@ class PublishedTokens:
     source: str
 
 
-TOKENS = "Published: MSP-Podcast, eight classes, macro-F1"
+TOKENS_CORPUS, TOKENS_CLASSES = "msp-podcast", 8
 
 PUBLISHED_TOKENS = (
     PublishedTokens(

@@ -55,6 +55,8 @@ class PublishedText:
     note: str = ""
 
 
+TEXT_CORPORA = ("iemocap", "meld", "emosec")  # that the spans of `TEXTS` are over
+
 _DERIVED = "absolute values derived from +4.0 (5.4 % relative) and +3.7 (6.6 %)"
 _PROMPT = "printed as what predicted descriptors in the prompt add: +7.0 and +6.8"
 

@@ -4,12 +4,13 @@ A number is None where the paper prints none, a text "?" where it was not at han
 a variant is told in the words of `systems.csv`, so that ours stand beside it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 EMOQ = "arXiv 2509.15775"
 HUBERT, QWEN = "HuBERT-large, frozen", "Qwen2.5-7B-Instruct"
 FOLDS, OFFICIAL = "5 folds by speaker", "MELD's test"
+_NUM_FOLDS = {FOLDS: 5, OFFICIAL: None}
 MAIN, INPUT, LOSSES, STAGE1 = "main", "input", "losses", "stage1"
 
 
@@ -32,6 +33,14 @@ class PublishedTable:
     corpus: str
     num_classes: int
     split: str
+
+    def is_of(self, corpora: Sequence[str], num_classes: int) -> bool:
+        """Say whether ours are of the same corpus and classes."""
+        return tuple(corpora) == (self.corpus,) and num_classes == self.num_classes
+
+    def is_in_folds(self, num_folds: int | None) -> bool:
+        """Say whether ours are of the same split: so many folds, or None, the corpus's own."""
+        return num_folds == _NUM_FOLDS[self.split]
 
 
 @dataclass(frozen=True, kw_only=True)

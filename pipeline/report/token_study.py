@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import PredictionsError
+from pipeline.evaluation.columns import class_order
+from pipeline.experiments.compared import num_folds, split_words
 from pipeline.experiments.systems import SYSTEMS, read_systems
 from pipeline.experiments.tables import DEV_SCORES, PREDICTIONS, STANDINGS
 from pipeline.experiments.token_study import CODEC, TokenStudy, has_tokens, study_tokens
 from pipeline.manifests.tables import read_csv, write_csv
+from pipeline.report.apart import tables_beside
 from pipeline.report.page import Picture, Section, Table
-from pipeline.report.published import PUBLISHED_TOKENS, TOKENS
+from pipeline.report.published import PUBLISHED_TOKENS, TOKENS_CLASSES, TOKENS_CORPUS
 from pipeline.report.tables import few_note
 from pipeline.report.token_cells import (
     attention_cells,
@@ -61,14 +64,13 @@ def token_sections(out: Path, name: str, folder: Path, *, cluster: str) -> list[
     study = study_tokens(predictions, systems, known, cluster=cluster)
     for what, table in study.tables().items():
         write_csv(out / f"{name}_tokens_{what}.csv", table)
-    corpora = ", ".join(sorted(set(predictions["corpus"])))
     note = (
         f" In brackets 95 % intervals that resample {study.num_clusters} {cluster}s, the same ones "
         f"for all systems.{few_note(study.num_clusters)}"
     )
     pictures = draw_study(out, f"{name}_tokens", study)
     sections = [
-        _layers_section(study, pictures["layers"], note, corpora),
+        _layers_section(study, pictures["layers"], note, predictions),
         _fusion_section(study, pictures["fusion"], note),
         _rates_section(study, pictures["rates"], note),
         _attention_section(study, pictures["attention"], note),
@@ -86,7 +88,7 @@ def token_sections(out: Path, name: str, folder: Path, *, cluster: str) -> list[
 
 
 def _layers_section(
-    study: TokenStudy, pictures: Sequence[Picture], note: str, corpora: str
+    study: TokenStudy, pictures: Sequence[Picture], note: str, predictions: pd.DataFrame
 ) -> Section:
     chosen = _chosen(study)
     mark = (
@@ -99,7 +101,7 @@ def _layers_section(
     if len(study.layers):
         caption = f"Codes beside frames of the same layers, macro F1.{note}"
         shown = Table(caption=caption, frame=layers_cells(study.layers), strong=chosen)
-        tables = [shown, published_table(study, corpora)]
+        tables = [shown, *published_tables(study, predictions)]
     return Section(
         title="tokens by layer and size",
         texts=[
@@ -165,20 +167,22 @@ def _attention_section(study: TokenStudy, pictures: Sequence[Picture], note: str
     return Section(title="attention over layers", tables=tables, pictures=pictures)
 
 
-def published_table(study: TokenStudy, corpora: str) -> Table:
-    """Return what others have published of discrete tokens, and ours under it, with what differs.
+def published_tables(study: TokenStudy, predictions: pd.DataFrame) -> list[Table]:
+    """Return what others have published of discrete tokens, and ours in short, with what differs.
 
     Args:
         study: Ours.
-        corpora: Which it is of.
+        predictions: Which it is of.
     """
-    rows = [
+    corpora, num_classes = sorted(set(predictions["corpus"])), len(class_order(predictions))
+    scored_on = f"{', '.join(corpora)}, {num_classes} classes, {split_words(predictions)}"
+    published = [
         {
             "system": row.system,
             "macro F1": row.macro_f1,
             "relative drop, %": row.drop,
             "encoder": row.encoder,
-            "data": row.data,
+            "scored on": row.data,
             "source": row.source,
         }
         for row in PUBLISHED_TOKENS
@@ -195,15 +199,21 @@ def published_table(study: TokenStudy, corpora: str) -> Table:
                     "macro F1": span(part["codes_macro_f1"], 3),
                     "relative drop, %": span(part["drop"].dropna(), 1),
                     "encoder": str(encoder) or "?",
-                    "data": corpora,
+                    "scored on": scored_on,
                     "source": "this report",
                 }
             )
-    return Table(
-        caption=f"{TOKENS}. Others are on their data with their encoder, and ours on ours: only "
-        "rows with the same encoder, data and split can be compared.",
-        frame=pd.DataFrame([*rows, *ours]),
-        strong=[row["system"] for row in ours],
+    is_same = corpora == [TOKENS_CORPUS] and num_classes == TOKENS_CLASSES
+    is_same &= num_folds(predictions) is None
+    return tables_beside(
+        ours,
+        published if is_same else [],
+        [] if is_same else published,
+        title="In short: the least and the most of each kind of tokens"
+        + ", with what others have published of the same clips" * is_same,
+        other_title="discrete tokens on MSP-Podcast, eight classes, WavLM-large, fine-tuned",
+        scored_on=scored_on,
+        note=" Others are trained with their encoder, and ours with ours." * is_same,
     )
 
 

@@ -21,6 +21,24 @@ from pipeline.training.targets import one_hot
 from pipeline.training.weighting import Weighting
 
 
+def measure_scores(
+    scores: np.ndarray, labels: np.ndarray, numbers: Numbers | None, *, stretch: bool = True
+) -> dict[str, float]:
+    """Return by name how good scores of some clips are.
+
+    Args:
+        scores: Of the classes, or of the ends of a scale, shape (N, C).
+        labels: Class indices, shape (N,).
+        numbers: Their labels where these are numbers, else None.
+        stretch: Whether predicted numbers are first given the mean and the spread of the labels.
+    """
+    if numbers is not None:
+        link = fit_shares(scores, numbers.positions, stretch=stretch)
+        return measure_numbers(numbers.values, numbers.scale.values(link.positions(scores)))
+    predicted = scores.argmax(1)
+    return {name: value(labels, predicted) for name, value in SELECTORS.items()}
+
+
 @dataclass(frozen=True, kw_only=True)
 class LabelledClips:
     """Clips with their classes, or numbers.
@@ -48,13 +66,8 @@ class LabelledClips:
         return fit_shares(scores, self.numbers.positions, stretch=self.stretch)
 
     def measure(self, scores: np.ndarray) -> dict[str, float]:
-        """Return by name how good a head's scores (N, C) of them are; of numbers, as stretched."""
-        if self.numbers is not None:
-            link = fit_shares(scores, self.numbers.positions, stretch=self.stretch)
-            told = self.numbers.scale.values(link.positions(scores))
-            return measure_numbers(self.numbers.values, told)
-        predicted = scores.argmax(1)
-        return {name: value(self.labels, predicted) for name, value in SELECTORS.items()}
+        """Return by name how good a head's scores (N, C) of them are, as `measure_scores`."""
+        return measure_scores(scores, self.labels, self.numbers, stretch=self.stretch)
 
 
 @dataclass(frozen=True, kw_only=True)

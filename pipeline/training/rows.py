@@ -51,33 +51,6 @@ class TrainingRows:
     leaks: Leaks
     numbers: Numbers | None = None
 
-    def require_classes(self, what: str) -> None:
-        """Refuse labels that are numbers.
-
-        Raises:
-            ManifestError: Naming what is for classes alone.
-        """
-        if self.numbers is not None:
-            raise ManifestError(
-                f"{what}: is for classes, and the label map says that these labels are numbers; "
-                "give a label map with classes."
-            )
-
-    def require_selector(self, name: str) -> None:
-        """Refuse to select by a measure that the labels do not have.
-
-        Raises:
-            ParamsError: Naming those that they have.
-        """
-        mine, right, others, wrong = "classes", [*SELECTORS], "numbers", [*NUMBER_SCORES]
-        if self.numbers is not None:
-            mine, right, others, wrong = others, wrong, mine, right
-        if name in wrong:
-            raise ParamsError(
-                f"train.select_by: {name!r} is for {others}, and the labels are {mine}; set it to "
-                f"one of {[*right, LAST]}."
-            )
-
     def require_unfitted(self, features: StoredFeatures) -> None:
         """Refuse derived features that were fitted on clips of dev or test.
 
@@ -95,6 +68,27 @@ class TrainingRows:
                 f"{first['utterance_id']!r} of {first['split']}, wanted none; derive the view "
                 "anew from the training clips of this split."
             )
+
+
+def require_selector(name: str, label_map: LabelMap | None, section: str = "train") -> None:
+    """Refuse to select by a measure that the labels do not have.
+
+    Args:
+        name: Of the measure.
+        label_map: Of the task.
+        section: Of the parameters that name the measure.
+
+    Raises:
+        ParamsError: Naming those that they have.
+    """
+    mine, right, others, wrong = "classes", [*SELECTORS], "numbers", [*NUMBER_SCORES]
+    if label_map is not None and label_map.numbers:
+        mine, right, others, wrong = others, wrong, mine, right
+    if name in wrong:
+        raise ParamsError(
+            f"{section}.select_by: {name!r} is for {others}, and the labels are {mine}; set it to "
+            f"one of {[*right, LAST]}."
+        )
 
 
 def choose_rows(

@@ -38,7 +38,7 @@ from pipeline.training.config import FOLD, TrainConfig
 from pipeline.training.copies import augment_of, num_copies, with_copies
 from pipeline.training.curves import CURVES, PICTURE, write_curves
 from pipeline.training.loop import Selection, train_head
-from pipeline.training.rows import TrainingRows, choose_rows, describe_rows
+from pipeline.training.rows import TrainingRows, choose_rows, describe_rows, require_selector
 from pipeline.training.targets import make_targets
 from pipeline.training.weighting import weigh_rows
 
@@ -144,7 +144,7 @@ def train_rows(
     if num_more := len(more.train) - len(rows.train):
         reporter.say(f"{num_more} augmented copies of training clips beside them")
     shapes = shapes_of(features, needs)
-    rows.require_selector(config.select_by)
+    require_selector(config.select_by, label_map)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         head = build_head(config.head, shapes, len(rows.classes), config.head_config)

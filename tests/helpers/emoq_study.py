@@ -7,6 +7,7 @@ import pandas as pd
 
 from helpers.tokens import predictions
 from pipeline.evaluation.standings import standings_of
+from pipeline.experiments.parts import OWN_SPLIT
 from pipeline.experiments.systems import NUMBERS, TEXTS
 
 SEVEN = ("neutral", "joy", "sadness", "anger", "surprise", "fear", "disgust")
@@ -71,9 +72,15 @@ def systems() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def said(corpus: str = "meld", classes: tuple[str, ...] = SEVEN) -> pd.DataFrame:
-    """Return what these systems say."""
-    return predictions(SKILLS, classes=classes).assign(corpus=corpus)
+def said(
+    corpus: str = "meld", classes: tuple[str, ...] = SEVEN, num_folds: int | None = None
+) -> pd.DataFrame:
+    """Return what these systems say of so many folds by speaker, or of the corpus's own split."""
+    table = predictions(SKILLS, classes=classes).assign(corpus=corpus, fold=OWN_SPLIT)
+    if num_folds:
+        speakers = table["speaker"].str.removeprefix("s").astype(int)
+        table["fold"] = (speakers % num_folds + 1).astype("str")
+    return table
 
 
 def write_crossval(folder: Path, table: pd.DataFrame | None = None) -> Path:

@@ -21,6 +21,7 @@ from pipeline.encoders.seeded import save_seeded_encoder
 from pipeline.finetuning.config import FinetuneConfig, FinetuneOptimiser
 from pipeline.finetuning.finetune import Task, finetune
 from pipeline.heads.batch import Ragged
+from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import read_manifest, write_manifest
 from pipeline.progress import Silence
 from pipeline.training.loop import Selection
@@ -104,6 +105,7 @@ def save_tones(folder: Path, *, num_each: int = 8, seed: int = 0) -> Path:
                     "speaker": split,
                     "split": split,
                     "emotion": label,
+                    "octave": f"{np.log2(pitch / 100):.4f}",
                 }
             )
     write_manifest(folder / "tones.csv", pd.DataFrame(rows))
@@ -117,16 +119,23 @@ def settings(encoder: Path | str, **values: Any) -> FinetuneConfig:
     return FinetuneConfig(encoder=str(encoder), optimiser=optimiser, **{**base, **values})
 
 
-def tune(manifest: Path, config: FinetuneConfig, out: Path) -> Selection:
+def tune(
+    manifest: Path,
+    config: FinetuneConfig,
+    out: Path,
+    *,
+    task: str = "emotion",
+    label_map: LabelMap | None = None,
+) -> Selection:
     """Fine-tune on a manifest of `save_tones`."""
-    task = Task(
+    given = Task(
         manifest=read_manifest(manifest),
         audio_roots={"": manifest.parent / "audio"},
-        name="emotion",
-        label_map=None,
+        name=task,
+        label_map=label_map,
         allow_overlap=False,
     )
-    return finetune(task, config, out, device="cpu", workers=1, reporter=Silence())
+    return finetune(given, config, out, device="cpu", workers=1, reporter=Silence())
 
 
 def waveforms(*lengths: int, seed: int = 0) -> Ragged:
