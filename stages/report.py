@@ -120,6 +120,7 @@ def command(
     """
     from pipeline.descriptions.config import DescribeConfig
     from pipeline.errors import ParamsError
+    from pipeline.evaluation.cluster_draws import draws_taken
     from pipeline.evaluation.concordance import CCC
     from pipeline.experiments.baselines import train_baselines
     from pipeline.experiments.plan import Plan
@@ -138,6 +139,7 @@ def command(
 
     params = params_of(context)
     config = params.section("report", ReportConfig)
+    context.with_resource(draws_taken(config.draws))
     if split is not None:
         config = replace(config, split=split)
     folders, foreign = _named(crossvals, "--crossval"), _named(others, "--with")
