@@ -136,7 +136,8 @@ def command(
         slots_table,
         text_scores,
     )
-    from pipeline.experiments.systems import SYSTEMS, fusions_table, systems_table
+    from pipeline.experiments.system_files import SYSTEMS
+    from pipeline.experiments.systems import fusions_table, systems_table
     from pipeline.experiments.tables import write_tables
     from pipeline.manifests.manifest import read_manifest
     from pipeline.manifests.tables import write_csv

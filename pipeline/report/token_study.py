@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import PredictionsError
-from pipeline.experiments.systems import SYSTEMS, read_systems
+from pipeline.experiments.system_files import SYSTEMS, read_systems
 from pipeline.experiments.tables import DEV_SCORES, PREDICTIONS, STANDINGS
 from pipeline.experiments.token_study import CODEC, TokenStudy, has_tokens, study_tokens
 from pipeline.manifests.tables import read_csv, write_csv
