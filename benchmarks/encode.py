@@ -1,85 +1,168 @@
-"""How fast the encoder runs, as ratios within one run.
+"""How fast an encoder runs over clips of several lengths, beside the loops that others have.
 
     python benchmarks/encode.py --encoder models/hubert-large-seeded
 
-Baseline: one clip at a time in float32. Beside it: batches, bfloat16, and the rate at which this
-machine multiplies matrices in each type, which bounds what any encoder can reach.
+Baselines: one clip at a time in float32 (EmoBox, s3prl) and in bfloat16, and batches of 8 in the
+order of the clips, padded, through transformers' own model in bfloat16: all keep the mean of each
+layer. Ceiling: as many operations as the model takes for these clips alone, as products of matrices
+of the size of its feed-forward layers. Memory is that of a process that does nothing else.
 """
 
-import time
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Sequence
 
 import click
 import numpy as np
 import torch
+from bench.memory import peak_mb
+from bench.rounds import Work, in_turns, show
+from torch.nn.utils.parametrize import remove_parametrizations
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoConfig, AutoModel
 
+from pipeline.audio.decoding import Clip
 from pipeline.encoders.base import Encoder
 from pipeline.encoders.catalogue import open_encoder
+from pipeline.extraction.encoding import encode_all
 
-NUM_CLIPS = 8
-SECONDS = 4.0
-REPEATS = 3
+RATE, BATCH, BATCH_SECONDS = 16000, 8, 32.0
+ROWS, INNER, OUTER = 1600, 1024, 4096
+OURS, PLAIN = "ours, bfloat16", f"plain batches of {BATCH}, bfloat16"
 
-
-def best_time(work: Callable[[], object]) -> float:
-    """Return the shortest of a few runs, after one that does not count."""
-    work()
-    times = []
-    for _ in range(REPEATS):
-        begun = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begun)
-    return min(times)
+Waveforms = Sequence[np.ndarray]
 
 
-def multiply_rate(dtype: torch.dtype, device: str) -> float:
-    """Return the rate of a feed-forward layer's product, in 1e9 operations a second."""
-    a = torch.randn(1600, 1024, dtype=dtype, device=device)
-    b = torch.randn(1024, 4096, dtype=dtype, device=device)
-
-    def work() -> None:
-        for _ in range(10):
-            torch.mm(a, b)
-        if device.startswith("cuda"):
-            torch.cuda.synchronize()
-
-    return 10 * 2 * 1600 * 1024 * 4096 / best_time(work) / 1e9
+def made_clips(number: int, shortest: float, longest: float) -> Waveforms:
+    """Return noise of lengths evenly spread between two numbers of seconds, in random order."""
+    generator = np.random.default_rng(0)
+    lengths = generator.permutation(np.linspace(shortest, longest, number)) * RATE
+    return [generator.normal(size=round(n)).astype(np.float32) for n in lengths]
 
 
-def encode_rate(encoder: Encoder, waveforms: list[np.ndarray], *, batched: bool) -> float:
-    """Return seconds of audio encoded per second."""
+def ours(encoder: Encoder, waveforms: Waveforms) -> None:
+    """Encode as `genser extract` does once clips are decoded."""
+    clips = [
+        Clip(
+            audio_digest="",
+            num_samples=len(one),
+            sample_rate=RATE,
+            mean=0.0,
+            variance=1.0,
+            num_resampled=len(one),
+            waveform=one,
+        )
+        for one in waveforms
+    ]
+    for _ in encode_all(
+        [], clips, encoder, max_duration_s=60.0, batch_seconds=BATCH_SECONDS, frames_of=()
+    ):
+        pass
 
-    def work() -> None:
-        if batched:
-            encoder.encode(waveforms)
-        else:
-            for waveform in waveforms:
-                encoder.encode([waveform])
 
-    return NUM_CLIPS * SECONDS / best_time(work)
+def alone(encoder: Encoder, waveforms: Waveforms) -> None:
+    """Encode one clip after the other."""
+    for waveform in waveforms:
+        encoder.encode([waveform])
+
+
+@torch.inference_mode()
+def plain(model: torch.nn.Module, waveforms: Waveforms) -> None:
+    """Encode padded batches, and take each layer's mean over each clip's frames."""
+    for start in range(0, len(waveforms), BATCH):
+        part = waveforms[start : start + BATCH]
+        values = torch.zeros(len(part), max(map(len, part)))
+        mask = torch.zeros(values.shape, dtype=torch.long)
+        for row, (waveform, own) in enumerate(zip(part, mask, strict=True)):
+            values[row, : len(waveform)] = torch.from_numpy(waveform)
+            own[: len(waveform)] = 1
+        found = model(values.to(model.dtype), attention_mask=mask, output_hidden_states=True)
+        for i, waveform in enumerate(part):
+            frames = (len(waveform) - 400) // 320 + 1
+            torch.stack([layer[i, :frames].float().mean(0) for layer in found.hidden_states])
+
+
+def plain_model(folder: str) -> torch.nn.Module:
+    """Return transformers' own model in bfloat16."""
+    return AutoModel.from_pretrained(folder, dtype=torch.bfloat16).eval()
+
+
+def operations(folder: str, waveforms: Waveforms) -> int:
+    """Return how many operations on numbers the model takes for clips without padding."""
+    with torch.device("meta"):
+        model = AutoModel.from_config(AutoConfig.from_pretrained(folder)).eval()
+    remove_parametrizations(model.encoder.pos_conv_embed.conv, "weight")
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        for waveform in waveforms:
+            model(torch.empty(1, len(waveform), device="meta"))
+    return counter.get_total_flops()
+
+
+def products(count: int) -> Work:
+    """Return products of a feed-forward layer's size, so many operations altogether."""
+    a = torch.randn(ROWS, INNER, dtype=torch.bfloat16)
+    b = torch.randn(INNER, OUTER, dtype=torch.bfloat16)
+    times = max(round(count / (2 * ROWS * INNER * OUTER)), 1)
+    return lambda: [torch.mm(a, b) for _ in range(times)]
+
+
+def print_peak(way: str, folder: str, waveforms: Waveforms) -> None:
+    """Print the peak before the first clip and after the last one."""
+    if way == OURS:
+        encoder = open_encoder(folder, compute_dtype="bfloat16", device="cpu")
+        before = peak_mb()
+        ours(encoder, waveforms)
+    else:
+        model = plain_model(folder)
+        before = peak_mb()
+        plain(model, waveforms)
+    print(f"{way}: peak {before:.0f} MB before the first clip, {peak_mb():.0f} MB at the end")
 
 
 @click.command()
-@click.option(
-    "--encoder", "spelling", required=True, help="Folder or owner/name@commit of the encoder."
-)
-@click.option("--device", default="cpu", show_default=True)
-def main(spelling: str, device: str) -> None:
-    """Print real-time factors and ratios."""
-    generator = np.random.default_rng(0)
-    length = round(SECONDS * 16000)
-    waveforms = [generator.normal(size=length).astype(np.float32) for _ in range(NUM_CLIPS)]
-    baseline = 0.0
-    print(f"{NUM_CLIPS} clips of {SECONDS:g} s, {device}, {torch.get_num_threads()} threads")
-    print(f"{'type':10} {'clips':8} {'x real time':>12} {'ratio':>7} {'matrix GFLOP/s':>15}")
-    for name in ("float32", "bfloat16", *(["float16"] if device != "cpu" else [])):
-        rate = multiply_rate(getattr(torch, name), device)
-        encoder = open_encoder(spelling, compute_dtype=name, device=device)
-        for batched in (False, True):
-            found = encode_rate(encoder, waveforms, batched=batched)
-            baseline = baseline or found
-            kind = "batched" if batched else "single"
-            print(f"{name:10} {kind:8} {found:12.1f} {found / baseline:7.2f} {rate:15.0f}")
+@click.option("--encoder", "folder", required=True, help="Folder of an encoder of HuBERT's kind.")
+@click.option("--clips", default=16, show_default=True)
+@click.option("--shortest", default=2.0, show_default=True, help="Seconds.")
+@click.option("--longest", default=5.0, show_default=True, help="Seconds.")
+@click.option("--repeats", default=3, show_default=True)
+@click.option("--peak", type=click.Choice([OURS, PLAIN]), hidden=True)
+def main(
+    folder: str, clips: int, shortest: float, longest: float, repeats: int, peak: str | None
+) -> None:
+    """Print seconds, ratios and memory."""
+    waveforms = made_clips(clips, shortest, longest)
+    if peak is not None:
+        print_peak(peak, folder, waveforms)
+        return
+    encoders = {
+        name: open_encoder(folder, compute_dtype=name, device="cpu")
+        for name in ("float32", "bfloat16")
+    }
+    model = plain_model(folder)
+    floor = products(operations(folder, waveforms))
+    times = in_turns(
+        {
+            "a clip at a time, float32": lambda: alone(encoders["float32"], waveforms),
+            "a clip at a time, bfloat16": lambda: alone(encoders["bfloat16"], waveforms),
+            PLAIN: lambda: plain(model, waveforms),
+            OURS: lambda: ours(encoders["bfloat16"], waveforms),
+            "products alone": floor,
+        },
+        repeats,
+    )
+    seconds = sum(map(len, waveforms)) / RATE
+    title = f"{clips} clips of {shortest:g} to {longest:g} s, {seconds:g} s together"
+    show(title, times, ceiling="products alone", goals={OURS: "3.2 times, .78 of the ceiling"})
+    both = {name: times[name] for name in (PLAIN, OURS)}
+    show(title, both, goals={OURS: "1.4 times"})
+    for way in (OURS, PLAIN):
+        words = ["--encoder", folder, "--clips", str(clips), "--longest", str(longest)]
+        subprocess.run(
+            [sys.executable, __file__, *words, "--peak", way],
+            check=True,
+            stderr=subprocess.DEVNULL,  # a bar of progress
+        )
+    print("goal: 1300 MB")
 
 
 if __name__ == "__main__":

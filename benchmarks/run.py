@@ -14,7 +14,16 @@ import click
 import torch
 
 HERE = Path(__file__).parent
-SCRIPTS = ("start.py", "store.py", "score.py", "step.py", "crossval.py", "kmeans.py")
+SCRIPTS = (
+    "imports.py",
+    "start.py",
+    "store.py",
+    "score.py",
+    "step.py",
+    "bootstrap.py",
+    "crossval.py",
+    "kmeans.py",
+)
 
 
 def machine() -> str:

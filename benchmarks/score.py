@@ -14,7 +14,8 @@ import click
 import numpy as np
 import pandas as pd
 import torch
-from bench.rounds import Work, in_turns, show
+from bench.memory import peak_of
+from bench.rounds import in_turns, show
 from bench.stores import made_store
 
 from pipeline.dataset import StoredFeatures
@@ -32,28 +33,15 @@ SHAPES = {"layers": FeatureShape(num_layers=25, dim=1024, last_layer=24, input_l
 LONE = 32  # clips that the baseline is timed with
 
 
-def peak_of(work: Work) -> float:
-    """Return how much memory a work needs beside what there is, at most, in MB (Linux alone)."""
-    Path("/proc/self/clear_refs").write_text("5")  # the peak from here on
-    before = _told("VmRSS")
-    work()
-    return (_told("VmHWM") - before) / 1024
-
-
-def _told(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
-
-
 @click.command()
 @click.option("--rows", default=2048, show_default=True)
 @click.option("--repeats", default=3, show_default=True)
-@click.option("--steps", default=4, show_default=True, help="Of the sampler.")
-def main(rows: int, repeats: int, steps: int) -> None:
+@click.option("--steps", default=(1, 4, 20), show_default=True, multiple=True, help="N.")
+def main(rows: int, repeats: int, steps: tuple[int, ...]) -> None:
     """Print seconds and ratios."""
     torch.manual_seed(0)
     head = build_head("genser", SHAPES, 8, GenSERConfig()).eval()
-    options, needs = SamplerConfig(num_steps=steps), [LAYERS_OF_A_CLIP]
+    needs = [LAYERS_OF_A_CLIP]
     with tempfile.TemporaryDirectory() as folder:
         ids = made_store(Path(folder) / "store", rows)
         told = {"utterance_id": ids, "path": ids, "corpus": "x", "speaker": "s", "split": "test"}
@@ -62,35 +50,43 @@ def main(rows: int, repeats: int, steps: int) -> None:
         features = StoredFeatures(manifest, {"": Path(folder) / "store"})
         every = np.arange(rows)
 
-        def passing(chosen: np.ndarray) -> None:
+        def passing(chosen: np.ndarray, options: SamplerConfig) -> None:
             source = Passing(features, chosen, needs, device="cpu")
             score_source(head, source, options, device="cpu", precision="float32")
 
-        def in_memory() -> None:
+        def in_memory(options: SamplerConfig) -> None:
             source = open_source(features, every, needs, (), device="cpu")
             score_source(head, source, options, device="cpu", precision="float32")
 
         @torch.inference_mode()
-        def alone() -> None:
-            read = torch.from_numpy(features.read(every[:LONE]))
+        def alone(options: SamplerConfig) -> None:
             for i in range(LONE):
-                head.scores(Batch(views={"layers": read[i : i + 1].float()}), options)
+                read = torch.from_numpy(features.read(every[i : i + 1])).float()
+                head.scores(Batch(views={"layers": read}), options)
 
-        passing(every[:256])
+        one = SamplerConfig(num_steps=1)
+        passing(every[:256], one)
         for part in (rows // 2, rows):
-            needed = peak_of(partial(passing, every[:part]))
+            needed = peak_of(partial(passing, every[:part], one))
             print(f"{part} rows pass by: {needed:.0f} MB beside what there was")
-        print(f"{rows} rows in memory: {peak_of(in_memory):.0f} MB")
-        ways = {
-            "a clip at a time": alone,
-            "in memory": in_memory,
-            "passing by": lambda: passing(every),
-            "reading": lambda: features.read(every),
-        }
-        times = in_turns(ways, repeats)
-    scale = rows / LONE
-    times["a clip at a time"] = [(c * scale, w * scale) for c, w in times["a clip at a time"]]
-    show(f"{rows} rows of [25, 1024], N = {steps}", times, ceiling="reading")
+        print(f"{rows} rows in memory: {peak_of(partial(in_memory, one)):.0f} MB; goal: flat")
+        for number in steps:
+            options = SamplerConfig(num_steps=number)
+            ways = {
+                "a clip at a time": partial(alone, options),
+                "in memory": partial(in_memory, options),
+                "passing by": partial(passing, every, options),
+                "reading": lambda: features.read(every),
+            }
+            times = in_turns(ways, repeats)
+            scale = rows / LONE
+            lone = [(c * scale, w * scale) for c, w in times["a clip at a time"]]
+            show(
+                f"{rows} rows of [25, 1024], N = {number}",
+                {**times, "a clip at a time": lone},
+                ceiling="reading",
+                goals={"passing by": "60 times"},
+            )
 
 
 if __name__ == "__main__":

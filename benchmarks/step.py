@@ -1,90 +1,111 @@
-"""A step of training: the default head as it is trained, beside a plain loop in float32.
+"""A step of training of each kind of head, beside a plain loop in float32.
 
     python benchmarks/step.py
 
 Baseline: forward, backward, AdamW as torch has it by default, and averaged weights one after the
-other. Ceiling: the head's products of matrices alone, forward and backward, in bfloat16.
+other. Ceiling: products of matrices that take as many operations as the head's forward and backward
+pass, in bfloat16.
 """
 
 import click
 import torch
-from bench.rounds import in_turns, show
+from bench.heads import HEADS, Trained, made_head
+from bench.rounds import Work, in_turns, show
+from torch.utils.flop_counter import FlopCounterMode
 
-from pipeline.heads.batch import Batch
-from pipeline.heads.catalogue import build_head
-from pipeline.heads.genser import GenSERConfig
-from pipeline.heads.needs import FeatureShape
 from pipeline.sources.inference import autocast
 from pipeline.training.config import TrainConfig
 from pipeline.training.optimisation import make_optimiser, update_average
 
-SHAPES = {"layers": FeatureShape(num_layers=25, dim=1024, last_layer=24, input_layer=0)}
-CLASSES = 8
+GOALS = {"default": "2.5 times", "the paper's": "2.5 times"}
+SIDE = 1024
+PHASE = TrainConfig(num_steps=1).phase
 
 
-def products(parameters: int, batch_size: int) -> None:
-    """Multiply as many numbers as a network of so many parameters does in a step."""
-    side = 1024
-    a = torch.ones(batch_size, side, dtype=torch.bfloat16)
-    b = torch.ones(side, side, dtype=torch.bfloat16)
-    for _ in range(3 * max(parameters // side**2, 1)):
-        a @ b
+def backward(trained: Trained, precision: str, step: int) -> None:
+    """Go forward and back once."""
+    with autocast("cpu", precision):
+        losses = trained.network.loss(
+            trained.batch,
+            phase=PHASE,
+            progress=0.5,
+            generator=torch.Generator().manual_seed(step),
+        )
+    sum(losses.values()).backward()
+
+
+def operations(trained: Trained) -> int:
+    """Return how many operations on numbers a step's products take."""
+    with FlopCounterMode(display=False) as counter:
+        backward(trained, "float32", 0)
+    return counter.get_total_flops()
+
+
+def products(rows: int, count: int) -> Work:
+    """Return products of matrices of so many rows, so many operations altogether."""
+    a = torch.ones(rows, SIDE, dtype=torch.bfloat16)
+    b = torch.ones(SIDE, SIDE, dtype=torch.bfloat16)
+
+    def work() -> None:
+        for _ in range(max(round(count / (2 * rows * SIDE**2)), 1)):
+            a @ b
+
+    return work
+
+
+def trainer(trained: Trained, precision: str, *, plain: bool, steps: int) -> Work:
+    """Return so many steps of one kind."""
+    weights = dict(trained.network.named_parameters())
+    average = {name: p.detach().clone() for name, p in weights.items()}
+    optimiser = (
+        torch.optim.AdamW(weights.values(), foreach=False)
+        if plain
+        else make_optimiser(weights, PHASE.optimiser)
+    )
+
+    def work() -> None:
+        for step in range(steps):
+            optimiser.zero_grad(set_to_none=True)
+            backward(trained, precision, step)
+            optimiser.step()
+            if plain:
+                with torch.no_grad():
+                    for name, parameter in weights.items():
+                        average[name].lerp_(parameter, 0.01)
+            else:
+                update_average(average, weights, step=step, decay=0.99)
+
+    return work
 
 
 @click.command()
+@click.option("--only", type=click.Choice(HEADS), multiple=True, help="These heads alone.")
 @click.option("--batch-size", default=128, show_default=True)
-@click.option("--steps", default=10, show_default=True, help="In a round.")
+@click.option("--clips", default=16, show_default=True, help="Of a batch of frames.")
+@click.option("--frames", default=200, show_default=True, help="Of the longest clip, 4 seconds.")
+@click.option("--steps", default=5, show_default=True, help="In a round.")
 @click.option("--repeats", default=5, show_default=True)
-def main(batch_size: int, steps: int, repeats: int) -> None:
+def main(
+    only: tuple[str, ...], batch_size: int, clips: int, frames: int, steps: int, repeats: int
+) -> None:
     """Print seconds and ratios."""
-    phase = TrainConfig(num_steps=1).phase
-    targets = torch.eye(CLASSES)[torch.arange(batch_size) % CLASSES]
-    layers = torch.randn(batch_size, 25, 1024)
-    batch = Batch(views={"layers": layers}, targets=targets, weights=torch.ones(batch_size))
-
-    def trainer(precision: str, *, plain: bool) -> object:
-        torch.manual_seed(0)
-        head = build_head("genser", SHAPES, CLASSES, GenSERConfig()).train()
-        trained = dict(head.named_parameters())
-        average = {name: p.detach().clone() for name, p in trained.items()}
-        optimiser = (
-            torch.optim.AdamW(trained.values(), foreach=False)
-            if plain
-            else make_optimiser(trained, phase.optimiser)
-        )
-
-        def work() -> None:
-            for step in range(steps):
-                with autocast("cpu", precision):
-                    losses = head.loss(
-                        batch,
-                        phase=phase,
-                        progress=0.5,
-                        generator=torch.Generator().manual_seed(step),
-                    )
-                optimiser.zero_grad(set_to_none=True)
-                sum(losses.values()).backward()
-                optimiser.step()
-                if plain:
-                    with torch.no_grad():
-                        for name, parameter in trained.items():
-                            average[name].lerp_(parameter, 0.01)
-                else:
-                    update_average(average, trained, step=step, decay=0.99)
-
-        return work
-
-    count = sum(
-        p.numel() for p in build_head("genser", SHAPES, CLASSES, GenSERConfig()).parameters()
-    )
-    ways = {
-        "plain, float32": trainer("float32", plain=True),
-        "ours, float32": trainer("float32", plain=False),
-        "ours, bfloat16": trainer("bfloat16", plain=False),
-        "products alone": lambda: [products(count, batch_size) for _ in range(steps)],
-    }
-    title = f"{steps} steps of {count / 1e6:.1f} M parameters, batches of {batch_size}"
-    show(title, in_turns(ways, repeats), ceiling="products alone")
+    for name in only or HEADS:
+        size = batch_size if name in GOALS else clips
+        ways: dict[str, Work] = {}
+        for way, precision, plain in (
+            ("plain, float32", "float32", True),
+            ("ours, float32", "float32", False),
+            ("ours, bfloat16", "bfloat16", False),
+        ):
+            trained = made_head(name, size, frames)
+            ways[way] = trainer(trained, precision, plain=plain, steps=steps)
+        floor = products(trained.rows, operations(made_head(name, size, frames)))
+        ways["products alone"] = lambda floor=floor: [floor() for _ in range(steps)]
+        count = sum(p.numel() for p in trained.network.parameters()) / 1e6
+        of = f"{size} clips" + f" of {frames // 2} to {frames} frames" * (name not in GOALS)
+        goals = {"ours, bfloat16": GOALS[name]} if name in GOALS else None
+        title = f"{name}: {steps} steps of {count:.1f} M parameters, batches of {of}"
+        show(title, in_turns(ways, repeats), ceiling="products alone", goals=goals)
 
 
 if __name__ == "__main__":

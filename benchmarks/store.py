@@ -77,9 +77,19 @@ def main(rows: int, few: int, repeats: int) -> None:
             "SHA-256 alone": lambda: [hashlib.sha256(row.data).hexdigest() for row in found],
         }
         random = in_turns(ways, repeats)
-    show(f"{rows} rows of [25, 1024] float16", every, ceiling="fromfile and SHA-256")
+    show(
+        f"{rows} rows of [25, 1024] float16",
+        every,
+        ceiling="fromfile and SHA-256",
+        goals={"ours": ".85 of the ceiling"},
+    )
     print()
-    show(f"{few} random rows of those", random, ceiling="SHA-256 alone")
+    show(
+        f"{few} random rows of those",
+        random,
+        ceiling="SHA-256 alone",
+        goals={"ours": "a tenth as fast as the memmap, each row checked"},
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The `genser` command: its options, its list of commands, and errors as one line."""
 
+import gc
 import os
 import shlex
 import signal
@@ -57,6 +58,9 @@ DEFAULT_PARAMS = Path("params.yaml")
 STOPPED = "Stopped; what was finished is kept. Run the same command again."
 STOPPED_BY = (signal.SIGINT, signal.SIGTERM)  # exit codes 130 and 143
 ASK_AGAIN_S = 0.01
+# New objects after which Python looks for cycles among them: 700 made it look through all modules,
+# a million objects that stay, again and again, for a third of the time of a short command.
+COLLECT_AFTER = 10_000
 
 
 class UserError(click.ClickException):
@@ -209,6 +213,7 @@ def _is_within_hook(frame: FrameType | None) -> bool:
 def run() -> None:
     """Run `genser` as a program; a stopped one ends at once, with one line, whatever it is at."""
     sys.unraisablehook = _raise_again
+    gc.set_threshold(COLLECT_AFTER)
     try:
         try:
             for number in STOPPED_BY:
@@ -217,6 +222,7 @@ def run() -> None:
                     signal.signal(number, _on_signal)
             main()
         finally:
+            gc.freeze()
             # Nothing is left to be told: from here to the end of Python a signal just ends it.
             signal.setitimer(signal.ITIMER_REAL, 0)
             for number in STOPPED_BY:

@@ -121,6 +121,7 @@ def command(
     from pipeline.descriptions.config import DescribeConfig
     from pipeline.engines.base import SERIAL
     from pipeline.errors import ParamsError
+    from pipeline.evaluation.cluster_draws import draws_taken
     from pipeline.experiments.condition_tables import under_conditions
     from pipeline.experiments.costs import COSTS, costs_table
     from pipeline.experiments.crossval import cross_validate, open_features
@@ -135,7 +136,8 @@ def command(
         slots_table,
         text_scores,
     )
-    from pipeline.experiments.systems import SYSTEMS, fusions_table, systems_table
+    from pipeline.experiments.system_files import SYSTEMS
+    from pipeline.experiments.systems import fusions_table, systems_table
     from pipeline.experiments.tables import write_tables
     from pipeline.manifests.manifest import read_manifest
     from pipeline.manifests.tables import write_csv
@@ -176,6 +178,8 @@ def command(
     write_csv(out / SYSTEMS, told)
     runs += fused_runs(runs, fusions, out)
     write_csv(out / COSTS, costs_table([(run.system, run.cost) for run in runs]))
+    # From here on: runs are kept, and must not depend on how they are reported.
+    context.with_resource(draws_taken(report.draws))
     said = rows_of_runs(runs, parts)
     known = {fold: known_descriptors(part) for fold, part in parts.items()}
     for file, table in (

@@ -49,6 +49,7 @@ def command(
     """
     from importlib.metadata import version
 
+    from pipeline.evaluation.cluster_draws import draws_taken
     from pipeline.heads.saved import load_head
     from pipeline.manifests.manifest import read_manifest
     from pipeline.publishing.card import local_encoders, model_card
@@ -59,6 +60,7 @@ def command(
 
     trained = load_head(head)
     config = params_of(context).section("report", ReportConfig)
+    context.with_resource(draws_taken(config.draws))
     tested = None
     if predictions is not None:
         rows = None if manifest is None else read_manifest(manifest)

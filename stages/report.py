@@ -120,24 +120,21 @@ def command(
     """
     from pipeline.descriptions.config import DescribeConfig
     from pipeline.errors import ParamsError
+    from pipeline.evaluation.cluster_draws import draws_taken
     from pipeline.evaluation.concordance import CCC
-    from pipeline.experiments.baselines import train_baselines
-    from pipeline.experiments.plan import Plan
     from pipeline.manifests.manifest import SPLITS, read_manifest
     from pipeline.report.crossval import crossval_sections, write_crossval_page
     from pipeline.report.descriptions import description_sections
-    from pipeline.report.head import encoder_of, head_sections, language_of
     from pipeline.report.measures import lacking_texts
     from pipeline.report.page import HTML
     from pipeline.report.report import METRICS, ReportConfig, Sources, write_report
     from pipeline.report.sections import manifest_section
     from pipeline.scoring.predictions import read_predictions
-    from pipeline.scoring.score import ScoreConfig
     from pipeline.scoring.stamps import task_of
-    from pipeline.training.config import TrainConfig
 
     params = params_of(context)
     config = params.section("report", ReportConfig)
+    context.with_resource(draws_taken(config.draws))
     if split is not None:
         config = replace(config, split=split)
     folders, foreign = _named(crossvals, "--crossval"), _named(others, "--with")
@@ -163,7 +160,12 @@ def command(
     rows = None if manifest is None else read_manifest(manifest, fold)
     task = task_of(predictions[0], read[names[0]].metadata)
     sections: list[Section] = []
+    encoder = language = "?"
     if head is not None:
+        from pipeline.report.head import encoder_of, head_sections, language_of
+        from pipeline.scoring.score import ScoreConfig
+
+        encoder, language = encoder_of(head), language_of(head)
         with Progress("layers") as progress:
             sections += head_sections(
                 out,
@@ -194,6 +196,10 @@ def command(
         sections.append(manifest_section(out, rows, task=task, label_map=given))
     baselines: dict[str, Predictions] = {}
     if against or variants:
+        from pipeline.experiments.baselines import train_baselines
+        from pipeline.experiments.plan import Plan
+        from pipeline.training.config import TrainConfig
+
         if config.split not in SPLITS:
             raise ParamsError(
                 f"--against and --variant: found --split {config.split}, wanted {list(SPLITS)}."
@@ -223,8 +229,8 @@ def command(
         label_map=given,
         baselines=baselines,
         others=foreign,
-        encoder="?" if head is None else encoder_of(head),
-        language="?" if head is None else language_of(head),
+        encoder=encoder,
+        language=language,
         making=_making(context, head),
         sections=sections,
     )
@@ -254,15 +260,19 @@ def command(
 
 def _making(context: click.Context, head: Path | None) -> "Making":
     """Say what was typed, today's date (UTC), and which packages there are."""
-    from pipeline.heads.folder import read_head_record
     from pipeline.provenance import package_versions
     from pipeline.report.making import Making
 
+    record = None
+    if head is not None:
+        from pipeline.heads.folder import read_head_record
+
+        record = read_head_record(head)
     return Making(
         command=str(context.meta.get(COMMAND_LINE, "")),
         date=datetime.now(UTC).date().isoformat(),
         versions=package_versions(),
-        record=None if head is None else read_head_record(head),
+        record=record,
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.evaluation.abstention import COVERAGES, Answers, abstention_table, errors_at
-from pipeline.evaluation.bootstrap import NUM_DRAWS, draws_of_clusters
+from pipeline.evaluation.cluster_draws import NUM_DRAWS, draws_of_clusters
 from pipeline.evaluation.standings import standings_of
 from pipeline.report.abstention import abstention_sections, kept_abstention_sections
 

@@ -7,8 +7,15 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from pipeline.errors import ShapeError
-from pipeline.evaluation import bootstrap
-from pipeline.evaluation.bootstrap import cluster_counts, compare, intervals, scores_of
+from pipeline.evaluation import cluster_draws
+from pipeline.evaluation.bootstrap import (
+    cluster_counts,
+    compare,
+    drawn_scores,
+    intervals,
+    scores_of,
+)
+from pipeline.evaluation.cluster_draws import draws_taken
 from pipeline.evaluation.metrics import SELECTORS, confusion_matrix, recalls
 
 
@@ -131,7 +138,18 @@ def test_several_seeds_are_averaged() -> None:
 def test_drawing_in_small_portions_gives_the_same_interval(monkeypatch) -> None:
     counts = cluster_counts(*clips(), num_classes=3)
     whole = intervals(counts)
-    monkeypatch.setattr(bootstrap, "WEIGHTS_AT_ONCE", 100)
+    monkeypatch.setattr(cluster_draws, "WEIGHTS_AT_ONCE", 100)
+    assert intervals(counts) == whole
+
+
+def test_intervals_are_of_the_draws_that_are_taken_in_their_block() -> None:
+    counts = cluster_counts(*clips(), num_classes=3)
+    whole, drawn = intervals(counts), drawn_scores(counts[None])["ua"]
+    with draws_taken(300):
+        few = intervals(counts)["ua"]
+        np.testing.assert_array_equal(drawn_scores(counts[None])["ua"], drawn[:300])
+    assert [few.low, few.high] == np.nanquantile(drawn[:300], [0.025, 0.975]).tolist()
+    assert few.value == whole["ua"].value
     assert intervals(counts) == whole
 
 

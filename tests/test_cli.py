@@ -236,3 +236,26 @@ def test_a_program_whose_ctrl_c_is_ignored_goes_on_ignoring_it():
     words = [sys.executable, "-c", program, "inspect", str(int(signal.SIGINT))]
     ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
     assert (ended.returncode, ended.stderr) == (7, "")
+
+
+# What there is at the end is not looked through for cycles.
+COLLECTED = """
+import atexit, gc
+import click
+from stages import cli
+
+@click.command()
+@click.argument("number", type=int)
+def command(number):
+    print(gc.get_threshold()[0])
+    atexit.register(lambda: print(gc.get_freeze_count() > 1000))
+
+cli.Genser.get_command = lambda *_: command
+cli.run()
+"""
+
+
+def test_a_program_does_not_look_through_its_modules_for_cycles_again_and_again():
+    words = [sys.executable, "-c", COLLECTED, "inspect", "0"]
+    ended = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
+    assert ended.stdout.split() == ["10000", "True"]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.evaluation.bootstrap import NUM_DRAWS, draws_of_clusters
+from pipeline.evaluation.cluster_draws import NUM_DRAWS, draws_of_clusters
 from pipeline.evaluation.groups import grouping, groupings_of
 from pipeline.evaluation.standings import standing
 from pipeline.report.groups import group_entries, group_sections

@@ -46,7 +46,8 @@ for words in commands:
 
 def test_commands_import_only_what_they_use(made: Path, tmp_path: Path) -> None:
     score = ["score", "demo.csv", "--store", "store", "--head", "head"]
-    steps = [
+    require_imports(
+        made,
         ([["--help"], *([name, "--help"] for name in COMMANDS)], ()),
         ([["validate", "demo.csv"]], NUMBERS),
         ([["inspect", "store"]], (*NUMBERS, "h5py")),
@@ -54,14 +55,23 @@ def test_commands_import_only_what_they_use(made: Path, tmp_path: Path) -> None:
             [["inspect", "head"], [*score, "--out", str(tmp_path / "p.parquet")]],
             (*NUMBERS, "h5py", *NETWORKS),
         ),
-    ]
+    )
+
+
+def test_a_report_of_predictions_alone_imports_no_network(made: Path, tmp_path: Path) -> None:
+    report = ["report", "p.parquet", "--manifest", "demo.csv", "--out", str(tmp_path)]
+    require_imports(made, ([report], (*NUMBERS, "matplotlib")))
+
+
+def require_imports(folder: Path, *steps: tuple[list[list[str]], tuple[str, ...]]) -> None:
+    """Run commands in a folder, and hold each to what it may import of `HEAVY`."""
     commands = [words for told, _ in steps for words in told]
     # One process, in this order: each may import what those before it may, and no more.
     done = subprocess.run(
         [sys.executable, "-c", CODE, json.dumps([commands, HEAVY])],
         capture_output=True,
         text=True,
-        cwd=made,
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr

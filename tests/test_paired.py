@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from helpers.tokens import predictions
 from pipeline.errors import PredictionsError
-from pipeline.evaluation.bootstrap import NUM_DRAWS, cluster_counts, compare, ends, mean_intervals
+from pipeline.evaluation.bootstrap import cluster_counts, compare, ends, mean_intervals
+from pipeline.evaluation.cluster_draws import NUM_DRAWS
 from pipeline.evaluation.paired import Paired
 
 

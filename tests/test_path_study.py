@@ -1,4 +1,4 @@
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -80,6 +80,27 @@ def test_the_table_has_every_solver_readout_and_number_of_steps(
     assert (row["ua_low"], row["ua_high"]) == (found["ua"].low, found["ua"].high)
     one = table[(table["num_steps"] == 1) & (table["readout"] == "estimate")]
     assert one["wa"].nunique() == 1
+
+
+def test_the_table_walks_each_way_once(trained: TrainedHead, array_features, monkeypatch) -> None:
+    asked, estimate = [], trained.head.estimate
+    monkeypatch.setattr(trained.head, "estimate", lambda *a: asked.append(1) or estimate(*a))
+    labels, clusters = np.arange(12) % 3, [str(i % 4) for i in range(12)]
+    rows = np.arange(12)
+    sampling_table(trained, array_features(features()), rows, labels, clusters, device="cpu")
+    # Each step once, and once more at the end of each walk for the readout of Algorithm 2.
+    assert len(asked) == len(SOLVERS) * (sum(STEPS) + len(STEPS))
+
+
+def test_the_readouts_of_one_walk_are_those_of_three(trained: TrainedHead, array_source) -> None:
+    source = array_source(features(), trained.standardisers["layers"])
+    (batch,) = source.batches([[np.arange(12)]])
+    options = SamplerConfig(num_steps=3, solver="euler")
+    with torch.inference_mode():
+        found = trained.head.scores_by_readout(batch, options)
+        for readout in READOUTS:
+            alone = trained.head.scores(batch, replace(options, readout=readout))
+            assert torch.equal(found[readout], alone)
 
 
 def test_a_trace_leads_from_the_embedding_to_what_the_sampler_says(

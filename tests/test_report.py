@@ -269,6 +269,7 @@ def test_a_manifest_of_other_utterances_is_refused(tmp_path: Path, manifest) -> 
     [
         ({"split": "every"}, r"report\.split: 'every' is not one of"),
         ({"cluster": "word"}, r"report\.cluster: 'word' is not one of"),
+        ({"draws": 99}, r"report\.draws: 99 is not from 100 to 100000"),
         ({"margin": -0.1}, r"report\.margin: -0\.1 is not from 0 to below 1"),
     ],
 )

@@ -2,11 +2,13 @@ import json
 import platform
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from helpers.commands import genser, refused, write_manifest
 from pipeline.experiments import running
+from pipeline.manifests.manifest import read_manifest
 from pipeline.scoring.predictions import read_predictions
 
 
@@ -30,6 +32,22 @@ def test_an_empty_test_split_has_no_report(here, tmp_path):
     assert "no row of split 'test'" in refused("report", out, "--out", tmp_path / "r")
     words = ["-S", "report.split=dev", "report", out, "--out", tmp_path / "r"]
     assert genser(*words).exit_code == 0
+
+
+def test_an_interval_is_of_the_draws_that_are_asked_for(here, tmp_path):
+    words = ["report", "p.parquet", "--manifest", "demo.csv", "--out", tmp_path]
+    assert genser("-S", "report.draws=100", *words).exit_code == 0
+    frame = read_predictions(here / "p.parquet").frame
+    test = frame[frame["split"] == "test"].sort_values("utterance_id")
+    speakers = read_manifest(here / "demo.csv").table.set_index("utterance_id")["speaker"]
+    names, of_row = np.unique(speakers[test["utterance_id"]], return_inverse=True)
+    weights = np.random.default_rng(0).multinomial(
+        len(names), np.full(len(names), 1 / len(names)), size=100
+    )[:, of_row]
+    drawn = (weights * (test["label"] == test["predicted"]).to_numpy()).sum(1) / weights.sum(1)
+    found = json.loads((tmp_path / "metrics.json").read_text())["p"]["test"]["interval"]["wa"]
+    assert found == pytest.approx(np.quantile(drawn, [0.025, 0.975]).tolist())
+    assert "report.draws: 7 is not from 100" in refused("-S", "report.draws=7", *words)
 
 
 def test_a_report_of_head_and_store_shows_layers_steps_and_the_way(here, tmp_path):

@@ -34,13 +34,20 @@ def _cpu_time() -> float:
     return time.process_time() + ended.ru_utime + ended.ru_stime
 
 
-def show(title: str, times: Times, *, ceiling: str | None = None) -> None:
+def show(
+    title: str,
+    times: Times,
+    *,
+    ceiling: str | None = None,
+    goals: Mapping[str, str] | None = None,
+) -> None:
     """Print medians, their spread, times as fast as the first, and the part of the ceiling.
 
     Args:
         title: What was done.
         times: By way, the baseline first.
         ceiling: The way that does what no other can do without.
+        goals: By way, what it is to reach.
     """
     cpu = {name: [one for one, _ in found] for name, found in times.items()}
     wall = {name: [one for _, one in found] for name, found in times.items()}
@@ -55,7 +62,8 @@ def show(title: str, times: Times, *, ceiling: str | None = None) -> None:
         waited = statistics.median(wall[name])
         ratios = f"{_times(cpu[first], middle)} {waited:8.4f} {_times(wall[first], waited)}"
         part = "" if ceiling is None else f" {statistics.median(cpu[ceiling]) / middle:10.2f}"
-        print(f"{name:{width}} {spread} {ratios}{part}", flush=True)
+        goal = f"  goal: {goals[name]}" if goals and name in goals else ""
+        print(f"{name:{width}} {spread} {ratios}{part}{goal}", flush=True)
 
 
 def _times(base: Sequence[float], median: float) -> str:

@@ -5,7 +5,7 @@ noise; `pipeline.diffusion.draws` sends out several.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -58,12 +58,17 @@ class Sample:
     """What a walk along the path leaves.
 
     Attributes:
-        readout: The final estimate of each clip's class code, shape (B, D).
+        readouts: By name, what is taken as the estimate of each clip's class code, shape (B, D).
         states: xt at t_0 = t_start, ..., t_N = 0, shape (N + 1, B, D), where it was asked for.
     """
 
-    readout: Tensor
+    readouts: Mapping[str, Tensor]
     states: Tensor | None = None
+
+    @property
+    def readout(self) -> Tensor:
+        """The one that was asked for, or the first."""
+        return next(iter(self.readouts.values()))
 
 
 def integrate(
@@ -74,6 +79,7 @@ def integrate(
     *,
     t_start: float = 1.0,
     keep_states: bool = False,
+    readouts: Sequence[str] = (),
 ) -> Sample:
     """Walk from the sources to the class codes.
 
@@ -87,6 +93,7 @@ def integrate(
         config: Steps, solver and readout.
         t_start: T in (0, 1], where the walk starts from x1.
         keep_states: Whether to keep every xt.
+        readouts: Those of the one walk that are wanted; none takes that of `config`.
 
     Returns:
         The readout, and the states where they were asked for.
@@ -110,11 +117,12 @@ def integrate(
             states.append(xt)
     # Algorithm 2 ends on "estimate x_theta(x_t, X_c, t)". Taken as the last x0_hat it costs N
     # calls; read literally it is one more call, of the updated state at the time not yet updated.
-    if config.readout == "literal":
-        readout = _ask(estimate, xt, times[-2])
-    else:
-        readout = x0_hat if config.readout == "estimate" else xt
-    return Sample(readout=readout, states=torch.stack(states) if keep_states else None)
+    found = {"estimate": x0_hat, "state": xt}
+    wanted = readouts or (config.readout,)
+    if "literal" in wanted:
+        found["literal"] = _ask(estimate, xt, times[-2])
+    found = {name: found[name] for name in wanted}
+    return Sample(readouts=found, states=torch.stack(states) if keep_states else None)
 
 
 def _grid(x1: Tensor, num_steps: int, t_start: float) -> list[Tensor]:

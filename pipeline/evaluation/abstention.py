@@ -12,14 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.bootstrap import (
-    NUM_DRAWS,
-    WEIGHTS_AT_ONCE,
-    Interval,
-    draws_of_clusters,
-    ends,
-    interval_of,
-)
+from pipeline.evaluation.bootstrap import Interval, ends, interval_of
+from pipeline.evaluation.cluster_draws import WEIGHTS_AT_ONCE, draws_of_clusters, num_draws
 from pipeline.evaluation.columns import UNCERTAINTY, clusters_of, probability_columns
 
 COVERAGES = tuple(round(1 - left / 20, 2) for left in range(11))  # all clips to half of them
@@ -49,7 +43,7 @@ class Errors:
 
     Attributes:
         values: Of all clips, the mean over training seeds, shape (K,).
-        drawn: Of every draw of clusters, shape (NUM_DRAWS, K).
+        drawn: Of every draw of clusters, shape (draws, K).
         num_clusters: That were resampled.
     """
 
@@ -79,7 +73,7 @@ def errors_at(
         seed: Of the draws; one seed draws the same clusters of as many.
     """
     values = np.zeros(len(coverages))
-    drawn = np.zeros((NUM_DRAWS, len(coverages)))
+    drawn = np.zeros((num_draws(), len(coverages)))
     for run in runs:
         names, places = np.unique(run.clusters, return_inverse=True)
         order = np.argsort(-run.sureness, kind="stable")

@@ -6,16 +6,15 @@ counts of what was drawn: percentile bootstrap (Efron & Tibshirani 1993, chapter
 (Davison & Hinkley 1997, section 3.8).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.errors import ShapeError
+from pipeline.evaluation.cluster_draws import draws_of_clusters
 from pipeline.evaluation.metrics import check_indices
 
-NUM_DRAWS = 2000
-WEIGHTS_AT_ONCE = 10_000_000  # numbers held while clusters are drawn
 LEVEL = 0.95
 FEW_CLUSTERS = 10  # below, an interval says little, and tables say so
 SCORES = ("wa", "ua", "wf1", "macro_f1")
@@ -194,7 +193,7 @@ def compare(
 
 
 def drawn_scores(runs: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
-    """Return the scores of every draw of clusters, averaged over runs, shape (NUM_DRAWS,).
+    """Return the scores of every draw of clusters, averaged over runs, shape (draws,).
 
     One seed draws the same clusters of any counts of as many clusters, so what two systems got in a
     draw may be set side by side.
@@ -207,7 +206,7 @@ def drawn_scores(runs: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
     flat = runs.reshape(*runs.shape[:2], num_classes**2)
     draws = draws_of_clusters(runs.shape[1], seed)
     matrices = np.concatenate([np.einsum("bg,sgk->sbk", w, flat) for w in draws], axis=1)
-    drawn = scores_of(matrices.reshape(len(runs), NUM_DRAWS, num_classes, num_classes))
+    drawn = scores_of(matrices.reshape(*matrices.shape[:2], num_classes, num_classes))
     return {name: values.mean(0) for name, values in drawn.items()}
 
 
@@ -276,16 +275,3 @@ def _mean(values: np.ndarray) -> np.ndarray:
     known = np.isfinite(values)
     count: np.ndarray = np.where(known, values, 0.0).sum(-1) / np.maximum(known.sum(-1), 1)
     return count
-
-
-def draws_of_clusters(num_clusters: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield how often each cluster was drawn, `NUM_DRAWS` rows in portions, shape (n, G).
-
-    One seed draws the same of any clusters of the same number.
-    """
-    generator = np.random.default_rng(seed)
-    even = np.full(num_clusters, 1 / num_clusters)
-    at_once = max(1, WEIGHTS_AT_ONCE // num_clusters)
-    for begin in range(0, NUM_DRAWS, at_once):
-        size = min(at_once, NUM_DRAWS - begin)
-        yield generator.multinomial(num_clusters, even, size=size)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.errors import ShapeError
-from pipeline.evaluation.bootstrap import draws_of_clusters
+from pipeline.evaluation.cluster_draws import draws_of_clusters
 
 CCC, PEARSON, RMSE = "ccc", "pearson", "rmse"
 NUMBER_SCORES = (CCC, PEARSON, RMSE)
@@ -98,7 +98,7 @@ def cluster_sums(
 
 
 def drawn_numbers(runs: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
-    """Return the scores of every draw of clusters, averaged over runs, shape (NUM_DRAWS,).
+    """Return the scores of every draw of clusters, averaged over runs, shape (draws,).
 
     One seed draws the same clusters of any sums of as many clusters, as
     `pipeline.evaluation.bootstrap.drawn_scores` does.

@@ -8,7 +8,7 @@ import pandas as pd
 from pipeline.evaluation.bootstrap import ends
 from pipeline.evaluation.paired import Paired
 from pipeline.experiments.parts import OWN_SPLIT
-from pipeline.experiments.systems import NUMBERS, TEXTS
+from pipeline.experiments.system_files import NUMBERS, TEXTS
 from pipeline.experiments.token_study import Row
 
 MEASURES = ("wa", "ua", "wf1")

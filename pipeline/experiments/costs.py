@@ -7,13 +7,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from torch import Tensor, nn
 
 from pipeline.experiments.beside import read_beside
 from pipeline.files import publish_bytes, sealed_json
-from pipeline.heads.base import Head
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline.heads.base import Head
 
 COSTS = "costs.csv"
 
@@ -38,8 +42,10 @@ class Cost:
     device: str
 
 
-def count_parameters(head: Head) -> tuple[int, int]:
+def count_parameters(head: "Head") -> tuple[int, int]:
     """Return how many parameters a trained head computes with, and how many are its own."""
+    from torch import nn
+
     kept = head.kept()
     if head.fits_at_once:
         # Not by steps, so its weights are buffers; a lone number is a setting.
@@ -111,7 +117,7 @@ def _beside(path: Path) -> Path:
     return path.with_suffix(".cost.json")
 
 
-def _size(parameter: Tensor) -> int:
+def _size(parameter: "Tensor") -> int:
     # A weight in 4 bits is stored in bytes of two each; its state knows the shape.
     state = getattr(parameter, "quant_state", None)
     return parameter.numel() if state is None else math.prod(state.shape)

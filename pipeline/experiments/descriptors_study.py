@@ -17,7 +17,7 @@ import pandas as pd
 from pipeline.evaluation.columns import class_order
 from pipeline.evaluation.paired import Paired
 from pipeline.experiments.compared import beside, num_folds, split_words, unknown_facts
-from pipeline.experiments.systems import IN_PHASES, NEVER, TWO_STAGES
+from pipeline.experiments.system_files import IN_PHASES, NEVER, TWO_STAGES
 from pipeline.experiments.token_study import Row, rows_of
 
 HEAD = "descriptors"

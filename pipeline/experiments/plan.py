@@ -2,16 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from pipeline.errors import ParamsError
 from pipeline.experiments.conditions import Condition
-from pipeline.experiments.costs import Cost
 from pipeline.manifests.labels import LabelMap
 from pipeline.scoring.predictions import Predictions
-from pipeline.scoring.score import ScoreConfig
-from pipeline.training.config import TrainConfig
+
+if TYPE_CHECKING:  # a report is made without torch
+    from pipeline.experiments.costs import Cost
+    from pipeline.scoring.score import ScoreConfig
+    from pipeline.training.config import TrainConfig
+
+DEV = "dev"  # in a run's metadata: the scores on dev of the head that was kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +36,7 @@ class Run:
     fold: str
     seed: int
     predictions: Predictions
-    cost: Cost | None = None
+    cost: "Cost | None" = None
     probes: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
@@ -45,8 +50,8 @@ class System:
         condition: What its training has to cope with.
     """
 
-    train: TrainConfig
-    score: ScoreConfig
+    train: "TrainConfig"
+    score: "ScoreConfig"
     condition: Condition = field(default_factory=Condition)
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from pipeline.experiments.conditions import under
 from pipeline.experiments.costs import Cost, count_parameters
 from pipeline.experiments.head_probes import has_representations, probe_head
 from pipeline.experiments.new_class import Task, score_new_class
-from pipeline.experiments.plan import Plan, System
+from pipeline.experiments.plan import DEV, Plan, System
 from pipeline.heads.catalogue import head_needs
 from pipeline.heads.needs import Need
 from pipeline.heads.saved import TrainedHead
@@ -29,7 +29,6 @@ from pipeline.training.rows import choose_rows
 from pipeline.training.train import train_rows
 
 CONDITION = "condition"  # in a run's metadata: what its training had to cope with
-DEV = "dev"  # in a run's metadata: the scores on dev of the head that was kept
 
 
 class Scored(NamedTuple):

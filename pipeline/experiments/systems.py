@@ -7,67 +7,30 @@ durations) and of its runs. Nothing is read from a system's name.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.dataset import StoredFeatures
-from pipeline.errors import PredictionsError
 from pipeline.experiments.late_fusion import LATE_FUSION, Fusion
 from pipeline.experiments.plan import Run, System
+from pipeline.experiments.system_files import (
+    ACOUSTICS,
+    NEVER,
+    NONE,
+    RANDOM,
+    TWO_STAGES,
+)
 from pipeline.heads.catalogue import head_needs
 from pipeline.heads.needs import Need
 from pipeline.manifests.descriptors import descriptor_sources
-from pipeline.manifests.tables import read_csv
 from pipeline.manifests.texts import TEXT
 from pipeline.scoring.predictions import CONTAMINATED
 from pipeline.store.recipe import Recipe
 from pipeline.store.views import CODES, LAYERS
 
-SYSTEMS = "systems.csv"
-ACOUSTICS = "acoustics"  # the name of a need that stands beside what a head reads of an encoder
-NONE = "none"  # as input: acoustics alone
-TEXTS = (
-    "system",
-    "head",
-    "views",
-    "input",
-    "source",
-    "encoder",
-    "layers",
-    "positions",
-    "embedding",
-    "fusion",
-    "fuse_at",
-    "beside",
-    "language",
-    "former",
-    "mal",
-    "branches",
-    "bottleneck",
-    "stages",
-    "condition",
-    "described_by",
-    "text_sources",
-    CONTAMINATED,
-)
-NUMBERS = (
-    "num_codes",
-    "codebooks",
-    "frames_per_s",
-    "bits_per_s",
-    "bytes_per_s",
-    "stage1_steps",
-    "beta_first",
-    "beta_last",
-    "num_parameters",
-    "num_trained",
-)
 SUMMED = ("bits_per_s", "bytes_per_s", "num_parameters", "num_trained")  # of a late fusion
-RANDOM = "random"  # as former: one that begins at random
-TWO_STAGES, IN_PHASES, NEVER = "two", "phases", "never"  # as stages and condition of descriptors
 
 
 def systems_table(
@@ -134,23 +97,6 @@ def _of_parts(column: pd.Series) -> object:
     if pd.api.types.is_numeric_dtype(column):
         return column.iloc[0] if column.nunique(dropna=False) == 1 else math.nan
     return " + ".join(dict.fromkeys(text for text in column if text))
-
-
-def read_systems(path: Path) -> pd.DataFrame:
-    """Read `systems.csv`.
-
-    Raises:
-        PredictionsError: If it is not what is written now.
-    """
-    try:
-        table = read_csv(path, keep_default_na=False, dtype="str")
-        numbers = {name: pd.to_numeric(table[name]) for name in NUMBERS}
-        acoustics = table[ACOUSTICS] == "True"
-        return table[list(TEXTS)].assign(**numbers, acoustics=acoustics)
-    except (OSError, ValueError, KeyError) as error:
-        raise PredictionsError(
-            f"{path}: is not what 'genser crossval' writes now ({error}); run it again."
-        ) from error
 
 
 @dataclass(frozen=True, kw_only=True)

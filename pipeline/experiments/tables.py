@@ -19,8 +19,7 @@ from pipeline.evaluation.number_standings import number_standings_of
 from pipeline.evaluation.standings import standing, standings_of
 from pipeline.experiments.condition_tables import CONDITIONS, conditions_table
 from pipeline.experiments.conditions import Condition
-from pipeline.experiments.plan import Run
-from pipeline.experiments.running import DEV
+from pipeline.experiments.plan import DEV, Run
 from pipeline.files import publish_bytes
 from pipeline.manifests.labels import LabelMap
 from pipeline.manifests.manifest import Manifest

@@ -17,7 +17,7 @@ import pandas as pd
 from pipeline.evaluation.bootstrap import SCORES, ends, mean_intervals
 from pipeline.evaluation.columns import clusters_of
 from pipeline.evaluation.paired import Paired
-from pipeline.experiments.systems import NONE
+from pipeline.experiments.system_files import NONE
 from pipeline.store.views import CODES, FRAMES
 
 SCORE = "macro_f1"  # the measure of the paper

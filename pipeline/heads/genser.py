@@ -7,6 +7,7 @@ at t = 1.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch import Tensor
 from pipeline.diffusion.codes import CODES, projections, similarities
 from pipeline.diffusion.draws import clip_draws, mean_and_scatter
 from pipeline.diffusion.path import Schedule
-from pipeline.diffusion.sampler import Sample, SamplerConfig, integrate
+from pipeline.diffusion.sampler import READOUTS, Sample, SamplerConfig, integrate
 from pipeline.errors import ParamsError
 from pipeline.evaluation.columns import UNCERTAINTY
 from pipeline.evaluation.links import LINKS, POWER, SOFTMAX
@@ -138,17 +139,28 @@ class GenSER(Head):
             draw_noise=self.config.dev_draw_noise,
         )
 
-    def walk(self, batch: Batch, options: SamplerConfig, *, keep_states: bool = False) -> Sample:
-        """Return the walk from each clip's embedding towards a class code (2.6)."""
+    def walk(self, batch: Batch, options: SamplerConfig, **kept: Any) -> Sample:
+        """Return the walk from each clip's embedding towards a class code (2.6).
+
+        Args:
+            batch: The clips.
+            options: How to walk.
+            kept: `keep_states` and `readouts` of `integrate`.
+        """
         x1 = batch.layers[:, self.shape.last_layer]
-        return self._walk_from(x1, self._condition(batch), options, keep_states=keep_states)
+        return self._walk_from(x1, self._condition(batch), options, **kept)
+
+    def scores_by_readout(self, batch: Batch, options: SamplerConfig) -> dict[str, Tensor]:
+        """Return the class scores (B, C) that each readout of the same walk gives."""
+        found = self.walk(batch, options, readouts=READOUTS).readouts
+        return {name: self._compared(estimate) for name, estimate in found.items()}
 
     def _condition(self, batch: Batch) -> Tensor:
         condition: Tensor = self.condition(batch.layers, batch.beside)
         return condition
 
     def _walk_from(
-        self, x1: Tensor, condition: Tensor, options: SamplerConfig, *, keep_states: bool = False
+        self, x1: Tensor, condition: Tensor, options: SamplerConfig, **kept: Any
     ) -> Sample:
         return integrate(
             lambda xt, t: self.estimate(xt, condition, t),
@@ -156,7 +168,7 @@ class GenSER(Head):
             self.schedule,
             options,
             t_start=self.config.t_max,
-            keep_states=keep_states,
+            **kept,
         )
 
     def drawn_estimate(self, batch: Batch, options: SamplerConfig) -> tuple[Tensor, Tensor | None]:
@@ -193,9 +205,11 @@ class GenSER(Head):
     def answer(self, batch: Batch, options: SamplerConfig) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Return both from the same draws."""
         estimate, scatter = self.drawn_estimate(batch, options)
+        return self._compared(estimate), {} if scatter is None else {UNCERTAINTY: scatter}
+
+    def _compared(self, estimate: Tensor) -> Tensor:
         compare = similarities if self.link == SOFTMAX else projections
-        scores = compare(estimate, self.codes)
-        return scores, {} if scatter is None else {UNCERTAINTY: scatter}
+        return compare(estimate, self.codes)
 
     def embedding(self, batch: Batch, options: SamplerConfig) -> Tensor:
         """Return the transported embedding, shape (B, D)."""

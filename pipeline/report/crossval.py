@@ -9,7 +9,7 @@ import pandas as pd
 from pipeline.errors import PredictionsError
 from pipeline.evaluation.concordance import CCC
 from pipeline.experiments.condition_tables import CONDITIONS
-from pipeline.experiments.systems import SYSTEMS, read_systems
+from pipeline.experiments.system_files import SYSTEMS, read_systems
 from pipeline.experiments.tables import COMPARISONS, MATRIX, STANDINGS
 from pipeline.manifests.tables import read_csv
 from pipeline.report.abstention import kept_abstention_sections

@@ -17,7 +17,7 @@ from pipeline.experiments.descriptors_study import (
 from pipeline.experiments.emoq_study import has_emoq
 from pipeline.experiments.probe_files import PROBES
 from pipeline.experiments.said_texts import SLOTS, TEXT_SCORES, WER
-from pipeline.experiments.systems import SYSTEMS, read_systems
+from pipeline.experiments.system_files import SYSTEMS, read_systems
 from pipeline.experiments.tables import PREDICTIONS, STANDINGS
 from pipeline.experiments.token_study import Row, rows_of
 from pipeline.manifests.tables import read_csv, write_csv

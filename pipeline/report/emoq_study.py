@@ -9,7 +9,7 @@ from pipeline.errors import PredictionsError
 from pipeline.evaluation.standings import Standing
 from pipeline.experiments.compared import MEASURES
 from pipeline.experiments.emoq_study import HEAD, EmoQStudy, has_emoq, study_emoq
-from pipeline.experiments.systems import SYSTEMS, read_systems
+from pipeline.experiments.system_files import SYSTEMS, read_systems
 from pipeline.experiments.tables import PREDICTIONS, STANDINGS
 from pipeline.experiments.token_study import rows_of
 from pipeline.manifests.tables import write_csv

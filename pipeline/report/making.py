@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.evaluation.bootstrap import FEW_CLUSTERS
 from pipeline.heads.phase import LAST
-from pipeline.heads.record import HeadRecord
 from pipeline.report.numbers import NUMBER_NAMES
 from pipeline.report.page import Section
 from pipeline.report.tables import NAMES
 from pipeline.scoring.predictions import CONTAMINATED, HEAD_CORPORA, Predictions
+
+if TYPE_CHECKING:  # a report is made without torch
+    from pipeline.heads.record import HeadRecord
 
 UNTOLD = "not told"
 POOLED = {"mean": "the mean over time", "mean_std": "mean and deviation over time"}
@@ -33,7 +35,7 @@ class Making:
     command: str = ""
     date: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
-    record: HeadRecord | None = None
+    record: "HeadRecord | None" = None
 
 
 def terms_of(predictions: Mapping[str, Predictions], *, num_clusters: int, cluster: str) -> str:
@@ -117,7 +119,7 @@ def making_section(
     return Section(title="How this was made", facts=[(name, said) for name, said in facts if said])
 
 
-def kept_step(record: HeadRecord) -> str:
+def kept_step(record: "HeadRecord") -> str:
     """Say which step's weights are kept, and why."""
     by = record.select_by
     names = {**NAMES, **NUMBER_NAMES}
@@ -125,7 +127,7 @@ def kept_step(record: HeadRecord) -> str:
     return f"step {record.best_step} is kept and scored ({chosen})"
 
 
-def _hearing(record: HeadRecord, view: str, recipe: Mapping[str, Any]) -> str:
+def _hearing(record: "HeadRecord", view: str, recipe: Mapping[str, Any]) -> str:
     """Say how the features of a view were made, as far as its recipe tells."""
     encoder = record.encoders.get(view) or recipe.get("name") or "ingested"
     shapes = [record.shapes[need.name] for need in record.needs if need.view == view]
@@ -143,7 +145,7 @@ def _hearing(record: HeadRecord, view: str, recipe: Mapping[str, Any]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _training(record: HeadRecord) -> str:
+def _training(record: "HeadRecord") -> str:
     train = record.train
     optimiser = train.get("optimiser")
     rate = optimiser.get("learning_rate") if isinstance(optimiser, Mapping) else None

@@ -11,6 +11,7 @@ import pandas as pd
 from pipeline.errors import ParamsError, PredictionsError
 from pipeline.evaluation.abstention import abstention_table
 from pipeline.evaluation.bootstrap import Interval
+from pipeline.evaluation.cluster_draws import FEWEST_DRAWS, MOST_DRAWS, NUM_DRAWS
 from pipeline.evaluation.columns import (
     ALL_SPLITS,
     CLUSTERS,
@@ -55,12 +56,17 @@ class ReportConfig:
 
     split: str = "test"  # what is measured: train, dev, test, unsplit, or all rows
     cluster: str = "speaker"  # what intervals resample: speaker, dialogue (MELD), or clip
+    draws: int = NUM_DRAWS  # of clusters, that each interval is taken from
     margin: float = 0.02  # how much less UA, or CCC of numbers, still counts as not inferior
     java_seconds: float = 60.0  # METEOR and SPICE of descriptions may take each; 0 leaves them out
 
     def __post_init__(self) -> None:
         if self.cluster not in CLUSTERS:
             raise ParamsError(f"report.cluster: {self.cluster!r} is not one of {list(CLUSTERS)}.")
+        if not FEWEST_DRAWS <= self.draws <= MOST_DRAWS:
+            raise ParamsError(
+                f"report.draws: {self.draws} is not from {FEWEST_DRAWS} to {MOST_DRAWS}."
+            )
         if not 0 <= self.margin < 1:
             raise ParamsError(f"report.margin: {self.margin} is not from 0 to below 1.")
         if not self.java_seconds >= 0:

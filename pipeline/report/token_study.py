@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline.errors import PredictionsError
 from pipeline.evaluation.columns import class_order
 from pipeline.experiments.compared import num_folds, split_words
-from pipeline.experiments.systems import SYSTEMS, read_systems
+from pipeline.experiments.system_files import SYSTEMS, read_systems
 from pipeline.experiments.tables import DEV_SCORES, PREDICTIONS, STANDINGS
 from pipeline.experiments.token_study import CODEC, TokenStudy, has_tokens, study_tokens
 from pipeline.manifests.tables import read_csv, write_csv

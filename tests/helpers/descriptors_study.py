@@ -7,7 +7,7 @@ import pandas as pd
 
 from helpers.tokens import predictions
 from pipeline.evaluation.standings import standings_of
-from pipeline.experiments.systems import NUMBERS, TEXTS
+from pipeline.experiments.system_files import NUMBERS, TEXTS
 
 SKILLS = {
     "plain": 0.55,

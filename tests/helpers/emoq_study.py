@@ -8,7 +8,7 @@ import pandas as pd
 from helpers.tokens import predictions
 from pipeline.evaluation.standings import standings_of
 from pipeline.experiments.parts import OWN_SPLIT
-from pipeline.experiments.systems import NUMBERS, TEXTS
+from pipeline.experiments.system_files import NUMBERS, TEXTS
 
 SEVEN = ("neutral", "joy", "sadness", "anger", "surprise", "fear", "disgust")
 SKILLS = {

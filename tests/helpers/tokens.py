@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.evaluation.standings import standings_of
-from pipeline.experiments.systems import NUMBERS, TEXTS
+from pipeline.experiments.system_files import NUMBERS, TEXTS
 
 CLASSES = ("angry", "calm")
 NUM_SPEAKERS, CLIPS_EACH = 12, 10
