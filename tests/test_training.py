@@ -14,10 +14,12 @@ from pipeline.heads.standardiser import Standardiser
 from pipeline.heads.trunk import TrunkConfig
 from pipeline.progress import Silence
 from pipeline.sources.source import Source
+from pipeline.training import loop, phase_loop
 from pipeline.training.batches import LabelledClips, TrainingClips
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.config import TrainConfig
 from pipeline.training.loop import Selection, train_head
+from pipeline.training.phase_loop import dev_scores
 from pipeline.training.targets import one_hot
 from pipeline.training.weighting import weigh_rows
 
@@ -172,6 +174,21 @@ def test_the_best_look_at_dev_is_kept(tmp_path, train):
     assert fit.dev["wa"] == best
     # Of equally good ones the first: later ones have trained longer for nothing.
     assert fit.best_step == fit.curves["step"][fit.curves["dev_wa"].argmax()]
+
+
+def test_what_the_chosen_look_scored_on_dev_is_not_scored_again(tmp_path, train, monkeypatch):
+    looks = []
+
+    def counted(*args):
+        looks.append(dev_scores(*args))
+        return looks[-1]
+
+    monkeypatch.setattr(phase_loop, "dev_scores", counted)
+    monkeypatch.setattr(loop, "dev_scores", counted)
+    fit = train(tmp_path, make_config())
+    assert len(looks) == len(fit.curves) == 4
+    (best,) = [values for values, _ in looks if values == fit.dev]
+    assert best["ua"] == fit.curves["dev_ua"].max()
 
 
 def test_it_stops_when_dev_no_longer_improves(tmp_path, train):

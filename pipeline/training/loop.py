@@ -89,6 +89,7 @@ def train_head(
             checkpoints.save(loop.state())
 
     best_step, steps_before = 0, 0 if state is None else state["steps_before"]
+    scores: np.ndarray | None = None
     cuda = [torch.device(device)] if device.startswith("cuda") else []
     with torch.random.fork_rng(devices=cuda):
         for index, phase in enumerate(phases):
@@ -118,11 +119,13 @@ def train_head(
                 )
             if loop.complaint:
                 reporter.say(loop.complaint)
-            best_step = steps_before + loop.best_step
+            best_step, scores = steps_before + loop.best_step, loop.best_scores
             steps_before += loop.step
             if phase.keep_best or index == len(phases) - 1:
                 head.restore(loop.best)
-    return _selection(head, dev, config, device, reporter, best_step=best_step, curves=curves)
+    return _selection(
+        head, dev, config, device, reporter, best_step=best_step, curves=curves, scores=scores
+    )
 
 
 def _state(
@@ -155,9 +158,16 @@ def _selection(
     *,
     best_step: int,
     curves: list[dict[str, Any]],
+    scores: np.ndarray | None = None,
 ) -> Selection:
-    """Fit the link on dev, and say so where the head does no better there than guesses."""
-    values, scores = dev_scores(head, dev, config, device)
+    """Fit the link on dev, and say so where the head does no better there than guesses.
+
+    `scores` are those of dev where the look that chose the head is remembered; a resumed run's is
+    not.
+    """
+    if scores is None:
+        _, scores = dev_scores(head, dev, config, device)
+    values = dev.measure(scores)
     chance, bound = chance_of(dev.labels)
     if dev.numbers is not None:
         if values[CCC] <= 0:

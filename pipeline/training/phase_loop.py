@@ -32,6 +32,7 @@ class PhaseLoop:
         phase: The phase.
         step: Steps taken in it.
         best: What `kept` gave where dev was best, averaged weights.
+        best_scores: What it scored on dev, (N, C), where dev was scored in this process.
         best_step: The step of the phase that it is of.
         curves: One entry per look at dev, of this phase and those before.
     """
@@ -69,6 +70,7 @@ class PhaseLoop:
         self._optimiser = make_optimiser(self._trained, phase.optimiser, factors)
         self._average = {name: p.detach().clone() for name, p in self._trained.items()}
         self.best = _copied(head.kept())
+        self.best_scores: np.ndarray | None = None
         self.best_step = 0
         self._best_value = -np.inf
         self._first_loss: float | None = None
@@ -191,13 +193,15 @@ class PhaseLoop:
                 device=self._device,
                 precision=self._config.precision,
             )
+            scores = None
             if not values or phase.select_by in (*SELECTORS, *NUMBER_SCORES):
-                values |= dev_scores(self._head, self._dev, self._config, self._device)[0]
+                named, scores = dev_scores(self._head, self._dev, self._config, self._device)
+                values |= named
             value = 0.0 if phase.select_by == LAST else self._worth(values)
             if value > self._best_value or phase.select_by == LAST:
                 self._best_value = value
                 self.best_step = self.step
-                self.best = _copied(self._head.kept())
+                self.best, self.best_scores = _copied(self._head.kept()), scores
         self.curves.append({**entry, **{f"dev_{name}": v for name, v in values.items()}})
 
     def _worth(self, values: dict[str, float]) -> float:
