@@ -1,5 +1,7 @@
 """Dropout whose mask costs little on a CPU."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -25,4 +27,20 @@ class Dropout(nn.Dropout):
         # From the lowest to beyond the highest: all 64 bits are drawn.
         bits = drawn.random_(-(2**63), None).view(torch.int16)[: units.numel()]
         kept = bits.view(units.shape) >= dropped - _VALUES // 2
-        return units * (kept.to(units.dtype) * (_VALUES / (_VALUES - dropped)))
+        left: Tensor = _Left.apply(units, kept, _VALUES / (_VALUES - dropped))
+        return left
+
+
+class _Left(torch.autograd.Function):
+    """The units that are kept, scaled; a byte of each is remembered for the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, units: Tensor, kept: Tensor, scale: float) -> Tensor:
+        ctx.save_for_backward(kept)
+        ctx.scale = scale
+        return units * (kept.to(units.dtype) * scale)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,), (kept,) = gradients, ctx.saved_tensors
+        return gradient * (kept.to(gradient.dtype) * ctx.scale), None, None

@@ -46,6 +46,15 @@ def test_gradients_go_where_units_went(dtype) -> None:
     assert torch.equal(found, 2 * units * (found != 0))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_byte_of_each_unit_is_remembered(dtype) -> None:
+    saved = []
+    units = torch.randn(33, 5, dtype=dtype, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t) or t, lambda t: t):
+        dropped(units, 0.5)
+    assert sum(tensor.nbytes for tensor in saved) == units.numel()
+
+
 def test_a_seed_decides_and_scoring_drops_nothing() -> None:
     units = torch.randn(64, 7)
     assert torch.equal(dropped(units, 0.4, seed=1), dropped(units, 0.4, seed=1))
