@@ -53,7 +53,8 @@ def test_a_head_is_the_same_wherever_its_clips_are_read_from(
         folders[name] = {p.name: p.read_bytes() for p in (tmp_path / name).iterdir()}
         # A batch for each step; logistic regression is fitted on all clips at once.
         is_drawn = name == "drawn" and head != "logreg"
-        assert read_at_once.count(8) == (10 + 1 if is_drawn else 0)  # one is read ahead
+        batches = [num for num in read_at_once if num <= 8]
+        assert len(batches) == (10 + 1 if is_drawn else 0)  # one is read ahead
     assert folders["held"] == folders["fits"] == folders["drawn"]
 
 
