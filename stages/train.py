@@ -62,7 +62,8 @@ def command(
 ) -> None:
     """Train a head on the rows of split train, select it on dev, and save it.
 
-    Stopped at any moment, it goes on from its last look at dev and ends with the same weights.
+    Stopped at any moment, it goes on from one of its last looks at dev and ends with the same
+    weights.
 
     \b
     Example:
