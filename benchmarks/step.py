@@ -3,8 +3,8 @@
     python benchmarks/step.py
 
 Baseline: forward, backward, AdamW as torch has it by default, and averaged weights one after the
-other, memory given back to the system as C's library does by itself. Ceiling: products of matrices that take as many operations as the head's forward and backward
-pass, in bfloat16.
+other, memory given back to the system as C's library does by itself. Ceiling: products of matrices
+that take as many operations as the head's forward and backward pass, in bfloat16.
 """
 
 import ctypes
