@@ -49,7 +49,7 @@ def folded(ids: list[str]) -> pd.DataFrame:
 @click.option("--rows", default=1200, show_default=True)
 @click.option("--layers", default=13, show_default=True)
 @click.option("--dim", default=128, show_default=True)
-@click.option("--steps", default=60, show_default=True)
+@click.option("--steps", default=40, show_default=True)
 @click.option("--repeats", default=2, show_default=True)
 def main(rows: int, layers: int, dim: int, steps: int, repeats: int) -> None:
     """Print seconds and ratios, and whether the files are the same."""

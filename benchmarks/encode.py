@@ -25,6 +25,7 @@ from pipeline.audio.decoding import Clip
 from pipeline.encoders.base import Encoder
 from pipeline.encoders.catalogue import open_encoder
 from pipeline.extraction.encoding import encode_all
+from stages.allocation import keep_freed_memory
 
 RATE, BATCH, BATCH_SECONDS = 16000, 8, 32.0
 ROWS, INNER, OUTER = 1600, 1024, 4096
@@ -132,8 +133,10 @@ def main(
     """Print seconds, ratios and memory."""
     waveforms = made_clips(clips, shortest, longest)
     if peak is not None:
+        keep_freed_memory()
         print_peak(peak, folder, waveforms)
         return
+    keep_freed_memory()  # as genser does
     encoders = {
         name: open_encoder(folder, compute_dtype=name, device="cpu")
         for name in ("float32", "bfloat16")

@@ -5,7 +5,7 @@
 Stores of made-up clips, of speakers and classes that can be told apart, are written by the store's
 own writer; then come the commands as anybody types them, each a process of its own. Seconds are of
 CPU, memory is the most that the process had. It writes a table as Markdown and CSV, and a picture.
-The larger sizes take 6 GB of disk, and memory that a training holds its features in.
+The larger sizes take 6 GB of disk.
 """
 
 import csv
@@ -100,12 +100,13 @@ def commands(size: Size, steps: int) -> dict[str, list[str]]:
         "precision": "bfloat16",
     }
     train = [word for key, value in settings.items() for word in ("-S", f"train.{key}={value}")]
+    read = ["m.csv", "--store", "store"]
     extract = ["-S", "extract.encoder=fbank", "extract", "m.csv", "--audio-root", "audio"]
     return {
         "write": [str(Path(__file__)), "--write", f"{size.layers}x{size.dim}:{size.rows}"],
         "extract --dry-run": [*genser, *extract, "--store", "new", "--dry-run"],
-        "train": [*genser, *train, "train", "m.csv", "--store", "store", "--out", "head"],
-        "score": [*genser, "score", "m.csv", "--store", "store", "--head", "head", "--out", "p.pq"],
+        "train": [*genser, *train, "train", *read, "--memory-gb", "1", "--out", "head"],
+        "score": [*genser, "score", *read, "--head", "head", "--out", "p.pq"],
         "verify": [*genser, "verify", "store"],
         "report": [*genser, "report", "p.pq", "--manifest", "m.csv", "--out", "report"],
     }

@@ -23,6 +23,7 @@ from pipeline.heads.needs import LAYERS_OF_A_CLIP, FeatureShape
 from pipeline.heads.standardiser import moments
 from pipeline.manifests.manifest import read_manifest, write_manifest
 from pipeline.sources.opening import Fits, open_source
+from stages.allocation import keep_freed_memory
 
 SHAPES = {"layers": FeatureShape(num_layers=25, dim=1024, last_layer=24, input_layer=0)}
 
@@ -46,6 +47,7 @@ def hashed(shards: list[Path]) -> None:
 @click.option("--repeats", default=3, show_default=True)
 def main(rows: int, repeats: int) -> None:
     """Print seconds and ratios."""
+    keep_freed_memory()  # as genser does
     with tempfile.TemporaryDirectory() as folder:
         ids = made_store(Path(folder) / "store", rows)
         told = {"utterance_id": ids, "path": ids, "corpus": "x", "speaker": "s", "split": "train"}

@@ -3,9 +3,11 @@
     python benchmarks/step.py
 
 Baseline: forward, backward, AdamW as torch has it by default, and averaged weights one after the
-other. Ceiling: products of matrices that take as many operations as the head's forward and backward
-pass, in bfloat16.
+other, memory given back to the system as C's library does by itself. Ceiling: products of matrices
+that take as many operations as the head's forward and backward pass, in bfloat16.
 """
+
+import ctypes
 
 import click
 import torch
@@ -16,7 +18,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from pipeline.sources.inference import autocast
 from pipeline.training.config import TrainConfig
 from pipeline.training.optimisation import make_optimiser, update_average
+from stages.allocation import SETTINGS, keep_freed_memory
 
+TRIM = -1  # mallopt's number of how much freed memory is kept at the end of the heap
+KEPT = SETTINGS["MALLOC_TRIM_THRESHOLD_"][1]
+BY_ITSELF = 1 << 26  # what glibc comes to where arrays of 32 MB and more are freed
 GOALS = {"default": "2.5 times", "the paper's": "2.5 times"}
 SIDE = 1024
 PHASE = TrainConfig(num_steps=1).phase
@@ -64,6 +70,7 @@ def trainer(trained: Trained, precision: str, *, plain: bool, steps: int) -> Wor
     )
 
     def work() -> None:
+        ctypes.CDLL(None).mallopt(TRIM, BY_ITSELF if plain else KEPT)
         for step in range(steps):
             optimiser.zero_grad(set_to_none=True)
             backward(trained, precision, step)
@@ -89,6 +96,7 @@ def main(
     only: tuple[str, ...], batch_size: int, clips: int, frames: int, steps: int, repeats: int
 ) -> None:
     """Print seconds and ratios."""
+    keep_freed_memory()
     for name in only or HEADS:
         size = batch_size if name in GOALS else clips
         ways: dict[str, Work] = {}

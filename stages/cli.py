@@ -18,6 +18,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from pipeline.errors import GenserError
+from stages.allocation import keep_freed_memory
 from stages.options import COMMAND_LINE
 from stages.params import SECTIONS, Params
 from stages.refusals import refusal
@@ -214,6 +215,7 @@ def run() -> None:
     """Run `genser` as a program; a stopped one ends at once, with one line, whatever it is at."""
     sys.unraisablehook = _raise_again
     gc.set_threshold(COLLECT_AFTER)
+    keep_freed_memory()
     try:
         try:
             for number in STOPPED_BY:

@@ -58,7 +58,7 @@ def command(
 
     Its last blocks are trained, or adapters (LoRA) on them. Features made with the result are
     refused where they would be judged on clips that it was trained on. Stopped at any moment, it
-    goes on from its last look at dev and ends with the same weights.
+    goes on from one of its last looks at dev and ends with the same weights.
 
     \b
     Example:

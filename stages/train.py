@@ -39,6 +39,12 @@ from stages.progress import Progress
 @fold_option
 @overlap_option
 @device_option
+@click.option(
+    "--memory-gb",
+    type=click.FloatRange(min=0),
+    help="Most memory for layers of training clips, and of dev clips; larger ones are read at each "
+    "step, to the same head  [default: half of the machine's]",
+)
 @dry_run_option
 @click.pass_context
 def command(
@@ -51,11 +57,13 @@ def command(
     fold: str | None,
     allow_speaker_overlap: bool,
     device: str,
+    memory_gb: float | None,
     dry_run: bool,
 ) -> None:
     """Train a head on the rows of split train, select it on dev, and save it.
 
-    Stopped at any moment, it goes on from its last look at dev and ends with the same weights.
+    Stopped at any moment, it goes on from one of its last looks at dev and ends with the same
+    weights.
 
     \b
     Example:
@@ -63,7 +71,12 @@ def command(
     """
     from pipeline.heads.catalogue import head_needs
     from pipeline.manifests.manifest import read_manifest
-    from pipeline.sources.opening import bytes_in_memory, shapes_of, views_of
+    from pipeline.sources.opening import (
+        bytes_in_memory,
+        half_of_memory,
+        shapes_of,
+        views_of,
+    )
     from pipeline.training.config import TrainConfig
     from pipeline.training.copies import num_copies, with_copies
     from pipeline.training.rows import choose_rows, labels_told
@@ -75,6 +88,7 @@ def command(
     read = read_manifest(manifest, fold)
     folders = by_corpus(stores, "--store")
     classes = read_label_map(find_label_map(manifest, task, label_map))
+    held = half_of_memory() if memory_gb is None else memory_gb * 1e9
     if dry_run:
         features = features_for(config, read, folders)
         rows = choose_rows(
@@ -95,6 +109,8 @@ def command(
             needs,
             frames_in=config.frames_in,
             pool_shards=config.pool_shards,
+            held_bytes=held,
+            batch_size=config.batch_size,
         )
         told = training_memory(config, shapes_of(features, needs), len(rows.classes))
         model = f"{told}; " if told else ""
@@ -116,6 +132,7 @@ def command(
             allow_overlap=allow_speaker_overlap,
             device=torch_device(device, train=config),
             reporter=progress,
+            held_bytes=held,
         )
     values = ", ".join(f"{name.upper()} {value:.3f}" for name, value in selection.dev.items())
     click.echo(f"{out}: step {selection.best_step} is kept; on dev: {values}")

@@ -24,6 +24,7 @@ from pipeline.heads.needs import LAYERS_OF_A_CLIP
 from pipeline.heads.standardiser import Standardiser
 from pipeline.manifests.manifest import write_manifest
 from pipeline.sources.in_memory import InMemory
+from pipeline.training import checkpoints
 
 # A second thread gains nothing at these sizes, and beside another busy process it stalls.
 torch.set_num_threads(1)
@@ -91,6 +92,12 @@ class ArrayFeatures:
 
     def groups(self, over: str) -> np.ndarray:
         return np.full(len(self.values), over)
+
+
+@pytest.fixture(autouse=True)
+def every_state_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each look at dev, whatever it takes: tests stop trainings between two of them."""
+    monkeypatch.setattr(checkpoints, "SPARED", 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,6 @@
 import json
+import os
+import platform
 import signal
 import subprocess
 import sys
@@ -259,3 +261,40 @@ def test_a_program_does_not_look_through_its_modules_for_cycles_again_and_again(
     words = [sys.executable, "-c", COLLECTED, "inspect", "0"]
     ended = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
     assert ended.stdout.split() == ["10000", "True"]
+
+
+# How many pages are asked for while 16 MB are taken, filled and freed a hundred times, here and in
+# a process of its own.
+PAGES = """
+import os, resource, subprocess, sys
+import click, numpy as np
+from stages import cli
+
+def asked():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(100):
+        np.ones(1 << 21)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+@click.command()
+@click.argument("number", type=int)
+def command(number):
+    print(asked(), flush=True)
+    if number:
+        subprocess.run([sys.executable, "-c", sys.orig_argv[2], "child"], check=True)
+
+if sys.argv[-1] == "child":
+    print(asked())
+else:
+    cli.Genser.get_command = lambda *_: command
+    cli.run()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc alone")
+def test_freed_memory_is_kept_here_and_in_workers():
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    words = [sys.executable, "-c", PAGES, "inspect", "1"]
+    ended = subprocess.run(words, capture_output=True, text=True, check=True, env=clean)
+    once = (1 << 24) // os.sysconf("SC_PAGE_SIZE")
+    assert [int(pages) < 10 * once for pages in ended.stdout.split()] == [True, True]

@@ -22,6 +22,15 @@ def test_training_twice_gives_the_same_bytes(here, tmp_path):
         assert (tmp_path / "head" / file.name).read_bytes() == file.read_bytes()
 
 
+def test_a_head_of_layers_that_are_not_held_is_the_same_bytes(here, tmp_path):
+    words = ["train", "demo.csv", "--store", "store", "--memory-gb", "0"]
+    told = genser(*words, "--out", tmp_path / "head", "--dry-run").stdout
+    assert "features take at most 0.0 MB of memory at once" in told
+    genser(*words, "--out", tmp_path / "head")
+    for file in (here / "head").iterdir():
+        assert (tmp_path / "head" / file.name).read_bytes() == file.read_bytes()
+
+
 def test_another_label_column_trains_from_the_same_store(here, tmp_path):
     words = ["train", "demo.csv", "--store", "store", "--task", "gender", "--out", tmp_path / "h"]
     assert genser(*words).exit_code == 0

@@ -13,6 +13,7 @@ import torch
 
 from helpers.commands import genser, refused, write_manifest
 from pipeline.files import sealed_json, sha256_bytes, unseal_json
+from pipeline.training import checkpoints
 from pipeline.training.checkpoints import POINTER, Checkpoints
 from pipeline.training.config import TrainConfig
 from stages.params import Params
@@ -48,6 +49,37 @@ def stopped(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
         with pytest.raises(StoppedError):
             train(tmp_path / "stopped")
     return tmp_path / "stopped"
+
+
+def test_keeping_states_takes_a_tenth_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, publish = [100.0], checkpoints.publish_bytes
+
+    def slow(path: Path, data: bytes) -> None:
+        now[0] += 1.0
+        publish(path, data)
+
+    monkeypatch.setattr(checkpoints, "SPARED", 9.0)
+    monkeypatch.setattr(checkpoints, "monotonic", lambda: now[0])
+    monkeypatch.setattr(checkpoints, "publish_bytes", slow)
+    mine = Checkpoints(tmp_path / "head", {})
+    assert mine.is_due
+    mine.save(STATE)  # two files, until second 102
+    now[0] = 119.5
+    assert not mine.is_due
+    now[0] = 120.0
+    assert mine.is_due
+
+
+def test_a_training_keeps_no_state_that_is_not_due(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+    monkeypatch.setattr(Checkpoints, "save", lambda self, state: kept.append(state["step"]))
+    monkeypatch.setattr(Checkpoints, "is_due", property(lambda self: kept != [2]))
+    train(tmp_path / "head")
+    assert kept == [2]
 
 
 def test_any_damage_of_a_checkpoint_is_none(tmp_path: Path) -> None:

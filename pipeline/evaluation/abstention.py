@@ -6,6 +6,7 @@ resample speakers as everywhere (`pipeline.evaluation.bootstrap`): within each d
 clips are sorted and left anew.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -74,42 +75,83 @@ def errors_at(
     """
     values = np.zeros(len(coverages))
     drawn = np.zeros((num_draws(), len(coverages)))
+    num_clusters = 0
     for run in runs:
-        names, places = np.unique(run.clusters, return_inverse=True)
-        order = np.argsort(-run.sureness, kind="stable")
-        ordered, wrong = run.sureness[order], run.wrong[order].astype(np.float64)
-        # The end of each run of equals stands for all of it.
-        last = np.searchsorted(-ordered, -ordered, side="right") - 1
-        values += _of_weights(np.ones((1, len(order))), wrong, last, coverages)[0] / len(runs)
+        clips = _Ordered(run)
+        num_clusters = clips.num_clusters
+        values += clips.rates(np.ones((1, num_clusters)), coverages)[0] / len(runs)
         begin = 0
-        at_once = max(1, WEIGHTS_AT_ONCE // len(order))
-        for portion in draws_of_clusters(len(names), seed):
+        at_once = max(1, WEIGHTS_AT_ONCE // (clips.size * len(coverages)))
+        for portion in draws_of_clusters(num_clusters, seed):
             for start in range(0, len(portion), at_once):
-                weights = portion[start : start + at_once][:, places[order]]
-                found = _of_weights(weights, wrong, last, coverages)
+                found = clips.rates(portion[start : start + at_once], coverages)
                 drawn[begin : begin + len(found)] += found / len(runs)
                 begin += len(found)
-    return Errors(values=values, drawn=drawn, num_clusters=len(names))
+    return Errors(values=values, drawn=drawn, num_clusters=num_clusters)
 
 
-def _of_weights(
-    weights: np.ndarray, wrong: np.ndarray, last: np.ndarray, coverages: Sequence[float]
-) -> np.ndarray:
-    """Return error rates of clips from the surest on, shape (n, K).
+class _Ordered:
+    """Clips from the surest on, in blocks: a draw looks into those alone where a coverage is met.
 
-    Args:
-        weights: How often each counts, shape (n, B).
-        wrong: Of each, 0 or 1, shape (B,).
-        last: The place of the last clip that is as sure as each, shape (B,).
-        coverages: K of them.
+    Attributes:
+        num_clusters: G.
+        size: Clips of a block, or blocks, if these are more.
     """
-    answered, failed = weights.cumsum(1), (weights * wrong).cumsum(1)
-    wanted = answered[:, -1:] * np.asarray(coverages) - _ROUNDING
-    stops = [np.searchsorted(row, sought) for row, sought in zip(answered, wanted, strict=True)]
-    places = last[np.stack(stops)]
-    rows = np.arange(len(weights))[:, None]
-    rates: np.ndarray = failed[rows, places] / answered[rows, places]
-    return rates
+
+    def __init__(self, run: Answers) -> None:
+        names, places = np.unique(run.clusters, return_inverse=True)
+        order = np.argsort(-run.sureness, kind="stable")
+        ordered = run.sureness[order]
+        self.num_clusters = len(names)
+        self._clusters, self._wrong = places[order], run.wrong[order].astype(np.float64)
+        # The end of each run of equals stands for all of it.
+        self._last = np.searchsorted(-ordered, -ordered, side="right") - 1
+        most = max(1, WEIGHTS_AT_ONCE // self.num_clusters)
+        num_blocks = min(math.isqrt(len(order)), most)
+        self._length = -(-len(order) // num_blocks)
+        self.size = max(self._length, num_blocks)
+        cells = np.arange(len(order)) // self._length * self.num_clusters + self._clusters
+        shape = (num_blocks, self.num_clusters)
+        counts = [np.bincount(cells, w, math.prod(shape)) for w in (None, self._wrong)]
+        self._answered, self._failed = (c.reshape(shape).T.astype(np.float64) for c in counts)
+
+    def rates(self, draws: np.ndarray, coverages: Sequence[float]) -> np.ndarray:
+        """Return error rates of clips that count as often as their clusters, shape (n, K).
+
+        Args:
+            draws: How often each cluster counts, shape (n, G).
+            coverages: K of them.
+        """
+        weights = draws.astype(np.float64)  # whole numbers, so that sums are exact
+        answered, failed = (
+            np.pad((weights @ of_blocks).cumsum(1), ((0, 0), (1, 0)))
+            for of_blocks in (self._answered, self._failed)
+        )
+        wanted = answered[:, -1:] * np.asarray(coverages) - _ROUNDING
+        blocks = np.stack([np.searchsorted(*one) for one in zip(answered, wanted, strict=True)]) - 1
+        within, places = self._within(weights, blocks)
+        reached = np.take_along_axis(answered, blocks, 1)[..., None] + within.cumsum(2)
+        stops = np.take_along_axis(places, (reached < wanted[..., None]).sum(2)[..., None], 2)
+        last = self._last[stops]
+        blocks = last[..., 0] // self._length
+        within, places = self._within(weights, blocks)
+        within *= places <= last
+        sums = [np.take_along_axis(of_blocks, blocks, 1) for of_blocks in (answered, failed)]
+        rates: np.ndarray = (sums[1] + (within * self._wrong[places]).sum(2)) / (
+            sums[0] + within.sum(2)
+        )
+        return rates
+
+    def _within(self, weights: np.ndarray, blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return how often the clips of blocks (n, K) count, and which these are, (n, K, length).
+
+        Beyond the last clip it stands again, and counts 0 times.
+        """
+        places = blocks[..., None] * self._length + np.arange(self._length)
+        inside = places < len(self._clusters)
+        places = np.minimum(places, len(self._clusters) - 1)
+        rows = np.arange(len(weights))[:, None, None]
+        return weights[rows, self._clusters[places]] * inside, places
 
 
 def answers_of(table: pd.DataFrame, cluster: str) -> dict[str, list[Answers]]:

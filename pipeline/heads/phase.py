@@ -57,7 +57,7 @@ class Phase:
         optimiser: Its schedule runs over this phase.
         sampler: `"even"` draws as `train.balance` and `train.corpus_temperature` say; `"pairs"`
             draws clips two and two of one class, and `"balanced"` as many pairs of each.
-        eval_every: Steps between looks at dev, each a checkpoint.
+        eval_every: Steps between looks at dev, after which states are kept.
         select_by: What is kept: the best on dev by ua, wa, wf1 or macro_f1, the lowest of a name
             that the head's `watch` gives, or the last.
         patience: Looks at dev without a better one before the phase ends; 0 never ends it.

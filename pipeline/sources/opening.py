@@ -1,5 +1,7 @@
 """Opening a source: which kind it is, what it reads, and its standardisers."""
 
+import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -11,7 +13,7 @@ from pipeline.heads.standardiser import CORPUS, FEW_CLIPS, Standardiser
 from pipeline.manifests.texts import TEXT, require_texts
 from pipeline.sources.in_memory import InMemory
 from pipeline.sources.source import READ_AT_ONCE, StoredSource
-from pipeline.sources.streamed import Streamed
+from pipeline.sources.streamed import Drawn, Streamed
 from pipeline.store.views import CODES, FRAMES, LAYERS
 
 FRAMES_IN = ("store", "memory")
@@ -53,6 +55,7 @@ def open_source(
     *,
     device: str,
     frames_in: str = "store",
+    held_bytes: float = math.inf,
 ) -> StoredSource:
     """Open rows of a manifest for a head.
 
@@ -64,6 +67,8 @@ def open_source(
         device: A torch device.
         frames_in: Where frames are kept: `"store"` streams them, `"memory"` holds them all. Codes
             alone are a thousandth of their frames, and always held.
+        held_bytes: The most that layers may take in memory. Where they take more, and the head
+            reads nothing else, each batch is read when it is its turn, and holds the same.
 
     Raises:
         FeatureStoreError: If a store is damaged.
@@ -71,7 +76,14 @@ def open_source(
     """
     if TEXT in columns:
         require_texts(features.manifest.path, features.manifest.table)
-    kind = Streamed if _is_streamed(needs, frames_in) else InMemory
+    kind: type[StoredSource] = Streamed if _is_streamed(needs, frames_in) else InMemory
+    if (
+        held_bytes < math.inf
+        and not columns
+        and all(need.kind == LAYERS for need in needs)
+        and bytes_of_layers(features, len(rows), needs) > held_bytes
+    ):
+        kind = Drawn
     return kind(features, rows, needs, columns, device=device)
 
 
@@ -82,10 +94,13 @@ def bytes_in_memory(
     *,
     frames_in: str,
     pool_shards: int,
+    held_bytes: float = math.inf,
+    batch_size: int = 0,
 ) -> int:
     """Return the most that features of training rows take in memory at once; opens no corpus.
 
-    Dense views lie there whole. Of streamed frames it is two pools of the largest shards.
+    Layers lie there whole, or two batches of them where that is more than `held_bytes`. Of streamed
+    frames it is two pools of the largest shards.
 
     Args:
         features: Of the manifest.
@@ -93,25 +108,43 @@ def bytes_in_memory(
         needs: What the head reads.
         frames_in: `train.frames_in`.
         pool_shards: `train.pool_shards`.
+        held_bytes: As of `open_source`.
+        batch_size: Clips of a step.
     """
     is_streamed = _is_streamed(needs, frames_in)
-    total = 0
+    total = bytes_of_layers(features, len(rows), needs)
+    if total > held_bytes and all(need.kind == LAYERS for need in needs):
+        total = bytes_of_layers(features, min(2 * batch_size, len(rows)), needs)
     for need in needs:
-        shape = shapes_of(features, [need])[need.name]
-        item = np.dtype(features.recipes[need.view]["stored_dtype"]).itemsize
-        # A code is one number for each frame; codes that are pooled become float32.
-        width = 1 if need.kind == CODES else shape.dim
-        is_pooled = need.kind == LAYERS and features.kind(need.view) == CODES
-        each = shape.num_layers * width * (4 if is_pooled else item)
         if need.kind == LAYERS:
-            total += len(rows) * each
             continue
+        each = _bytes_of_one(features, need)
         lengths = features.num_frames(rows, need.view)
         _, shards = np.unique(features.shards(rows, need.view), return_inverse=True)
         by_shard = np.sort(np.bincount(shards, weights=lengths))[::-1]
         held = by_shard[: 2 * pool_shards] if is_streamed else by_shard
         total += int(held.sum()) * each
     return total
+
+
+def half_of_memory() -> float:
+    """Return half of the bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2
+
+
+def bytes_of_layers(features: StoredFeatures, num_clips: int, needs: Sequence[Need]) -> int:
+    """Return what the layers of so many clips take."""
+    return num_clips * sum(_bytes_of_one(features, need) for need in needs if need.kind == LAYERS)
+
+
+def _bytes_of_one(features: StoredFeatures, need: Need) -> int:
+    """Return what a need takes of a clip, or of one of its frames."""
+    shape = shapes_of(features, [need])[need.name]
+    item = np.dtype(features.recipes[need.view]["stored_dtype"]).itemsize
+    # A code is one number for each frame; codes that are pooled become float32.
+    width = 1 if need.kind == CODES else shape.dim
+    is_pooled = need.kind == LAYERS and features.kind(need.view) == CODES
+    return shape.num_layers * width * (4 if is_pooled else item)
 
 
 def _is_streamed(needs: Sequence[Need], frames_in: str) -> bool:

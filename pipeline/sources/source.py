@@ -23,7 +23,8 @@ READ_AT_ONCE = 256  # clips of dense views that a standardiser sees
 FRAMES_AT_ONCE = 32  # clips whose frames are put side by side
 
 Pool = Sequence[np.ndarray]
-Frames = Mapping[str, Mapping[int, np.ndarray]]  # by need, then position: (T, R, D), codes (T, R)
+# By need, then position: frames (T, R, D), codes (T, R), or layers (L, D).
+Frames = Mapping[str, Mapping[int, np.ndarray]]
 
 
 class _Dense(NamedTuple):
@@ -79,7 +80,9 @@ class Source(ABC):
 
 
 class StoredSource(Source):
-    """Some rows of a manifest with stored features; dense views lie in memory, on the device.
+    """Some rows of a manifest with stored features.
+
+    Dense views lie in memory, on the device, unless the kind of source reads them pool by pool.
 
     Attributes:
         features: Of the manifest.
@@ -91,6 +94,8 @@ class StoredSource(Source):
         shards: The shard that each clip's frames are read from, shape (N,); zeros in memory.
         is_mixable: Of layers; frames of two clips are not of the same moment, nor two texts.
     """
+
+    holds_layers = True
 
     def __init__(
         self,
@@ -111,7 +116,7 @@ class StoredSource(Source):
         self._dense = {
             need.name: _Dense.read(features, rows, need, device)
             for need in needs
-            if need.kind == LAYERS
+            if need.kind == LAYERS and self.holds_layers
         }
         self._ragged = [need for need in needs if need.kind != LAYERS]
         self._names = features.texts("utterance_id", rows)
@@ -150,8 +155,12 @@ class StoredSource(Source):
         Of frames, N counts those of the portion's clips together.
         """
         if need.kind == LAYERS:
+            dense = self._dense.get(need.name)
             for portion in cut(positions, READ_AT_ONCE):
-                yield self._dense[need.name].of(torch.from_numpy(portion)).cpu().numpy()
+                if dense is None:
+                    yield self._read_layers(portion, need)
+                else:
+                    yield dense.of(torch.from_numpy(portion)).cpu().numpy()
             return
         wanted = np.isin(np.arange(self.num_clips), positions)
         plan = [[part[wanted[part]]] for pool in self.scan(FRAMES_AT_ONCE) for part in pool]
@@ -179,13 +188,26 @@ class StoredSource(Source):
     def _batch(self, positions: np.ndarray, frames: Frames) -> Batch:
         chosen = torch.from_numpy(positions).to(self._device)
         views: dict[str, Tensor | Ragged] = {}
-        for name, dense in self._dense.items():
-            views[name] = self._standardised(name, dense.of(chosen), chosen)
+        for need in self.needs:
+            if need.kind == LAYERS:
+                layers = self._layers(need.name, positions, chosen, frames)
+                views[need.name] = self._standardised(need.name, layers, chosen)
         for need in self._ragged:
             found = padded([frames[need.name][int(i)] for i in positions], self._device)
             views[need.name] = self._standardised(need.name, found, chosen)
         texts = {c: [values[int(i)] for i in positions] for c, values in self._texts.items()}
         return Batch(views=views, texts=texts, names=[self._names[int(i)] for i in positions])
+
+    def _layers(self, need: str, positions: np.ndarray, chosen: Tensor, pool: Frames) -> Tensor:
+        """Return the layers of clips, (B, L, D), of those held, or of the pool's."""
+        if need in self._dense:
+            return self._dense[need].of(chosen)
+        found = np.stack([pool[need][int(i)] for i in positions])
+        return torch.from_numpy(found).to(self._device)
+
+    def _read_layers(self, positions: np.ndarray, need: Need) -> np.ndarray:
+        """Read the layers of clips from the store, (N, L, D)."""
+        return self.features.read(self.rows[positions], need.view, need.codes_as, need.layers)
 
     def _standardised(self, need: str, view: Tensor | Ragged, chosen: Tensor) -> Tensor | Ragged:
         places = self._places.get(need)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from pipeline.heads.phase import Phase
 from pipeline.typed import unsealed
 
 POINTER = "checkpoint.json"
+SPARED = 9.0  # times what it took to keep a state, until the next one is due
 TENSORS = ("head", "average", "best")  # of a state, by name
 NO_STATE = (
     "the checkpoint there is none of this training, although it says so; remove its "
@@ -42,6 +44,12 @@ class Checkpoints:
         """Bind checkpoints in `folder` to a JSON value: parameters, fingerprints, rows."""
         self.folder = folder
         self.binding = fingerprint(binding)
+        self._due = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a state is to be kept: keeping them takes a tenth of the time at most."""
+        return monotonic() >= self._due
 
     def save(self, state: dict[str, Any]) -> None:
         """Keep a state in place of the one before.
@@ -49,6 +57,7 @@ class Checkpoints:
         Raises:
             OutputError: If it cannot be written; the one before stays.
         """
+        begun = monotonic()
         buffer = io.BytesIO()
         torch.save(state, buffer)
         data = buffer.getvalue()
@@ -58,6 +67,7 @@ class Checkpoints:
         publish_bytes(self.folder / name, data)
         publish_bytes(self.folder / POINTER, sealed_json(asdict(pointer)))
         self._remove_all_but(name)
+        self._due = monotonic() + SPARED * (monotonic() - begun)
 
     def load(self, device: str) -> dict[str, Any] | None:
         """Return the state to go on from; None if there is none of this very training.

@@ -71,7 +71,7 @@ class TrainConfig:
     corpus_temperature: float = 1.0  # of n clips, drawn as n^this: 1 as they are, 0 all alike
     mixup: float = 0.0  # alpha of Beta(alpha, alpha); 0 mixes nothing; not for logreg or frames
     noise: float = later(0.0, neutral=0.0)  # deviation, on standardised layers; not for logreg
-    eval_every: int = 25  # steps between looks at dev, each a checkpoint
+    eval_every: int = 25  # steps between looks at dev, after which states are kept
     # what is kept: the best on dev by ua, wa, wf1, macro_f1; of numbers ccc, pearson, rmse; or last
     select_by: str = "last"
     # whether predicted numbers get dev's mean and spread, which CCC wants; without, the least RMSE

@@ -85,7 +85,7 @@ def train_head(
 
     def after_look(loop: PhaseLoop, num_steps: int) -> None:
         reporter.advance(num_steps)
-        if checkpoints is not None:
+        if checkpoints is not None and checkpoints.is_due:
             checkpoints.save(loop.state())
 
     best_step, steps_before = 0, 0 if state is None else state["steps_before"]

@@ -116,3 +116,17 @@ def make_targets(
         )
     targets[voted] = shares[voted]
     return targets
+
+
+def classes_by_corpus(
+    targets: np.ndarray, corpora: np.ndarray, classes: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return the classes that each corpus's training rows have, in class order."""
+    return {
+        str(name): [
+            label
+            for label, share in zip(classes, targets[corpora == name].sum(0), strict=True)
+            if share > 0
+        ]
+        for name in sorted(set(corpora))
+    }

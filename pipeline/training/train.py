@@ -1,6 +1,8 @@
 """From a manifest and its stores to a trained head, in memory or in a folder."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +41,7 @@ from pipeline.training.copies import augment_of, num_copies, with_copies
 from pipeline.training.curves import CURVES, PICTURE, write_curves
 from pipeline.training.loop import Selection, train_head
 from pipeline.training.rows import TrainingRows, choose_rows, describe_rows, require_selector
-from pipeline.training.targets import make_targets
+from pipeline.training.targets import classes_by_corpus, make_targets
 from pipeline.training.weighting import weigh_rows
 
 
@@ -54,8 +56,12 @@ def train_manifest(
     allow_overlap: bool,
     device: str,
     reporter: Reporter,
+    held_bytes: float = math.inf,
 ) -> Selection:
     """Train a head from stored features and save it to a folder.
+
+    Layers of training or dev clips that take more than `held_bytes` are not held in memory: each
+    step reads its clips from the store, to the same head.
 
     Raises:
         ManifestError: As `choose_rows`.
@@ -81,6 +87,7 @@ def train_manifest(
         state_folder=out,
         device=device,
         reporter=reporter,
+        held_bytes=held_bytes,
     )
     write_curves(out, selection.curves, title=f"{config.head} on {task}")
     save_head(out, trained, beside=[CURVES, PICTURE])
@@ -119,6 +126,7 @@ def train_rows(
     device: str,
     reporter: Reporter,
     fits: Fits | None = None,
+    held_bytes: float = math.inf,
 ) -> tuple[TrainedHead, Selection]:
     """Train a head in memory.
 
@@ -132,6 +140,7 @@ def train_rows(
         device: A torch device.
         reporter: Hears of progress.
         fits: Standardisers that other trainings have fitted.
+        held_bytes: As of `train_manifest`.
 
     Raises:
         FeatureStoreError: If a store is damaged.
@@ -156,8 +165,9 @@ def train_rows(
     columns = tuple(dict.fromkeys([*head.columns, *head.learns]))
     if DESCRIPTORS in head.learns:
         require_descriptors(features.manifest.path, features.manifest.table)
+    opened = partial(open_source, device=device, frames_in=config.frames_in, held_bytes=held_bytes)
     sources = {
-        part: open_source(whole, of_part, needs, columns, device=device, frames_in=config.frames_in)
+        part: opened(whole, of_part, needs, columns)
         for part, whole, of_part in (("train", seen, more.train), ("dev", features, rows.dev))
     }
     standardisers = (fits or Fits()).standardisers(
@@ -213,7 +223,7 @@ def train_rows(
         temperature=link.temperature if isinstance(link, Softmax) else None,
         link=link_json(link),
         prior=tuple(train.weighting.prior.tolist()),
-        corpora=_classes_by_corpus(
+        corpora=classes_by_corpus(
             np.ones_like(train.targets) if numbers is not None else train.targets,
             seen.groups(CORPUS)[more.train],
             rows.classes,
@@ -282,17 +292,3 @@ def _digest_of_arrays(
     for one in standardisers.values():
         arrays += [one.group_mean.cpu().numpy(), one.group_inverse_deviation.cpu().numpy()]
     return [sha256_bytes(np.ascontiguousarray(array).data) for array in arrays]
-
-
-def _classes_by_corpus(
-    targets: np.ndarray, corpora: np.ndarray, classes: Sequence[str]
-) -> dict[str, list[str]]:
-    """Return the classes that each corpus's training rows have, in class order."""
-    return {
-        str(name): [
-            label
-            for label, share in zip(classes, targets[corpora == name].sum(0), strict=True)
-            if share > 0
-        ]
-        for name in sorted(set(corpora))
-    }

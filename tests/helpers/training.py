@@ -1,6 +1,7 @@
 """A head trained as the command does, into a folder."""
 
 from pathlib import Path
+from typing import Any
 
 from pipeline.manifests.manifest import Manifest
 from pipeline.progress import Reporter, Silence
@@ -15,6 +16,7 @@ def train_into(
     store: Path,
     config: TrainConfig,
     reporter: Reporter | None = None,
+    **settings: Any,
 ) -> Selection:
     """Train a head of emotions on a manifest and its one store."""
     return train_manifest(
@@ -27,4 +29,5 @@ def train_into(
         allow_overlap=False,
         device="cpu",
         reporter=reporter or Silence(),
+        **settings,
     )
