@@ -122,7 +122,7 @@ def test_a_file_that_computes_something_else_is_not_written(onnxruntime, tmp_pat
     path = tmp_path / "h.onnx"
     path.write_bytes(b"former")
     free = {"x": {0: torch.export.Dim("batch")}}
-    wrong = Example(inputs={"x": x}, scores=2.1 * x, probabilities=x)
+    wrong = Example(inputs={"x": x}, scores=2.1 * x, answers=x)
     with pytest.raises(HeadError, match=r"off what torch computes, wanted at most 1e-05; nothing"):
         write_onnx(path, Twice(), free, [wrong], {})
     assert path.read_bytes() == b"former"
@@ -145,7 +145,7 @@ def test_a_file_takes_as_many_frames_of_whisper_as_the_clip_has(
         frames = math.ceil(num_samples / 320)
         own = np.full((1, 1), frames, np.float32)
         x = np.ones((1, num_samples), np.float32)
-        examples.append(Example(inputs={"waveform": x}, scores=own, probabilities=own))
+        examples.append(Example(inputs={"waveform": x}, scores=own, answers=own))
     free = {"waveform": {1: torch.export.Dim("samples", min=800, max=480_000)}}
     assert write_onnx(tmp_path / "own.onnx", Own(), free, examples, {}) == 0
 
