@@ -142,7 +142,11 @@ def test_a_card_has_the_scores_of_numbers(level, tmp_path):
     words = ("--manifest", "demo.csv", "--head", head, "--store", "store", "--out", report)
     genser("report", scored, *words)
     found = json.loads((report / "metrics.json").read_text())["p"]["test"]
-    assert "A ridge regression on one layer at a time" in (report / "report.md").read_text()
+    page = (report / "report.md").read_text()
+    assert "A ridge regression on one layer at a time" in page
+    assert "## Groups" in page
+    assert "it was fitted to them at once, without steps" in page
+    assert not (report / "learning.png").exists()
     words = ("--predictions", scored, "--manifest", "demo.csv", "--dry-run")
     result = genser("publish", head, "me/levels", *words)
     assert result.exit_code == 0, result.output
