@@ -27,7 +27,8 @@ class Dropout(nn.Dropout):
         # From the lowest to beyond the highest: all 64 bits are drawn.
         bits = drawn.random_(-(2**63), None).view(torch.int16)[: units.numel()]
         kept = bits.view(units.shape) >= dropped - _VALUES // 2
-        left: Tensor = _Left.apply(units, kept, _VALUES / (_VALUES - dropped))
+        scale = _VALUES / (_VALUES - dropped)
+        left: Tensor = _Left.apply(units, kept, scale)  # type: ignore[no-untyped-call]
         return left
 
 

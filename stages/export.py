@@ -36,6 +36,7 @@ def command(
     """
     from pipeline.errors import ParamsError
     from pipeline.exporting.export import export_scorer, export_waveform
+    from pipeline.exporting.onnx_files import NUMBERS, PROBABILITIES
     from pipeline.heads.saved import load_head
     from pipeline.scoring.score import ScoreConfig
 
@@ -43,6 +44,7 @@ def command(
         raise ParamsError("export: names no file; give --onnx FILE, --onnx-waveform FILE or both.")
     score = params_of(context).section("score", ScoreConfig)
     trained = load_head(head)
+    answers = PROBABILITIES if trained.record.scale is None else NUMBERS
     if trained.record.precision != "float32":
         click.echo(
             f"note: the head scores in {trained.record.precision}, the file in float32.", err=True
@@ -50,8 +52,8 @@ def command(
     if onnx is not None:
         claim(onnx, is_folder=False)
         off = export_scorer(onnx, trained, score)
-        click.echo(f"{onnx}: layers to probabilities, {off:.0e} off torch")
+        click.echo(f"{onnx}: layers to {answers}, {off:.0e} off torch")
     if onnx_waveform is not None:
         claim(onnx_waveform, is_folder=False)
         off = export_waveform(onnx_waveform, trained, score, encoder=encoder)
-        click.echo(f"{onnx_waveform}: a waveform to probabilities, {off:.0e} off torch")
+        click.echo(f"{onnx_waveform}: a waveform to {answers}, {off:.0e} off torch")

@@ -34,6 +34,13 @@ def test_the_site_s_menu_names_every_page_but_single_decisions():
     assert told == {p for p in pages if not p.startswith("decisions/")} | {"decisions/README.md"}
 
 
+def test_the_page_of_the_api_takes_the_example_in():
+    page = (ROOT / "docs/api/index.md").read_text("utf-8")
+    # In a form that a formatter of Python does not take for Python.
+    (taken,) = re.findall(r"^--8<--\n(.+)\n--8<--$", page, re.MULTILINE)
+    assert (ROOT / taken).is_file()
+
+
 def test_the_example_runs_where_the_demo_has_run(made, tmp_path, monkeypatch, capsys):
     for link, there in (
         ("data_manifests/demo.csv", "demo.csv"),

@@ -1,6 +1,7 @@
 """Heads as ONNX: the file gives what `genser score` and `genser predict` give, or is not there."""
 
 import json
+import math
 import re
 import sys
 from dataclasses import replace
@@ -121,12 +122,32 @@ def test_a_file_that_computes_something_else_is_not_written(onnxruntime, tmp_pat
     path = tmp_path / "h.onnx"
     path.write_bytes(b"former")
     free = {"x": {0: torch.export.Dim("batch")}}
-    wrong = Example(inputs={"x": x}, scores=2.1 * x, probabilities=x)
+    wrong = Example(inputs={"x": x}, scores=2.1 * x, answers=x)
     with pytest.raises(HeadError, match=r"off what torch computes, wanted at most 1e-05; nothing"):
         write_onnx(path, Twice(), free, [wrong], {})
     assert path.read_bytes() == b"former"
     assert write_onnx(path, Twice(), free, [replace(wrong, scores=2 * x)], {}) == 0
     assert path.read_bytes() != b"former"
+
+
+def test_a_file_takes_as_many_frames_of_whisper_as_the_clip_has(
+    onnxruntime, whisper_folder, tmp_path
+):
+    encoder = open_encoder(str(whisper_folder), compute_dtype="float32", device="cpu")
+
+    class Own(nn.Module):
+        def forward(self, waveform):
+            own = waveform[:, : encoder.num_frames(waveform.shape[1])].sum(1, keepdim=True)
+            return own, own
+
+    examples = []
+    for num_samples in (16_000, 5_920, 9_001):  # frames end with the clip, or only the last does
+        frames = math.ceil(num_samples / 320)
+        own = np.full((1, 1), frames, np.float32)
+        x = np.ones((1, num_samples), np.float32)
+        examples.append(Example(inputs={"waveform": x}, scores=own, answers=own))
+    free = {"waveform": {1: torch.export.Dim("samples", min=800, max=480_000)}}
+    assert write_onnx(tmp_path / "own.onnx", Own(), free, examples, {}) == 0
 
 
 @given(

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.evaluation.cluster_draws import NUM_DRAWS, draws_of_clusters
 from pipeline.evaluation.groups import grouping, groupings_of
+from pipeline.evaluation.number_standings import number_standing
 from pipeline.evaluation.standings import standing
 from pipeline.report.groups import group_entries, group_sections
 
@@ -68,6 +69,40 @@ def test_the_gap_is_that_of_both_groups_in_the_same_draws() -> None:
     ends = np.nanquantile(difference, [0.025, 0.975])
     assert [found.difference.low, found.difference.high] == pytest.approx(ends.tolist())
     assert found.difference.num_clusters == 12
+
+
+def numbers() -> pd.DataFrame:
+    """Clips with numbers, those of men told with a larger error."""
+    rows = table()
+    draw = np.random.default_rng(1)
+    labels = draw.uniform(1, 7, len(rows))
+    spread = np.where(rows["gender"] == "female", 0.5, 2.0)
+    return rows.assign(label=labels, predicted=labels + draw.normal(size=len(rows)) * spread)
+
+
+def test_numbers_have_groups_and_gaps_too() -> None:
+    rows = numbers()
+    rows.loc[rows.index[::5], "gender"] = "male"
+    (found,) = groupings_of(rows, None, cluster="speaker")
+    assert found.measures == ("ccc", "pearson", "rmse")
+    for group in found.groups:
+        alone = number_standing(rows[rows["gender"] == group.name], cluster="speaker")
+        for name, score in alone.scores.items():
+            told = group.scores[name]
+            assert (told.value, told.low, told.high) == pytest.approx(
+                (score.value, score.low, score.high)
+            )
+    for score in ("ccc", "rmse"):
+        gap = found.gaps[score]
+        assert (gap.best, gap.worst) == ("female", "male")
+        assert 0 < gap.difference.low < gap.difference.value < gap.difference.high
+    female, male = (group.scores["rmse"].value for group in found.groups)
+    assert found.gaps["rmse"].difference.value == pytest.approx(male - female)
+    (section,) = group_sections([found], cluster="speaker")
+    shown = section.tables[0].frame
+    assert {"CCC", "Pearson", "RMSE"} < set(shown)
+    assert shown["RMSE"].iloc[-1].endswith("(female over male)")
+    assert group_entries([found])["gender"]["gap"]["rmse"]["worst"] == "male"
 
 
 def test_a_gap_between_equals_is_not_shown_and_a_wide_one_is() -> None:

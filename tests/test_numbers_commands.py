@@ -10,6 +10,7 @@ import pytest
 
 from helpers.commands import genser, refused
 from pipeline.scoring.predictions import read_predictions
+from pipeline.store.reader import FeatureStore
 
 LEVELS = """
 numbers: true
@@ -81,16 +82,29 @@ def test_labels_of_the_other_kind_are_refused_by_both_kinds_of_head(level, tmp_p
     assert "the label map makes numbers of 'emotion', and this head says classes" in told
 
 
-def test_timelines_and_onnx_files_are_of_classes(level, tmp_path):
-    pytest.importorskip("onnx", reason="needs the extra onnx")
+def test_timelines_are_of_classes(level, tmp_path):
     _, head = level
     clip = next(Path("demo/audio").rglob("*.wav"))
     words = ("--segments", "windows", "--out", tmp_path / "timelines")
     told = refused("predict", clip, "--head", head, *words)
     assert "a timeline is of classes, and this head says numbers" in told
-    told = refused("export", head, "--onnx", tmp_path / "h.onnx")
-    assert "a head that says numbers is not exported" in told
-    assert not (tmp_path / "h.onnx").exists()
+
+
+def test_an_onnx_file_says_the_numbers_that_score_says(level, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    _, head = level
+    path, scored = tmp_path / "h.onnx", tmp_path / "p.parquet"
+    assert "layers to numbers, " in genser("export", head, "--onnx", path).stdout
+    session = onnxruntime.InferenceSession(path)
+    genser("score", "demo.csv", "--store", "store", "--head", head, "--out", scored)
+    table = read_predictions(scored).frame.dropna(subset="predicted")
+    layers = FeatureStore.open(Path("store")).view("layers").read(table["utterance_id"].tolist())
+    _, found = session.run(["scores", "numbers"], {"layers": layers.astype(np.float32)})
+    np.testing.assert_allclose(found, table["predicted"], rtol=1e-4)
+    told = session.get_modelmeta().custom_metadata_map
+    assert json.loads(told["scale"]) == {"low": 1.0, "high": 4.0}
+    uniform = ("-S", "score.prior=uniform", "export", head, "--onnx", tmp_path / "u.onnx")
+    assert "score.prior: 'uniform' is for classes, and this head says numbers" in refused(*uniform)
 
 
 def test_parts_of_numbers_lack_thirds_not_each_number(here, tmp_path):
@@ -128,7 +142,11 @@ def test_a_card_has_the_scores_of_numbers(level, tmp_path):
     words = ("--manifest", "demo.csv", "--head", head, "--store", "store", "--out", report)
     genser("report", scored, *words)
     found = json.loads((report / "metrics.json").read_text())["p"]["test"]
-    assert "A ridge regression on one layer at a time" in (report / "report.md").read_text()
+    page = (report / "report.md").read_text()
+    assert "A ridge regression on one layer at a time" in page
+    assert "## Groups" in page
+    assert "it was fitted to them at once, without steps" in page
+    assert not (report / "learning.png").exists()
     words = ("--predictions", scored, "--manifest", "demo.csv", "--dry-run")
     result = genser("publish", head, "me/levels", *words)
     assert result.exit_code == 0, result.output

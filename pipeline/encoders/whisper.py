@@ -91,8 +91,10 @@ class WhisperEncoder(BlockEncoder):
     def num_frames(self, num_samples: int) -> int:
         """Return how many frames a waveform makes: ceil(ceil(N / 160) / 2)."""
         stride: int = self.model.conv1.stride[0] * self.model.conv2.stride[0]
-        num_mel = -(-num_samples // int(self.preprocessor.hop_length))
-        return -(-num_mel // stride)  # no int(): a symbol stays one while exporting
+        hop = int(self.preprocessor.hop_length)
+        # Of what is not below 0, as ONNX rounds towards 0; no int(): a symbol stays one there.
+        num_mel = (num_samples + hop - 1) // hop
+        return (num_mel + stride - 1) // stride
 
     @property
     def blocks(self) -> nn.ModuleList:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.errors import ShapeError
+from pipeline.evaluation.bootstrap import Interval, interval_of
 from pipeline.evaluation.cluster_draws import draws_of_clusters
 
 CCC, PEARSON, RMSE = "ccc", "pearson", "rmse"
@@ -95,6 +96,19 @@ def cluster_sums(
     sums = np.zeros((len(names), 6))
     np.add.at(sums, places, moments(labels, predicted))
     return sums
+
+
+def number_intervals(runs: np.ndarray) -> dict[str, Interval]:
+    """Return every score with its interval, averaged over runs.
+
+    Args:
+        runs: Sums of each training seed and cluster, shape (S, G, 6).
+    """
+    pooled, drawn = number_scores(runs.sum(1)), drawn_numbers(runs)
+    return {
+        name: interval_of(float(pooled[name].mean()), drawn[name], runs.shape[1])
+        for name in NUMBER_SCORES
+    }
 
 
 def drawn_numbers(runs: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:

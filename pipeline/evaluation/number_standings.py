@@ -17,6 +17,7 @@ from pipeline.evaluation.concordance import (
     cluster_sums,
     drawn_numbers,
     measure_numbers,
+    number_intervals,
     number_scores,
 )
 from pipeline.evaluation.side_by_side import SideBySide, common_rows, seed_runs, side_by_side
@@ -129,7 +130,7 @@ def number_standing(table: pd.DataFrame, *, cluster: str) -> NumberStanding:
         PredictionsError: If its seeds were not scored on the same clips.
     """
     sums, runs = _seed_sums(table, cluster)
-    pooled, drawn = number_scores(sums.sum(1)), drawn_numbers(sums)
+    pooled = number_scores(sums.sum(1))
     fold_ccc = None
     if table["fold"].nunique() > 1:
         of_folds = [
@@ -140,10 +141,7 @@ def number_standing(table: pd.DataFrame, *, cluster: str) -> NumberStanding:
     return NumberStanding(
         system=str(table["system"].iloc[0]),
         corpus="",
-        scores={
-            name: interval_of(float(pooled[name].mean()), drawn[name], sums.shape[1])
-            for name in NUMBER_SCORES
-        },
+        scores=number_intervals(sums),
         fold_ccc=fold_ccc,
         seed_sd=float(np.std(pooled[CCC], ddof=1)) if len(runs) > 1 else float("nan"),
         label_sd=float(np.std(runs[0]["label"].to_numpy())),

@@ -1,6 +1,7 @@
 """A trained head, alone or behind its encoder, into an ONNX file."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ WAVEFORM_TOLERANCE = 1e-4  # an encoder's last bits, many times over where layer
 
 
 def export_scorer(path: Path, trained: TrainedHead, score: ScoreConfig) -> float:
-    """Write a head from stored features to scores and probabilities, for any number of clips.
+    """Write a head from stored features to scores and answers, for any number of clips.
 
     The file's inputs are named as the head's needs: `layers`, and `beside` where it has one.
 
@@ -55,13 +56,14 @@ def export_scorer(path: Path, trained: TrainedHead, score: ScoreConfig) -> float
     ]
     batch = torch.export.Dim("batch")
     sizes = {need.name: {0: batch} for need in trained.record.needs}
-    return write_onnx(path, scorer, sizes, examples, _metadata(trained, score))
+    told = _metadata(trained, score)
+    return write_onnx(path, scorer, sizes, examples, told, answers=scorer.answers)
 
 
 def export_waveform(
     path: Path, trained: TrainedHead, score: ScoreConfig, *, encoder: str | None = None
 ) -> float:
-    """Write encoder and head from one clip's samples (1, N) to scores and probabilities.
+    """Write encoder and head from one clip's samples (1, N) to scores and answers.
 
     What a store rounds to float16 is not rounded in it.
 
@@ -96,6 +98,7 @@ def export_waveform(
         {"waveform": {1: samples}},
         examples,
         _metadata(trained, score) | told,
+        answers=scorer.answers,
         tolerance=WAVEFORM_TOLERANCE,
     )
 
@@ -162,7 +165,9 @@ def _answered(
     return Example(
         inputs=features if inputs is None else inputs,
         scores=scores,
-        probabilities=trained.probabilities(scores),
+        answers=trained.probabilities(scores)
+        if trained.record.scale is None
+        else trained.numbers(scores),
     )
 
 
@@ -197,6 +202,10 @@ def _metadata(trained: TrainedHead, score: ScoreConfig) -> dict[str, Any]:
         "head": trained.digest,
         "head_kind": record.kind,
         "task": record.task,
-        "classes": list(record.classes),
+        **(
+            {"classes": list(record.classes)}
+            if record.scale is None
+            else {"scale": asdict(record.scale)}
+        ),
         "score": score.stamps(record.kind),
     }

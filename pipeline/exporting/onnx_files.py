@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from pipeline.errors import HeadError
 from pipeline.files import publish_bytes
 
-OUTPUTS = ("scores", "probabilities")
+SCORES, PROBABILITIES, NUMBERS = "scores", "probabilities", "numbers"  # outputs of a file
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 MOST_BYTES = 2_000_000_000  # of one protocol buffer
 
-# How far probabilities, and scores as a part of the largest, may be off.
+# How far answers and scores may be off, as a part of the largest where that is above 1.
 TOLERANCE = 1e-5
 
 
@@ -32,12 +32,12 @@ class Example:
     Attributes:
         inputs: By name, float32.
         scores: Shape (B, C).
-        probabilities: Shape (B, C).
+        answers: Probabilities, shape (B, C), or numbers, shape (B,).
     """
 
     inputs: Mapping[str, np.ndarray]
     scores: np.ndarray
-    probabilities: np.ndarray
+    answers: np.ndarray
 
 
 def require_onnx() -> None:
@@ -62,16 +62,18 @@ def write_onnx(
     examples: Sequence[Example],
     metadata: Mapping[str, Any],
     *,
+    answers: str = PROBABILITIES,
     tolerance: float = TOLERANCE,
 ) -> float:
     """Write a module as an ONNX file, once onnxruntime gives what genser does.
 
     Args:
         path: Where to.
-        module: Takes the inputs in their order, gives scores and probabilities.
+        module: Takes the inputs in their order, gives scores and answers.
         sizes: By input, the axes that are free, each with its `torch.export.Dim`.
         examples: The module is traced with the first; the file is held to all.
         metadata: Kept in the file, JSON values by name.
+        answers: What its second output is: `PROBABILITIES` or `NUMBERS`.
         tolerance: How far it may be off.
 
     Returns:
@@ -88,7 +90,7 @@ def write_onnx(
             f"{path}: {size / 1e9:.1f} GB of weights, an ONNX file holds {MOST_BYTES / 1e9:.0f}; "
             "export a smaller encoder, or the head alone."
         )
-    data = _converted(path, module.eval(), sizes, examples[0], metadata)
+    data = _converted(path, module.eval(), sizes, examples[0], metadata, (SCORES, answers))
     distance = _distance(data, examples)
     if not distance <= tolerance:
         raise HeadError(
@@ -105,6 +107,7 @@ def _converted(
     sizes: Mapping[str, Mapping[int, Any]],
     example: Example,
     metadata: Mapping[str, Any],
+    outputs: Sequence[str],
 ) -> bytes:
     inputs: tuple[Tensor, ...] = tuple(torch.from_numpy(x) for x in example.inputs.values())
     try:
@@ -120,7 +123,7 @@ def _converted(
                 traced,
                 dynamo=True,
                 input_names=list(example.inputs),
-                output_names=list(OUTPUTS),
+                output_names=list(outputs),
                 verbose=False,
             )
     except (RuntimeError, ValueError, TypeError, NotImplementedError, AssertionError) as error:
@@ -146,11 +149,10 @@ def _distance(data: bytes, examples: Sequence[Example]) -> float:
     session = InferenceSession(data, options, providers=["CPUExecutionProvider"])
     worst = 0.0
     for example in examples:
-        scores, probabilities = session.run(list(OUTPUTS), dict(example.inputs))
-        largest = max(1.0, float(np.abs(example.scores).max()))
+        found = session.run(None, dict(example.inputs))
         off = [
-            np.abs(scores - example.scores).max() / largest,
-            np.abs(probabilities - example.probabilities).max(),
+            np.abs(mine - wanted).max() / max(1.0, float(np.abs(wanted).max()))
+            for mine, wanted in zip(found, (example.scores, example.answers), strict=True)
         ]
         worst = float(np.max([worst, *off]))  # NaN stays NaN
     return worst

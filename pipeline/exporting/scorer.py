@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import HeadError
-from pipeline.evaluation.links import Link, Power, Softmax
+from pipeline.evaluation.links import Link, Power, Shares, Softmax
+from pipeline.exporting.onnx_files import NUMBERS, PROBABILITIES
 from pipeline.heads.batch import BESIDE_NEED, LAYERS_NEED, Batch
 from pipeline.heads.saved import TrainedHead
 from pipeline.scoring.class_priors import uniform_factors
@@ -17,10 +18,10 @@ EXPORTED = ("genser", "twin", "linear", "mlp", "logreg")
 
 
 class Scorer(nn.Module):
-    """Stored features to class scores and probabilities, in float32 whatever `train.precision`.
+    """Stored features to scores and answers, in float32 whatever `train.precision`.
 
     Within: standardisers, the choice of layers, the sampler with its steps, `score.prior`, and the
-    link to probabilities.
+    link to probabilities, or to numbers in units of the labels.
     """
 
     def __init__(self, trained: TrainedHead, score: ScoreConfig) -> None:
@@ -34,13 +35,18 @@ class Scorer(nn.Module):
         _require_exported(trained, score, self.options)
         self.head = trained.head
         self.standardisers = nn.ModuleDict(dict(trained.standardisers))
-        self.link = trained.link
+        self.link, self.scale = trained.link, trained.record.scale
         self.factors: Tensor | None = None
         if score.prior == "uniform":
             self.factors = torch.from_numpy(uniform_factors(trained)).to(torch.float32)
 
+    @property
+    def answers(self) -> str:
+        """What is answered: `PROBABILITIES` of classes, or `NUMBERS`."""
+        return PROBABILITIES if self.scale is None else NUMBERS
+
     def forward(self, layers: Tensor, beside: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return scores and probabilities of clips, float32, shape (B, C) each.
+        """Return scores (B, C) and probabilities (B, C), or numbers (B,), of clips, float32.
 
         Args:
             layers: Of the clips, as they are stored, float32, shape (B, L, D).
@@ -55,7 +61,10 @@ class Scorer(nn.Module):
         if self.factors is not None:
             assert isinstance(self.link, Softmax)
             scores = self.head.reweighted(scores, self.factors, self.link.temperature)
-        return scores, _probabilities(self.link, scores)
+        if self.scale is None:
+            return scores, _probabilities(self.link, scores)
+        positions = _positions(self.link, scores)
+        return scores, (self.scale.low + (self.scale.high - self.scale.low) * positions).float()
 
 
 def _probabilities(link: Link, scores: Tensor) -> Tensor:
@@ -69,13 +78,15 @@ def _probabilities(link: Link, scores: Tensor) -> Tensor:
     return logits.softmax(1).float()
 
 
+def _positions(link: Link, scores: Tensor) -> Tensor:
+    """Return what the link's own `positions` does, in operations of torch, float64, shape (B,)."""
+    assert isinstance(link, Shares)
+    wide = scores.double()
+    return link.offset + link.gain * (1 + wide[:, 1] - wide[:, 0]) / 2
+
+
 def _require_exported(trained: TrainedHead, score: ScoreConfig, options: Any) -> None:
     kind = trained.record.kind
-    if trained.record.scale is not None:
-        raise HeadError(
-            "a head that says numbers is not exported, the file has probabilities of classes; "
-            "score it with 'genser score' or 'genser predict'."
-        )
     if kind not in EXPORTED:
         raise HeadError(
             f"a head of kind {kind!r} is not exported, wanted one of {list(EXPORTED)}; score it "
@@ -86,6 +97,11 @@ def _require_exported(trained: TrainedHead, score: ScoreConfig, options: Any) ->
         raise HeadError(
             f"score.{kind}.draws: found {options.draws}, wanted 1: draws are a function of a "
             "clip's name, which an ONNX file does not know."
+        )
+    if score.prior != "train" and trained.record.scale is not None:
+        raise HeadError(
+            f"score.prior: {score.prior!r} is for classes, and this head says numbers; set it to "
+            "'train'."
         )
     if score.prior != "train" and isinstance(trained.link, Power):
         raise HeadError(

@@ -5,10 +5,13 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.evaluation.bootstrap import SCORES, Interval
+from pipeline.evaluation.bootstrap import Interval
 from pipeline.evaluation.groups import LEAST_CLIPS, LEAST_CLUSTERS, Group, Grouping
+from pipeline.report.numbers import NUMBER_NAMES
 from pipeline.report.page import Section, Table
 from pipeline.report.tables import NAMES, few_note, interval_text
+
+_NAMES = {**NAMES, **NUMBER_NAMES}
 
 
 def group_entries(found: Sequence[Grouping]) -> dict[str, Any]:
@@ -17,8 +20,8 @@ def group_entries(found: Sequence[Grouping]) -> dict[str, Any]:
         one.column: {
             "groups": {
                 group.name: {
-                    **{score: group.scores[score].value for score in SCORES},
-                    "interval": {score: _ends(group.scores[score]) for score in SCORES},
+                    **{score: group.scores[score].value for score in one.measures},
+                    "interval": {score: _ends(group.scores[score]) for score in one.measures},
                     "num_clips": group.num_clips,
                     "num_clusters": group.num_clusters,
                     "lacking": list(group.lacking),
@@ -69,7 +72,7 @@ def _table(column: str, found: Sequence[Grouping], cluster: str) -> Table:
             {
                 column: group.name,
                 "system": one.system,
-                **{NAMES[score]: interval_text(group.scores[score]) for score in SCORES},
+                **{_NAMES[score]: interval_text(group.scores[score]) for score in one.measures},
                 "clips": str(group.num_clips),
                 f"{cluster}s": str(group.num_clusters),
                 "note": _note(group),
@@ -77,7 +80,7 @@ def _table(column: str, found: Sequence[Grouping], cluster: str) -> Table:
             for group in one.groups
         ]
         gaps = {
-            NAMES[score]: f"{interval_text(gap.difference)} ({gap.best} over {gap.worst})"
+            _NAMES[score]: f"{interval_text(gap.difference)} ({gap.best} over {gap.worst})"
             for score, gap in one.gaps.items()
         }
         why = "" if gaps else "fewer than two groups are large enough"

@@ -109,26 +109,27 @@ def language_of(head: Path) -> str:
 
 
 def learning_section(folder: Path, head: Path, trained: TrainedHead) -> Section:
-    """Return the learning curves of a head's folder.
+    """Return the learning curves of a head's folder; without steps there is nothing to draw.
 
     Raises:
         HeadError: If the folder has lost them, or they are damaged.
     """
     curves = read_curves(head)
     path = folder / "learning.png"
-    draw_learning_curve(path, curves, title=f"{trained.record.kind} on {trained.task}")
+    pictures = []
+    kept = "it was fitted to them at once, without steps"
+    if not trained.head.fits_at_once:
+        kept = kept_step(trained.record)
+        draw_learning_curve(path, curves, title=f"{trained.record.kind} on {trained.task}")
+        caption = "Above the training loss, below the scores on dev, over the steps."
+        pictures = [Picture(caption=caption, path=path)]
     return Section(
         title="How it learned",
         texts=[
-            f"{trained.record.num_train} clips were trained on; {kept_step(trained.record)}. Dev "
-            f"has {trained.record.num_dev} clips."
+            f"{trained.record.num_train} clips were trained on; {kept}. Dev has "
+            f"{trained.record.num_dev} clips."
         ],
-        pictures=[
-            Picture(
-                caption="Above the training loss, below the scores on dev, over the steps.",
-                path=path,
-            )
-        ],
+        pictures=pictures,
     )
 
 

@@ -19,7 +19,7 @@ from pipeline.evaluation.columns import (
     are_numbers,
 )
 from pipeline.evaluation.concordance import CCC
-from pipeline.evaluation.groups import groupings_of
+from pipeline.evaluation.groups import Grouping, groupings_of
 from pipeline.evaluation.number_standings import number_standings_of
 from pipeline.evaluation.standings import Standing, standings_of
 from pipeline.experiments.said_texts import SAID
@@ -125,7 +125,9 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
     table = with_others(rows, sources.others)
     metrics = {name: measure(one, with_all=is_all) for name, one in every.items()}
     if are_numbers(table):
-        _write_number_report(folder, sources, config, table, metrics, cluster=cluster, title=title)
+        _write_number_report(
+            folder, sources, config, table, metrics, cluster=cluster, title=title, task=task
+        )
         return metrics
     corpora = sorted(set(table["corpus"]) - {""})
     found = standings_of(table, cluster=cluster, margin=config.margin)
@@ -134,9 +136,8 @@ def write_report(folder: Path, sources: Sources, config: ReportConfig) -> dict[s
     groups = groupings_of(table, found.classes, cluster=cluster, without=task)
     for one in found.overall:
         if one.system in metrics:
-            own = [grouping for grouping in groups if grouping.system == one.system]
-            told = {"groups": group_entries(own)} if own else {}
-            metrics[one.system][config.split] |= interval_entries(one) | told
+            told = interval_entries(one) | _told_of(groups, one.system)
+            metrics[one.system][config.split] |= told
     _write_scores(folder, metrics, found.table())
     scores = Section(
         title="Scores",
@@ -205,12 +206,14 @@ def _write_number_report(
     *,
     cluster: str,
     title: str,
+    task: str,
 ) -> None:
     """Write the report of systems that say numbers, and add their intervals to the metrics."""
     found = number_standings_of(table, cluster=cluster, margin=config.margin)
+    groups = groupings_of(table, None, cluster=cluster, without=task)
     for one in found.overall:
         if one.system in metrics:
-            metrics[one.system][config.split] |= intervals_of(one)
+            metrics[one.system][config.split] |= intervals_of(one) | _told_of(groups, one.system)
     _write_scores(folder, metrics, found.table())
     shown = [one.system for one in found.overall if one.system not in sources.baselines]
     corpora = sorted(set(table["corpus"]) - {""})
@@ -223,11 +226,18 @@ def _write_number_report(
             *number_sections(
                 folder, table, found, drawn=shown, cluster=cluster, split=config.split
             ),
+            *group_sections(groups, cluster=cluster),
             *sources.sections,
             making_section(sources.predictions, sources.making, list(sources.baselines)),
         ],
     )
     write_page(folder, page)
+
+
+def _told_of(groups: Sequence[Grouping], system: str) -> dict[str, Any]:
+    """Return what the groups of one system add to its metrics."""
+    own = [grouping for grouping in groups if grouping.system == system]
+    return {"groups": group_entries(own)} if own else {}
 
 
 def _write_scores(folder: Path, metrics: Mapping[str, Any], standings: pd.DataFrame) -> None:
