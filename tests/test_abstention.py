@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pipeline.evaluation.abstention import COVERAGES, Answers, abstention_table, errors_at
 from pipeline.evaluation.cluster_draws import NUM_DRAWS, draws_of_clusters
 from pipeline.evaluation.standings import standings_of
+from pipeline.report import abstention
 from pipeline.report.abstention import abstention_sections, kept_abstention_sections
 
 
@@ -124,6 +125,17 @@ def test_standings_tell_the_error_rate_at_80_percent():
     alone = table().drop(columns=["probability.no", "probability.yes"])
     assert "error_at_80" not in standings_of(alone, cluster="speaker", margin=0.02).table()
     assert abstention_table(alone, cluster="speaker").empty
+
+
+def test_of_many_systems_the_first_and_the_best_are_drawn(tmp_path, monkeypatch):
+    found = abstention_table(table(b=1), cluster="speaker")
+    a, b = (found[found["system"] == name] for name in "ab")
+    b = b[b["by"] == "confidence"]
+    others = [b.assign(system=f"s{i}", error=b["error"] / (1 + i)) for i in range(9)]
+    drawn: list[str] = []
+    monkeypatch.setattr(abstention, "draw_scores", lambda _, lines, **__: drawn.extend(lines))
+    abstention_sections(tmp_path, pd.concat([a.assign(error=0.9), *others]))
+    assert drawn == [f"{name}, by confidence" for name in ("a", "s4", "s5", "s6", "s7", "s8")]
 
 
 def test_a_section_has_the_table_the_csv_and_the_picture(tmp_path):

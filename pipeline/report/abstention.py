@@ -14,6 +14,7 @@ from pipeline.report.page import Picture, Section, Table
 from pipeline.report.tables import few_note
 
 SHOWN = (1.0, 0.9, COVERAGE, 0.7, 0.5)
+MOST_LINES = 6  # of the picture
 
 
 def abstention_sections(folder: Path, found: pd.DataFrame, name: str = "") -> list[Section]:
@@ -39,7 +40,7 @@ def abstention_sections(folder: Path, found: pd.DataFrame, name: str = "") -> li
             f"{system}, by {by}": part.assign(x=_percent(1 - part["coverage"])).rename(
                 columns={"error": "value", "error_low": "low", "error_high": "high"}
             )
-            for (system, by), part in found.groupby(["system", "by"], sort=False)
+            for (system, by), part in _drawn(found)
         },
         title="Errors among the clips that are answered",
         xlabel="percent of the clips, the least sure, that are left to a person",
@@ -66,7 +67,9 @@ def abstention_sections(folder: Path, found: pd.DataFrame, name: str = "") -> li
             pictures=[
                 Picture(
                     caption="The error rate among the clips that are still answered, over the "
-                    "share that is left to a person; bars are 95 % intervals.",
+                    "share that is left to a person; bars are 95 % intervals. At most "
+                    f"{MOST_LINES} lines: of {first}, and those of fewest errors where "
+                    f"{COVERAGE:.0%} are answered.",
                     path=picture,
                 )
             ],
@@ -90,6 +93,15 @@ def kept_abstention_sections(out: Path, name: str, folder: Path) -> list[Section
         raise PredictionsError(
             f"{path}: is not what 'genser crossval' writes now ({error}); run it again."
         ) from error
+
+
+def _drawn(found: pd.DataFrame) -> list[tuple[tuple[str, str], pd.DataFrame]]:
+    """Return the lines that are drawn, the first system's and the lowest, in their order."""
+    lines = list(found.groupby(["system", "by"], sort=False))
+    at = [part.loc[part["coverage"] == COVERAGE, "error"].iloc[0] for _, part in lines]
+    is_other = [system != found["system"].iloc[0] for (system, _), _ in lines]
+    chosen = np.lexsort((at, is_other))[:MOST_LINES]
+    return [lines[i] for i in sorted(chosen)]
 
 
 def _readable(found: pd.DataFrame) -> pd.DataFrame:
