@@ -141,6 +141,29 @@ def test_the_studies_of_emoq_differ_from_their_preset_in_one_part(
     }
 
 
+def test_emoq_on_text_is_its_preset_on_text_and_one_training_scored_in_two_ways(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    names = ("emoq_text", "text_baselines", "emoq_baselines")
+    files = [f"params/trials/{name}.yaml" for name in names]
+    found = systems_of((), files, Params(None, ()))
+    one, uniform = found["emoq-text"], found["emoq-text-uniform"]
+    assert uniform.train == one.train
+    assert (one.score.prior, uniform.score.prior) == ("train", "uniform")
+    preset = system_of(Params(REPOSITORY / "params/emoq_small.yaml", ())).train.head_config
+    assert one.train.head_config == replace(
+        preset, input="text", lora_targets=one.train.head_config.lora_targets
+    )
+    views = {name: system.train.head_config for name, system in found.items() if "emoq" not in name}
+    assert {name for name, head in views.items() if head.view == "text"} == {
+        "text-logreg",
+        "text-logreg-balanced",
+        "text-mlp",
+    }
+    assert {name[:4] for name, head in views.items() if head.beside == "text"} == {"both"}
+
+
 def test_each_head_has_what_it_was_tuned_to_where_parameters_are_silent(tmp_path: Path) -> None:
     systems = systems_of(("genser", "linear", "tokens"), (), Params(None, ()))
     for name, system in systems.items():
