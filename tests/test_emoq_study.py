@@ -103,7 +103,7 @@ def test_what_was_scored_is_told(study: EmoQStudy) -> None:
     assert (study.corpora, study.num_classes, study.split) == (
         ("meld",),
         7,
-        "test of fold 1, 1 seed",
+        "test of its own split, 1 seed",
     )
     table = predictions({"whole": 0.8}, seeds=(0, 1))
     folds = table["speaker"].str[-1].map(lambda digit: str(int(digit) % 3))
