@@ -51,7 +51,7 @@ def read_yaml(path: Path) -> Any:
         ParamsError: If it is absent or not YAML.
     """
     if not path.exists() and (own := shipped(path)):
-        click.echo(f"note: {path} is not here; the one that genser brings along is read.", err=True)
+        _tell_once(f"note: {path} is not here; the one that genser brings along is read.")
         path = own
     try:
         require_regular(path)
@@ -62,6 +62,15 @@ def read_yaml(path: Path) -> Any:
     except UnicodeDecodeError as error:
         raise ParamsError(f"{path}: is not YAML ({error}); mend it.") from error
     return parse_yaml(text, path)
+
+
+def _tell_once(line: str) -> None:
+    """Say a line on standard error, once in a call: several trials may stand on one file."""
+    context = click.get_current_context(silent=True)
+    told = set() if context is None else context.find_root().meta.setdefault("told", set())
+    if line not in told:
+        told.add(line)
+        click.echo(line, err=True)
 
 
 def parse_yaml(text: str, where: object) -> Any:

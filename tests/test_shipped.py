@@ -45,6 +45,17 @@ def test_a_path_of_the_documentation_is_read_where_it_is_not_there(
     assert (mine.stderr, mine.stdout == own.stdout) == ("", False)
 
 
+def test_a_file_that_several_trials_stand_on_is_told_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trials = "params/trials/emoq_text.yaml"
+    (tmp_path / "m.csv").write_text("utterance_id,path,speaker\na,a.wav,s\n")
+    run = genser("crossval", "m.csv", "--heads", "", "--variant", trials, "--out", "x")
+    told = [line for line in run.stderr.splitlines() if line.startswith("note: ")]
+    assert [line.split()[1] for line in told] == [trials, "params/emoq_small.yaml"]
+
+
 @pytest.mark.parametrize("path", ["/params/paper.yaml", "../params/paper.yaml", "params", "x.yaml"])
 def test_nothing_else_is_brought_along(path: str) -> None:
     assert shipped(Path(path)) is None
