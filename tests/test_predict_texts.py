@@ -110,6 +110,10 @@ def test_who_is_to_hear_is_asked_for_in_one_line(texts: Texts) -> None:
     assert "is another recogniser than the one whose texts this head was trained on" in told(
         "other"
     )
+    bfloat16 = ("-S", "transcribe.compute_dtype=bfloat16")
+    other = refused(*FEW, *bfloat16, "predict", *texts.clips(), *texts.head("heard"))
+    assert "with transcribe.compute_dtype bfloat16 and max_new_tokens" in other
+    assert "; give the parameters that 'genser transcribe' had (--params), restore" in other
     assert "is the text of one recording, found 2 recordings" in told("heard", "--text", "a")
 
 

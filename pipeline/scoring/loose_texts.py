@@ -101,7 +101,10 @@ def texts_for_head(
     if source not in (None, loaded.source):
         raise HeadError(
             f"{recogniser}: is another recogniser than the one whose texts this head was trained "
-            f"on, found {loaded.source}, wanted {source}; restore it, or give --recogniser."
+            f"on, found {loaded.source} with transcribe.compute_dtype {config.compute_dtype} and "
+            f"max_new_tokens {config.max_new_tokens}, wanted {source}; give the parameters that "
+            "'genser transcribe' had (--params), restore the recogniser, or name one by "
+            "--recogniser."
         )
     return LooseTexts(given=None, recogniser=loaded, config=replace(config, model=recogniser))
 
