@@ -105,18 +105,17 @@ def systems_of(
         name, equals, settings = variant.partition("=")
         first, *rest = settings.split(",")
         if not equals and variant.endswith(YAML_SUFFIXES):
-            found = {
-                name: trial.system(params) for name, trial in read_trials(Path(variant)).items()
-            }
+            trials = read_trials(Path(variant))
         elif first.endswith(YAML_SUFFIXES):
-            found = {name: system_of(Params(Path(first), rest))}
+            trials = {name: Trial(rest, Path(first))}
         elif settings:
-            found = {name: changed(params, [first, *rest])}
+            trials = {name: Trial([first, *rest])}
         else:
             raise ParamsError(
                 f"--variant {variant}: wanted NAME=section.key=value,... or NAME=params.yaml,... "
                 "or a file of trials ending in .yaml."
             )
+        found = {key: trial.system(params) for key, trial in trials.items()}
         require_names(f"--variant {variant}", found)
         if taken := sorted(set(found) & set(systems)):
             raise ParamsError(f"--variant {variant}: there is a {taken[0]!r} already; rename one.")
