@@ -12,6 +12,7 @@ from pipeline.errors import ShapeError
 from pipeline.figures.canvas import COLOURS, MUTED, new_figure, save_figure
 
 PIXELS = (768, 480)
+MOST_LINES = 6  # that can be told apart where each has its intervals
 LEGEND_CHARACTERS = 96  # that fit side by side, a line's sample counted as 8
 _MARKERS = "osD^vP"
 _DASHES = ("-", "--", "-.", ":")

@@ -8,13 +8,12 @@ import pandas as pd
 from pipeline.errors import PredictionsError
 from pipeline.evaluation.abstention import COVERAGE
 from pipeline.experiments.tables import ABSTENTION
-from pipeline.figures.lines import draw_scores
+from pipeline.figures.lines import MOST_LINES, draw_scores
 from pipeline.manifests.tables import read_csv, write_csv
 from pipeline.report.page import Picture, Section, Table
 from pipeline.report.tables import few_note
 
 SHOWN = (1.0, 0.9, COVERAGE, 0.7, 0.5)
-MOST_LINES = 6  # of the picture
 
 
 def abstention_sections(folder: Path, found: pd.DataFrame, name: str = "") -> list[Section]:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.experiments.token_study import CODEC, CONTINUOUS, K_MEANS, Row, TokenStudy, rows_of
-from pipeline.figures.lines import draw_scores
+from pipeline.figures.lines import MOST_LINES, draw_scores
 from pipeline.figures.tokens import draw_gains, draw_rates
 from pipeline.report.page import Picture
 
@@ -146,7 +146,7 @@ def _attention(out: Path, stem: str, table: pd.DataFrame) -> list[Picture]:
     if table.empty:
         return []
     lines = {}
-    for system, mine in list(table.groupby("system", sort=False))[:6]:
+    for system, mine in list(table.groupby("system", sort=False))[:MOST_LINES]:
         columns = {
             "layer": "x",
             "attention": "value",
@@ -159,6 +159,7 @@ def _attention(out: Path, stem: str, table: pd.DataFrame) -> list[Picture]:
         path, lines, title="Attention over layers", xlabel="layer", ylabel="mean attention on test"
     )
     caption = (
-        "How much each layer counts, mean over clips with 95 % intervals; six systems at most."
+        "How much each layer counts, mean over clips with 95 % intervals; "
+        f"{MOST_LINES} systems at most."
     )
     return [Picture(caption=caption, path=path)]
