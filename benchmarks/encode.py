@@ -4,18 +4,21 @@
 
 Baselines: one clip at a time in float32 (EmoBox, s3prl) and in bfloat16, and batches of 8 in the
 order of the clips, padded, through transformers' own model in bfloat16: all keep the mean of each
-layer. Ceiling: as many operations as the model takes for these clips alone, as products of matrices
-of the size of its feed-forward layers. Memory is that of a process that does nothing else.
+layer. On a CPU without instructions for bfloat16 all of it is in float32. Ceiling: as many
+operations as the model takes for these clips alone, as products of matrices of the size of its
+feed-forward layers. Memory is that of a process that does nothing else.
 """
 
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 import click
 import numpy as np
 import torch
 from bench.memory import peak_mb
+from bench.precision import FASTEST, PRECISIONS
 from bench.rounds import Work, in_turns, show
 from torch.nn.utils.parametrize import remove_parametrizations
 from torch.utils.flop_counter import FlopCounterMode
@@ -29,7 +32,7 @@ from stages.allocation import keep_freed_memory
 
 RATE, BATCH, BATCH_SECONDS = 16000, 8, 32.0
 ROWS, INNER, OUTER = 1600, 1024, 4096
-OURS, PLAIN = "ours, bfloat16", f"plain batches of {BATCH}, bfloat16"
+OURS, PLAIN = f"ours, {FASTEST}", f"plain batches of {BATCH}, {FASTEST}"
 
 Waveforms = Sequence[np.ndarray]
 
@@ -84,8 +87,8 @@ def plain(model: torch.nn.Module, waveforms: Waveforms) -> None:
 
 
 def plain_model(folder: str) -> torch.nn.Module:
-    """Return transformers' own model in bfloat16."""
-    return AutoModel.from_pretrained(folder, dtype=torch.bfloat16).eval()
+    """Return transformers' own model at the same precision."""
+    return AutoModel.from_pretrained(folder, dtype=getattr(torch, FASTEST)).eval()
 
 
 def operations(folder: str, waveforms: Waveforms) -> int:
@@ -101,8 +104,8 @@ def operations(folder: str, waveforms: Waveforms) -> int:
 
 def products(count: int) -> Work:
     """Return products of a feed-forward layer's size, so many operations altogether."""
-    a = torch.randn(ROWS, INNER, dtype=torch.bfloat16)
-    b = torch.randn(INNER, OUTER, dtype=torch.bfloat16)
+    a = torch.randn(ROWS, INNER, dtype=getattr(torch, FASTEST))
+    b = torch.randn(INNER, OUTER, dtype=getattr(torch, FASTEST))
     times = max(round(count / (2 * ROWS * INNER * OUTER)), 1)
     return lambda: [torch.mm(a, b) for _ in range(times)]
 
@@ -110,7 +113,7 @@ def products(count: int) -> Work:
 def print_peak(way: str, folder: str, waveforms: Waveforms) -> None:
     """Print the peak before the first clip and after the last one."""
     if way == OURS:
-        encoder = open_encoder(folder, compute_dtype="bfloat16", device="cpu")
+        encoder = open_encoder(folder, compute_dtype=FASTEST, device="cpu")
         before = peak_mb()
         ours(encoder, waveforms)
     else:
@@ -137,18 +140,17 @@ def main(
         print_peak(peak, folder, waveforms)
         return
     keep_freed_memory()  # as genser does
-    encoders = {
-        name: open_encoder(folder, compute_dtype=name, device="cpu")
-        for name in ("float32", "bfloat16")
-    }
+    encoders = {name: open_encoder(folder, compute_dtype=name, device="cpu") for name in PRECISIONS}
     model = plain_model(folder)
     floor = products(operations(folder, waveforms))
     times = in_turns(
         {
-            "a clip at a time, float32": lambda: alone(encoders["float32"], waveforms),
-            "a clip at a time, bfloat16": lambda: alone(encoders["bfloat16"], waveforms),
+            **{
+                f"a clip at a time, {name}": partial(alone, encoder, waveforms)
+                for name, encoder in encoders.items()
+            },
             PLAIN: lambda: plain(model, waveforms),
-            OURS: lambda: ours(encoders["bfloat16"], waveforms),
+            OURS: lambda: ours(encoders[FASTEST], waveforms),
             "products alone": floor,
         },
         repeats,

@@ -19,12 +19,12 @@ from functools import partial
 import click
 import numpy as np
 import torch
+from bench.precision import PRECISIONS
 
 from pipeline.quantisation.kmeans import fit_kmeans, nearest
 
 PER_CENTROID = 256
 BATCH = 10_000
-OURS = ("float32", "bfloat16")
 
 
 def made_frames(num_frames: int, dim: int, seed: int = 0) -> np.ndarray:
@@ -139,7 +139,7 @@ def main(num_frames: int, dim: int, k: int, iterations: int, repeats: int, max_s
     print(f"CPU, {torch.get_num_threads()} threads, medians of {repeats}")
     systems: dict[str, Callable[[], np.ndarray]] = {
         "faiss": partial(fit_faiss, sample, k, iterations),
-        **{f"ours {dtype}": partial(fit_ours, sample, k, iterations, dtype) for dtype in OURS},
+        **{f"ours {name}": partial(fit_ours, sample, k, iterations, name) for name in PRECISIONS},
     }
     rounds = {name: [measured(work)] for name, work in systems.items()}
     reached = {name: inertia(frames, times[0][2]) for name, times in rounds.items()}

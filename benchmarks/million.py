@@ -97,7 +97,6 @@ def commands(size: Size, steps: int) -> dict[str, list[str]]:
     settings = {
         "num_steps": steps,
         "eval_every": steps,
-        "precision": "bfloat16",
     }
     train = [word for key, value in settings.items() for word in ("-S", f"train.{key}={value}")]
     read = ["m.csv", "--store", "store"]

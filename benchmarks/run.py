@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 import torch
+from bench.precision import PRECISIONS
 
 HERE = Path(__file__).parent
 SCRIPTS = (
@@ -32,7 +33,9 @@ def machine() -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
     name = names[0] if names else platform.processor()
-    return f"{name}, {os.cpu_count()} cores; torch {torch.__version__}, {platform.system()}"
+    lacks = "" if "bfloat16" in PRECISIONS else ", without instructions for bfloat16"
+    cores = f"{os.cpu_count()} cores{lacks}"
+    return f"{name}, {cores}; torch {torch.__version__}, {platform.system()}"
 
 
 def printed(*words: str) -> str:

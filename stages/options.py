@@ -130,7 +130,7 @@ def torch_device(name: str, **sections: Any) -> str:
         ParamsError: If it is a GPU that is not there.
     """
     device = _device(name)
-    if device == "cpu" and not _has_bfloat16():
+    if device == "cpu" and not has_bfloat16():
         slow = [found for key, section in sections.items() for found in _in_bfloat16(key, section)]
         for key in dict.fromkeys(slow):
             click.echo(
@@ -155,7 +155,7 @@ def _in_bfloat16(key: str, value: Any) -> list[str]:
     return [found for name, one in inner.items() for found in _in_bfloat16(f"{key}.{name}", one)]
 
 
-def _has_bfloat16() -> bool:
+def has_bfloat16() -> bool:
     """Return whether this CPU multiplies bfloat16 by instructions of its own."""
     import torch
 

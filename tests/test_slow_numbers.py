@@ -11,7 +11,7 @@ from stages import options
 
 @pytest.fixture
 def without(monkeypatch):
-    monkeypatch.setattr(options, "_has_bfloat16", lambda: False)
+    monkeypatch.setattr(options, "has_bfloat16", lambda: False)
 
 
 def told(capsys):
@@ -31,7 +31,7 @@ def test_the_sections_of_other_heads_are_not(without, capsys):
 
 def test_float32_and_a_cpu_that_can_are_not(capsys, monkeypatch, without):
     options.torch_device("cpu", extract=ExtractConfig(encoder="x"))
-    monkeypatch.setattr(options, "_has_bfloat16", lambda: True)
+    monkeypatch.setattr(options, "has_bfloat16", lambda: True)
     options.torch_device("cpu", extract=ExtractConfig(encoder="x", compute_dtype="bfloat16"))
     assert told(capsys) == []
 
