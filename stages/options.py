@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from pipeline.errors import ParamsError
+from stages import precisions
 from stages.params import Params
 
 COMMAND_LINE = "genser.command_line"  # in a context's meta: what was typed
@@ -130,12 +131,12 @@ def torch_device(name: str, **sections: Any) -> str:
         ParamsError: If it is a GPU that is not there.
     """
     device = _device(name)
-    if device == "cpu" and not has_bfloat16():
+    if device == "cpu" and not precisions.has_bfloat16():
         slow = [found for key, section in sections.items() for found in _in_bfloat16(key, section)]
         for key in dict.fromkeys(slow):
             click.echo(
                 f"note: {key} is bfloat16, which this CPU has no instructions for: about a hundred "
-                f"times slower than -S {key}=float32.",
+                f"times slower than -S {key}=float32, or auto.",
                 err=True,
             )
     return device
@@ -153,15 +154,6 @@ def _in_bfloat16(key: str, value: Any) -> list[str]:
         if chosen := getattr(value, "head_config", None):  # of the heads' sections, only its own
             inner |= {"heads": None, inner["head"]: chosen}
     return [found for name, one in inner.items() for found in _in_bfloat16(f"{key}.{name}", one)]
-
-
-def has_bfloat16() -> bool:
-    """Return whether this CPU multiplies bfloat16 by instructions of its own."""
-    import torch
-
-    # A build without oneDNN cannot tell, and is not accused.
-    known: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return not known or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _device(name: str) -> str:

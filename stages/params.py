@@ -15,6 +15,7 @@ import click
 from pipeline.errors import ParamsError
 from pipeline.files import require_regular
 from pipeline.typed import DEEPEST, require_plain, typed
+from stages.precisions import with_precisions
 from stages.shipped import shipped
 
 SECTIONS = (
@@ -160,7 +161,7 @@ class Params:
         Raises:
             ParamsError: If a key is unknown, of the wrong type, or out of range.
         """
-        values = self.content.get(name)
+        values = with_precisions(self.content.get(name))
         values = {} if values is None else values
         complete = getattr(kind, "completed", None)
         if complete and isinstance(values, dict):
