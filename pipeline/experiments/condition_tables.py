@@ -85,7 +85,7 @@ def conditions_table(
                     "name": name,
                     "system": system,
                     **scores,
-                    **ends("difference", found and found.difference),
+                    **ends("difference", found.difference if found else None),
                     "verdict": found.verdict if found else "",
                     **last,
                 }
