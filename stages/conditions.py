@@ -15,7 +15,8 @@ _OPTIONS = (
     click.option(
         "--label-noise",
         metavar="SHARE,...",
-        help="Train also with this share of the training labels replaced by another class.",
+        help="Train also with this share of the training labels replaced by another class, or by "
+        "the number of another clip.",
     ),
     click.option(
         "--train-speakers", metavar="N,...", help="Train also on N of each fold's speakers only."

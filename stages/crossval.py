@@ -50,7 +50,8 @@ PROTOCOLS = ("folds", "split", "cross-corpus")
     "late_fusions",
     multiple=True,
     metavar="NAME=SYSTEM+SYSTEM",
-    help="A system that is the mean of the calibrated log-probabilities of others.",
+    help="A system that is the mean of the calibrated log-probabilities of others, or of the "
+    "numbers that they say.",
 )
 @condition_options
 @click.option("--folds", type=click.IntRange(2), help="Folds by speaker  [default: MANIFEST's own]")
@@ -219,7 +220,7 @@ def _parts(
 
     from pipeline.corpora.preparation import PrepareConfig
     from pipeline.errors import ManifestError, ParamsError
-    from pipeline.experiments.parts import corpus_pairs, own_split, pair_name
+    from pipeline.experiments.parts import corpus_pairs, corpus_ranges, own_split, pair_name
     from pipeline.manifests.labels import class_names, countable
     from pipeline.manifests.splits import make_folds, with_splits
 
@@ -229,13 +230,14 @@ def _parts(
         return own_split(read)
     names = class_names(read, task, label_map)
     if protocol == "cross-corpus":
-        if label_map is not None and label_map.numbers:
-            raise ParamsError(
-                f"--protocol cross-corpus: labels of {task!r} are numbers, and no two corpora have "
-                "one scale; it is for classes."
-            )
-        pairs = corpus_pairs(read, names, read.table["split"], task=task)
-        return {pair_name(source, target): manifest for source, target, manifest in pairs}
+        of_numbers = label_map is not None and label_map.numbers
+        pairs = corpus_pairs(read, names, read.table["split"], task=task, of_numbers=of_numbers)
+        crossed = {pair_name(source, target): manifest for source, target, manifest in pairs}
+        if of_numbers:
+            ranges = corpus_ranges(read, names, task=task)
+            told = (f"of {one} from {low:g} to {high:g}" for one, (low, high) in ranges.items())
+            click.echo(f"{task} {', '.join(told)}; scores take these for one scale")
+        return crossed
     if folds is not None:
         config = params.section("prepare", PrepareConfig)
         labelled = (names != "").to_numpy()

@@ -82,8 +82,8 @@ def command(
     A head of numbers, such as arousal, says the number.
 
     Of a folder, all recordings in it and below. With --segments, each of their stretches, and what
-    follows of them: timelines as JSON, CSV, RTTM, TextGrid and picture. A head that reads text
-    reads what a recogniser hears, or --text.
+    follows of them: timelines as JSON, CSV, RTTM (of classes), TextGrid and picture. A head that
+    reads text reads what a recogniser hears, or --text.
 
     \b
     Example:

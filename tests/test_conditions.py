@@ -1,5 +1,6 @@
 """What a training is made to cope with: who is changed, and that nobody else is."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,40 @@ def test_a_wrong_label_is_any_other_class():
     after = class_names(changed(Condition(label_noise=0.9)), "emotion", MAP)
     drawn = set(zip(before[before != after], after[before != after], strict=True))
     assert drawn == {(a, b) for a in MAP.classes for b in MAP.classes if a != b}
+
+
+def test_a_wrong_number_is_the_label_of_another_training_clip_with_another_number():
+    whole = manifest()
+    told = np.where(whole.table["split"] == "train", np.arange(240) // 12 % 7, 100).astype(str)
+    # "high" is told by the map, and 6.0 is 6.
+    told[told == "5"], told[::5][told[::5] == "6"] = "high", "6.0"
+    numbers = LabelMap(numbers=True, mapping={"high": "5"}, drop=("0",))
+    before = replace(whole, table=whole.table.assign(emotion=told))
+    values = class_names(before, "emotion", numbers).replace("", "nan").astype(float)
+
+    def noisy(share: float, table: pd.DataFrame = before.table) -> pd.Series:
+        condition, seen = Condition(label_noise=share), replace(before, table=table)
+        found = under(condition, seen, task="emotion", label_map=numbers, seed=0).table
+        assert found.drop(columns="emotion").equals(table.drop(columns="emotion"))
+        return found.set_index("utterance_id")["emotion"]
+
+    trained = ((whole.table["split"] == "train") & values.notna()).to_numpy()
+    wrong = {}
+    for share in (0.2, 0.9):
+        after = class_names(
+            replace(before, table=before.table.assign(emotion=noisy(share).to_numpy())),
+            "emotion",
+            numbers,
+        )
+        changed_rows = (after.replace("", "nan").astype(float) != values) & values.notna()
+        assert changed_rows.sum() == round(share * trained.sum())
+        assert not (changed_rows & ~trained).any()
+        wrong[share] = set(np.flatnonzero(changed_rows))
+        assert set(noisy(share)) <= set(told)
+    assert wrong[0.2] < wrong[0.9]
+    # Who is changed, and to what, does not depend on the order of rows.
+    turned = before.table.iloc[::-1].reset_index(drop=True)
+    pd.testing.assert_series_equal(noisy(0.9, turned)[::-1], noisy(0.9))
 
 
 def test_few_speakers_are_nested_and_dev_and_test_keep_theirs():

@@ -10,6 +10,7 @@ from pipeline.figures.audit import draw_audit
 from pipeline.figures.confusion import draw_confusion
 from pipeline.figures.curves import draw_learning_curve
 from pipeline.figures.lines import draw_scores
+from pipeline.figures.number_timeline import draw_number_timeline
 from pipeline.figures.reliability import draw_reliability
 from pipeline.figures.tokens import draw_gains, draw_rates
 from pipeline.figures.transport import draw_transport
@@ -71,8 +72,13 @@ def audit(path: Path, name: str) -> None:
     draw_audit(path, table, [name], title=name, verdict=name)
 
 
+def numbers(path: Path, name: str) -> None:
+    settings = {"ends": (1.0, 7.0), "task": name, "duration": 4.0, "title": name}
+    draw_number_timeline(path, np.array([[0.0, 2.0]]), np.array([3.0]), **settings)
+
+
 @pytest.mark.parametrize(
-    "draw", [confusion, curves, scores, reliability, gains, rates, transport, audit]
+    "draw", [confusion, curves, scores, reliability, gains, rates, transport, audit, numbers]
 )
 def test_a_name_that_is_no_mathematics_is_drawn_as_it_is(tmp_path: Path, draw) -> None:
     draw(tmp_path / "p.png", BAD)

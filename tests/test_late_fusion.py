@@ -11,7 +11,13 @@ from pipeline.errors import ParamsError
 from pipeline.experiments.crossval import BINDING
 from pipeline.experiments.late_fusion import Fusion, fuse, fused_runs, read_fusions
 from pipeline.experiments.plan import Run
-from pipeline.scoring.predictions import Predictions, assemble_predictions, read_predictions
+from pipeline.scoring.number_predictions import assemble_numbers
+from pipeline.scoring.predictions import (
+    Predictions,
+    assemble_predictions,
+    read_predictions,
+    write_predictions,
+)
 
 CLASSES = ("a", "b", "c")
 
@@ -42,6 +48,39 @@ def test_it_is_the_normalised_geometric_mean_of_the_parts():
     np.testing.assert_allclose(probabilities(found), wanted, rtol=1e-5)
     assert found.frame["predicted"].tolist() == [CLASSES[i] for i in wanted.argmax(1)]
     assert found.table["label"].to_pylist() == ["a", "b", None, "c", "a"]
+
+
+def numbers(seed: int, *, errors=(None,) * 5) -> Predictions:
+    draw = np.random.default_rng(seed)
+    return assemble_numbers(
+        utterance_ids=[f"u{i}" for i in range(5)],
+        splits=["test", None, "test", "test", "test"],
+        labels=np.array([1.0, 2.5, np.nan, 7.0, 4.0]),
+        predicted=draw.uniform(1, 7, 5),
+        errors=list(errors),
+        metadata={"task": "arousal", "scale": {"low": 1.0, "high": 7.0}, "seed": seed},
+    )
+
+
+def test_of_numbers_it_is_their_mean(tmp_path):
+    lost = (None, None, None, "silent: nothing", None)
+    parts = {"x": numbers(1), "y": numbers(2, errors=lost), "z": numbers(3)}
+    found = fuse(parts, {})
+    wanted = sum(one.frame["predicted"] for one in parts.values()) / 3
+    pd.testing.assert_series_equal(found.frame["predicted"], wanted)
+    assert found.table["error"].to_pylist() == [None, None, None, "y: silent: nothing", None]
+    assert found.table["predicted"].null_count == 1
+    for column in ("utterance_id", "split", "label"):
+        assert found.table[column].equals(parts["x"].table[column])
+    assert found.classes == ()
+    assert found.metadata["scale"] == {"low": 1.0, "high": 7.0}
+    assert "seed" not in found.metadata
+    write_predictions(tmp_path / "p.parquet", found)
+    pd.testing.assert_frame_equal(read_predictions(tmp_path / "p.parquet").frame, found.frame)
+    # Its squared error is no more than the mean of the parts' (Jensen).
+    label = found.frame["label"]
+    errors = [((one.frame["predicted"] - label) ** 2)[[0, 1, 4]].mean() for one in parts.values()]
+    assert ((found.frame["predicted"] - label) ** 2)[[0, 1, 4]].mean() <= np.mean(errors)
 
 
 @given(st.integers(0, 1000), st.integers(1, 4))

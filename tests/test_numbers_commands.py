@@ -1,4 +1,4 @@
-"""Labels that are numbers, by the commands: told of loose files, dealt, and refused by name."""
+"""Labels that are numbers, by the commands: told of files, crossed, dealt, refused by name."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from helpers.commands import genser, refused
 from pipeline.scoring.predictions import read_predictions
@@ -82,12 +83,25 @@ def test_labels_of_the_other_kind_are_refused_by_both_kinds_of_head(level, tmp_p
     assert "the label map makes numbers of 'emotion', and this head says classes" in told
 
 
-def test_timelines_are_of_classes(level, tmp_path):
+def test_along_a_recording_a_window_is_told_the_number_of_its_own_file(level, tmp_path):
     _, head = level
-    clip = next(Path("demo/audio").rglob("*.wav"))
+    clips = sorted(Path("demo/audio").rglob("*.wav"))[:2]
+    read = [soundfile.read(clip) for clip in clips]
+    num, rate = min(len(samples) for samples, _ in read) // 4 * 4, read[0][1]
+    joined = np.concatenate([samples[:num] for samples, _ in read])
+    soundfile.write(tmp_path / "long.wav", joined, rate)
+    soundfile.write(tmp_path / "second.wav", joined[num:], rate)
+    seconds = num / rate
+    config = ("-S", f"segments.window_s={seconds}", "-S", f"segments.hop_s={seconds}")
     words = ("--segments", "windows", "--out", tmp_path / "timelines")
-    told = refused("predict", clip, "--head", head, *words)
-    assert "a timeline is of classes, and this head says numbers" in told
+    result = genser(*config, "predict", tmp_path / "long.wav", "--head", head, *words)
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(tmp_path / "timelines/long.wav/timeline.csv")
+    np.testing.assert_allclose(table["end"], [seconds, 2 * seconds], atol=1e-6)
+    words = ("--head", head, "--json")
+    (alone,) = json.loads(genser("predict", tmp_path / "second.wav", *words).stdout)
+    assert table["predicted"][1] == pytest.approx(alone["predicted"], abs=1e-2)
+    assert abs(table["predicted"][0] - table["predicted"][1]) > 0.1
 
 
 def test_an_onnx_file_says_the_numbers_that_score_says(level, tmp_path):
@@ -153,3 +167,81 @@ def test_a_card_has_the_scores_of_numbers(level, tmp_path):
     assert f"| CCC, concordance | {found['ccc']:.3f} | " in result.stdout
     assert "always saying their mean has an RMSE of" in result.stdout
     assert "type: pearsonr" in result.stdout
+
+
+def test_what_numbers_cope_with_and_their_mean_stand_beside_them(level, tmp_path):
+    levels, _ = level
+    first = "train.head=logreg,train.logreg.input=layer,train.logreg.layer=0"
+    words = ["crossval", "demo.csv", "--label-map", levels, "--store", "store", "--folds", 3]
+    words += ["--heads", "logreg", "--variant", f"first={first}"]
+    told = ["--late-fusion", "both=logreg+first", "--label-noise", 0.4, "--train-speakers", 2]
+    words += ["--out", tmp_path / "cv"]
+    kind = ("-S", "train.select_by=ccc")
+    result = genser(*kind, *words, *told)
+    assert result.exit_code == 0, result.output
+    assert re.search(r"^both: CCC \d\.\d+ ", result.stdout, re.MULTILINE)
+    frame = pd.read_parquet(tmp_path / "cv/predictions.parquet")
+    by_system = frame.pivot(index="utterance_id", columns="system", values="predicted")
+    np.testing.assert_allclose(
+        by_system["both"], (by_system["logreg"] + by_system["first"]) / 2, rtol=1e-12
+    )
+    assert by_system["logreg"].sub(by_system["first"]).abs().mean() > 0.01
+    table = pd.read_csv(tmp_path / "cv/conditions.csv").set_index("system")
+    standings = pd.read_csv(tmp_path / "cv/standings.csv").set_index("system")
+    assert len(table) == 2 * 3
+    for score in ("ccc", "rmse"):
+        np.testing.assert_allclose(table[score], standings.loc[table.index, score])
+    assert table.loc["first-noise0.4", "difference"] == pytest.approx(
+        table.loc["logreg-noise0.4", "ccc"] - table.loc["first-noise0.4", "ccc"], abs=1e-5
+    )
+    page = tmp_path / "r"
+    assert genser("report", "--crossval", f"cv={tmp_path}/cv", "--out", page).exit_code == 0
+    text = (page / "report.md").read_text()
+    assert "a share of the training labels is another clip's number" in text
+    assert "CCC with 95 % intervals that resample speakers; in parentheses the first" in text
+    said = refused(*kind, *words, "--new-class", "sad")
+    assert "labels of 'emotion' are numbers, and --new-class is for classes; leave it out" in said
+
+
+def test_corpora_of_numbers_are_crossed_where_their_ranges_meet(level, tmp_path):
+    levels, _ = level
+    table = pd.read_csv("demo.csv")
+    is_other = table["speaker"].isin(sorted(set(table["speaker"]))[::2])
+    table["split"] = np.where(np.arange(len(table)) % 4 == 0, "dev", "train")
+    table = table.assign(corpus=np.where(is_other, "other", "demo"))
+    table.to_csv(tmp_path / "m.csv", index=False)
+    words = ["crossval", tmp_path / "m.csv", "--store", "store", "--protocol", "cross-corpus"]
+    words += ["--heads", "logreg", "--label-map", levels, "--allow-speaker-overlap"]
+    words += ["--out", tmp_path / "cc"]
+    kind = ("-S", "train.select_by=ccc")
+    result = genser(*kind, *words)
+    assert result.exit_code == 0, result.output
+    told = "emotion of demo from 1 to 4, of other from 1 to 4; scores take these for one scale"
+    assert told in result.stdout
+    matrix = pd.read_csv(tmp_path / "cc/matrix.csv")
+    frame = pd.read_parquet(tmp_path / "cc/predictions.parquet")
+    assert matrix[["trained_on", "tested_on"]].to_numpy().tolist() == [
+        ["demo", "other"],
+        ["other", "demo"],
+    ]
+    for row in matrix.itertuples():
+        mine = frame[frame["corpus"] == row.tested_on]
+        assert len(mine) == row.clips
+        x, y = mine["label"], mine["predicted"]
+        spread = x.var(ddof=0) + y.var(ddof=0) + (x.mean() - y.mean()) ** 2
+        assert row.ccc == pytest.approx(2 * np.cov(x, y, ddof=0)[0, 1] / spread, abs=1e-5)
+        assert row.pearson == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-5)
+        assert row.rmse == pytest.approx(np.sqrt(((x - y) ** 2).mean()), abs=1e-5)
+    page = tmp_path / "r"
+    assert genser("report", "--crossval", f"cc={tmp_path}/cc", "--out", page).exit_code == 0
+    assert f"{matrix['ccc'][0]:.3f}" in (page / "report.md").read_text()
+    apart = table.assign(level=np.where(is_other, 10.0, 1.0) + np.arange(len(table)) % 5)
+    apart.to_csv(tmp_path / "m.csv", index=False)
+    levels.write_text("numbers: true\n")
+    said = refused(*kind, *words, "--task", "level")
+    assert "level of demo is from 1 to 5, of other from 10 to 14, wanted one scale" in said
+    apart["level"] = apart["level"].where(~is_other)
+    apart.to_csv(tmp_path / "m.csv", index=False)
+    assert "other has no number of 'level', wanted some" in refused(
+        *kind, *words, "--task", "level"
+    )

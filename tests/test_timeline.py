@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.segmentation.cutting import Span, windows
 from pipeline.segmentation.formats import Interval, rttm, textgrid
-from pipeline.segmentation.timeline import Said, cells, merged
+from pipeline.segmentation.timeline import Said, cells, means, merged
 
 spans = st.lists(
     st.tuples(st.integers(0, 40), st.integers(1, 10)).map(lambda x: Span(x[0], x[0] + x[1])),
@@ -30,6 +30,21 @@ def test_between_cuts_is_the_mean_of_the_stretches_that_lie_there(spans, seed):
         if here:
             np.testing.assert_allclose(mine[0].probabilities, p[here].mean(0))
             assert mine[0].predicted == p[here].mean(0).argmax()
+
+
+@given(spans, st.integers(0, 2**32 - 1))
+def test_a_number_is_the_mean_of_the_stretches_that_lie_there_and_nothing_is_merged(spans, seed):
+    numbers = np.random.default_rng(seed).integers(1, 3, len(spans)).astype(float)
+    found = means(spans, numbers[:, None])
+    inside = {time for span in spans for time in range(span.start, span.end)}
+    cuts = {time for span in spans for time in span}
+    assert [part.start for part, _ in found] == sorted(cuts & inside)
+    for moment in inside:
+        (mine,) = (mean for part, mean in found if part.start <= moment < part.end)
+        here = [
+            y for span, y in zip(spans, numbers, strict=True) if span.start <= moment < span.end
+        ]
+        np.testing.assert_allclose(mine, [sum(here) / len(here)])
 
 
 @given(spans, st.integers(0, 2**32 - 1), st.integers(0, 3))

@@ -118,7 +118,7 @@ def number_standings_of(table: pd.DataFrame, *, cluster: str, margin: float) -> 
     found = side_by_side(
         table,
         lambda part: number_standing(part, cluster=cluster),
-        lambda first, other: _compared(table, first, other, cluster=cluster, margin=margin),
+        lambda first, other: number_comparison(table, first, other, cluster=cluster, margin=margin),
     )
     return NumberStandings(**vars(found))
 
@@ -150,10 +150,14 @@ def number_standing(table: pd.DataFrame, *, cluster: str) -> NumberStanding:
     )
 
 
-def _compared(
+def number_comparison(
     table: pd.DataFrame, first: str, second: str, *, cluster: str, margin: float
 ) -> NumberComparison:
-    """Compare two systems on the clips that both have, under the same draws of clusters."""
+    """Compare two systems on the clips that both have, under the same draws of clusters.
+
+    Raises:
+        PredictionsError: As `common_rows`.
+    """
     sums = [_seed_sums(rows, cluster)[0] for rows in common_rows(table, first, second)]
     values = [number_scores(one.sum(1)) for one in sums]
     drawn = [drawn_numbers(one) for one in sums]

@@ -2,17 +2,22 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.bootstrap import ends
-from pipeline.evaluation.columns import class_order
+from pipeline.evaluation.bootstrap import Difference, ends
+from pipeline.evaluation.columns import are_numbers, class_order
+from pipeline.evaluation.concordance import CCC, RMSE
+from pipeline.evaluation.number_standings import number_comparison, number_standing
 from pipeline.evaluation.standings import comparison, standing
 from pipeline.experiments.conditions import NEW_CLASS, Condition
 from pipeline.experiments.plan import System
 
 CONDITIONS = "conditions.csv"
+
+Cells = dict[str, Any]
 
 
 def under_conditions(
@@ -41,51 +46,79 @@ def conditions_table(
         names: Of the systems without a condition; the first is compared with the others.
         conditions: Nothing among them.
         cluster: What intervals resample.
-        margin: How much less UA still counts as not inferior.
+        margin: How much less UA, or CCC of numbers, still counts as not inferior.
 
     Returns:
         Texts: kind ("" for nothing), level, new_class, name (the system), system (under the
         condition) and verdict. Numbers with `_low` and `_high`: ua, wa, error_at_80 (where there
         are probabilities), difference (UA of the first system less this one's, both under the
         condition), and of a new class its recall, new_recall; known_recall is the mean of the
-        other classes'. And clusters.
+        other classes'. And clusters. Of numbers ccc and rmse stand for ua, wa and error_at_80, and
+        the difference is of CCC.
 
     Raises:
         PredictionsError: If systems were not scored on the same clips.
     """
-    classes = class_order(table)
+    classes = None if are_numbers(table) else class_order(table)
     rows = []
     for condition in conditions:
         first = condition.named(names[0])
         for name in names:
             system = condition.named(name)
-            one = standing(table[table["system"] == system], classes, cluster=cluster)
-            row: dict[str, object] = {
-                "kind": condition.kind,
-                "level": condition.level,
-                "new_class": condition.new_class,
-                "name": name,
-                "system": system,
-                **ends("ua", one.scores["ua"]),
-                **ends("wa", one.scores["wa"]),
-                **ends("error_at_80", one.abstained),
-                **ends("difference", None),
-                "verdict": "",
-                **ends("new_recall", None),
-                "known_recall": np.nan,
-                "clusters": one.scores["ua"].num_clusters,
-            }
-            if condition.kind == NEW_CLASS:
-                new = classes.index(condition.new_class)
-                recalls = {
-                    key: found.value
-                    for key, found in one.scores.items()
-                    if key.startswith("recall.") and key != f"recall.{new}"
+            mine = table[table["system"] == system]
+            found: Difference | None = None
+            if classes is None:
+                scores, last = _of_numbers(mine, cluster)
+                if system != first:
+                    found = number_comparison(table, first, system, cluster=cluster, margin=margin)
+            else:
+                scores, last = _of_classes(mine, classes, condition, cluster)
+                if system != first:
+                    found = comparison(
+                        table, first, system, classes, cluster=cluster, margin=margin
+                    )
+            rows.append(
+                {
+                    "kind": condition.kind,
+                    "level": condition.level,
+                    "new_class": condition.new_class,
+                    "name": name,
+                    "system": system,
+                    **scores,
+                    **ends("difference", found.difference if found else None),
+                    "verdict": found.verdict if found else "",
+                    **last,
                 }
-                row |= ends("new_recall", one.scores[f"recall.{new}"])
-                row["known_recall"] = float(np.mean(list(recalls.values())))
-            if system != first:
-                found = comparison(table, first, system, classes, cluster=cluster, margin=margin)
-                row |= {**ends("difference", found.difference), "verdict": found.verdict}
-            rows.append(row)
+            )
     return pd.DataFrame(rows)
+
+
+def _of_numbers(mine: pd.DataFrame, cluster: str) -> tuple[Cells, Cells]:
+    """Return the cells of one system before and behind its comparison."""
+    scores = number_standing(mine, cluster=cluster).scores
+    told = {**ends(CCC, scores[CCC]), **ends(RMSE, scores[RMSE])}
+    return told, {"clusters": scores[CCC].num_clusters}
+
+
+def _of_classes(
+    mine: pd.DataFrame, classes: Sequence[str], condition: Condition, cluster: str
+) -> tuple[Cells, Cells]:
+    """Return the cells of one system before and behind its comparison."""
+    one = standing(mine, classes, cluster=cluster)
+    new_recall, known_recall = None, np.nan
+    if condition.kind == NEW_CLASS:
+        new = f"recall.{classes.index(condition.new_class)}"
+        known = {key: found.value for key, found in one.scores.items() if key.startswith("recall.")}
+        del known[new]
+        new_recall, known_recall = one.scores[new], float(np.mean(list(known.values())))
+    told = {
+        **ends("ua", one.scores["ua"]),
+        **ends("wa", one.scores["wa"]),
+        **ends("error_at_80", one.abstained),
+    }
+    last = {
+        **ends("new_recall", new_recall),
+        "known_recall": known_recall,
+        "clusters": one.scores["ua"].num_clusters,
+    }
+    return told, last

@@ -15,6 +15,7 @@ from pipeline.chance import seed_of, share_of
 from pipeline.errors import ManifestError, ParamsError
 from pipeline.manifests.labels import LabelMap, class_names, train_classes
 from pipeline.manifests.manifest import Manifest, speaker_names
+from pipeline.manifests.numbers import as_numbers
 
 TRAIN, DEV = "train", "dev"
 LABEL_NOISE, TRAIN_SPEAKERS, NEW_CLASS = "label_noise", "train_speakers", "new_class"
@@ -25,7 +26,8 @@ class Condition:
     """One thing, or nothing.
 
     Attributes:
-        label_noise: Share of the training labels that are replaced by another class, below 1.
+        label_noise: Share of the training labels that are replaced by another class, or by the
+            number of another training clip; below 1.
         train_speakers: How many speakers are trained on; 0 is all.
         new_class: A class that is left out of training and dev; "" is none.
         shots: Clips of it that are shown afterwards, at least 1 where there is one.
@@ -98,23 +100,26 @@ def under(
         return manifest
     if condition.kind == TRAIN_SPEAKERS:
         return _of_few_speakers(manifest, condition.train_speakers, seed)
-    if label_map is not None and label_map.numbers:
+    of_numbers = label_map is not None and label_map.numbers
+    if of_numbers and condition.kind == NEW_CLASS:
         raise ManifestError(
-            f"{manifest.path}: labels of {task!r} are numbers, and {condition.kind} is for "
-            "classes; leave it out."
+            f"{manifest.path}: labels of {task!r} are numbers, and --new-class is for classes; "
+            "leave it out."
         )
     names = class_names(manifest, task, label_map)
     trained = ((manifest.table["split"] == TRAIN) & (names != "")).to_numpy()
     labels = manifest.table[task].copy()
     if condition.kind == LABEL_NOISE:
-        labels.loc[trained] = _with_noise(
-            manifest.table["utterance_id"][trained].tolist(),
-            names[trained].tolist(),
-            labels[trained].tolist(),
-            train_classes(names[trained], label_map),
-            share=condition.label_noise,
-            seed=seed,
-        )
+        ids = manifest.table["utterance_id"][trained].tolist()
+        told, share = labels[trained].tolist(), condition.label_noise
+        if of_numbers:
+            numbers = as_numbers(names[trained])
+            noisy = _with_exchanged(ids, numbers, told, share=share, seed=seed)
+        else:
+            classes = train_classes(names[trained], label_map)
+            mine = names[trained].tolist()
+            noisy = _with_noise(ids, mine, told, classes, share=share, seed=seed)
+        labels.loc[trained] = noisy
     else:
         known = train_classes(names[trained], label_map)
         if condition.new_class not in known:
@@ -206,9 +211,27 @@ def _with_noise(
 ) -> list[str]:
     """Return labels of which a share are another class, by its own name, which needs no map."""
     noisy = list(labels)
-    ranked = sorted(range(len(ids)), key=lambda row: share_of(LABEL_NOISE, seed, ids[row]))
-    for row in ranked[: round(share * len(ids))]:
+    for row in _wrong_rows(ids, share, seed):
         others = [name for name in classes if name != names[row]]
         if others:
             noisy[row] = others[seed_of(LABEL_NOISE, "class", seed, ids[row]) % len(others)]
     return noisy
+
+
+def _with_exchanged(
+    ids: Sequence[str], numbers: np.ndarray, labels: Sequence[str], *, share: float, seed: int
+) -> list[str]:
+    """Return labels of which a share are that of another clip, one with another number."""
+    noisy, num = list(labels), len(ids)
+    by_name = sorted(range(num), key=lambda row: ids[row])
+    for row in _wrong_rows(ids, share, seed):
+        first = seed_of(LABEL_NOISE, "clip", seed, ids[row])
+        others = (by_name[(first + step) % num] for step in range(num))
+        noisy[row] = next((labels[i] for i in others if numbers[i] != numbers[row]), labels[row])
+    return noisy
+
+
+def _wrong_rows(ids: Sequence[str], share: float, seed: int) -> list[int]:
+    """Return which rows are told wrongly; those of a share are among those of a greater one."""
+    ranked = sorted(range(len(ids)), key=lambda row: share_of(LABEL_NOISE, seed, ids[row]))
+    return ranked[: round(share * len(ids))]

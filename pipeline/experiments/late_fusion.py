@@ -3,12 +3,18 @@
     log p(c | x) = mean over the parts k of log p_k(c | x), and a softmax over c
 
 p_k are the calibrated probabilities of part k, so that a part which is too sure of itself does not
-drown the others. Nothing is learnt.
+drown the others. Of numbers it is their mean, in the units of the labels:
+
+    y(x) = mean over the parts k of y_k(x)
+
+Nothing is learnt, so a mean of numbers keeps its own spread, which is less than the parts' where
+they differ.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +26,7 @@ from pipeline.experiments.costs import Cost
 from pipeline.experiments.crossval import BINDING, kept_run, run_path
 from pipeline.experiments.plan import Run
 from pipeline.files import fingerprint
+from pipeline.scoring.number_predictions import assemble_numbers
 from pipeline.scoring.predictions import Predictions, assemble_predictions, write_predictions
 
 LATE_FUSION = "late-fusion"  # what the predictions of such a system have for a kind of head
@@ -105,39 +112,42 @@ def fuse(parts: Mapping[str, Predictions], metadata: Mapping[str, object]) -> Pr
     """Return the predictions of a fusion; a row that a part has none of has that part's reason.
 
     Args:
-        parts: By system, of the same rows and classes.
+        parts: By system, of the same rows, and of the same classes or all of numbers.
         metadata: What the file says besides what all parts agree on.
     """
     frames = {name: one.frame for name, one in parts.items()}
     first_name = next(iter(parts))
     first, classes = frames[first_name], parts[first_name].classes
-    if not classes:
-        raise ParamsError(
-            "--late-fusion: is of class probabilities, and these systems say numbers; leave it out."
-        )
-    total = np.zeros((len(first), len(classes)))
     errors: list[str | None] = [None] * len(first)
     for name, frame in frames.items():
         assert frame["utterance_id"].equals(first["utterance_id"]), name
         assert parts[name].classes == classes, name
-        found = frame[[f"{PROBABILITY}{label}" for label in classes]].to_numpy(np.float64)
-        total += np.log(np.maximum(found, LEAST))
         told = [None if error is None else f"{name}: {error}" for error in _texts(frame["error"])]
         errors = [old or new for old, new in zip(errors, told, strict=True)]
-    scores = log_softmax(total / len(parts), axis=1)
     shared = dict(parts[first_name].metadata)
     for one in parts.values():
         shared = {key: v for key, v in shared.items() if one.metadata.get(key) == v}
-    said = {"head_kind": LATE_FUSION, "parts": list(parts), **metadata}
+    about: dict[str, Any] = {
+        "utterance_ids": first["utterance_id"].tolist(),
+        "splits": _texts(first["split"]),
+        "errors": errors,
+        "metadata": {**shared, "head_kind": LATE_FUSION, "parts": list(parts), **metadata},
+    }
+    if not classes:
+        return assemble_numbers(
+            labels=first["label"].to_numpy(np.float64),
+            predicted=np.mean([frame["predicted"] for frame in frames.values()], axis=0),
+            **about,
+        )
+    names = [f"{PROBABILITY}{label}" for label in classes]
+    found = np.stack([frame[names].to_numpy(np.float64) for frame in frames.values()])  # (K, N, C)
+    scores = log_softmax(np.log(np.maximum(found, LEAST)).mean(0), axis=1)
     return assemble_predictions(
-        utterance_ids=first["utterance_id"].tolist(),
-        splits=_texts(first["split"]),
         labels=_texts(first["label"]),
         scores=scores,
         probabilities=np.exp(scores),
-        errors=errors,
         classes=classes,
-        metadata={**shared, **said},
+        **about,
     )
 
 

@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import combinations
 
 import pandas as pd
 
 from pipeline.errors import ManifestError
 from pipeline.manifests.manifest import SPLITS, Manifest
+from pipeline.manifests.numbers import as_numbers
 from pipeline.names import require_names
 
 OWN_SPLIT = "split"  # the name, as a fold, of the manifest's own split
@@ -32,18 +34,24 @@ def pair_name(source: str, target: str) -> str:
 
 
 def corpus_pairs(
-    manifest: Manifest, names: pd.Series, splits: pd.Series, *, task: str
+    manifest: Manifest,
+    names: pd.Series,
+    splits: pd.Series,
+    *,
+    task: str,
+    of_numbers: bool = False,
 ) -> Iterator[tuple[str, str, Manifest]]:
     """Yield every pair of corpora with the manifest that trains on one and tests on the other.
 
-    Only classes that both have are used. The training corpus gives `train` and `dev` by its own
-    split; all of the tested one is `test`.
+    Only classes that both have are used, and all numbers. The training corpus gives `train` and
+    `dev` by its own split; all of the tested one is `test`.
 
     Args:
         manifest: Of all corpora.
-        names: Class of each row, "" where it has none.
+        names: Class of each row, or its number in digits, "" where it has none.
         splits: The split of each row within its corpus.
         task: Label column; it is emptied where a row plays no part.
+        of_numbers: Whether labels are numbers.
 
     Raises:
         ManifestError: If there is one corpus only, a corpus cannot name a file, two pairs would
@@ -63,17 +71,51 @@ def corpus_pairs(
     of_corpus = {c: set(names[manifest.table["corpus"] == c]) - {""} for c in corpora}
     for source in corpora:
         for target in corpora:
-            shared = of_corpus[source] & of_corpus[target]
             if source == target:
                 continue
-            if len(shared) < 2:
+            used = of_corpus[source] & of_corpus[target]
+            if of_numbers:
+                used = of_corpus[source] | of_corpus[target]
+            elif len(used) < 2:
                 raise ManifestError(
-                    f"{manifest.path}: {source} and {target} share the classes {sorted(shared)}, "
+                    f"{manifest.path}: {source} and {target} share the classes {sorted(used)}, "
                     "wanted at least two; mend the label map."
                 )
             corpus = manifest.table["corpus"]
             split = splits.where((corpus == source) & splits.isin(SPLITS[:2]), "")
-            split = split.mask(corpus == target, "test").where(names.isin(shared), "")
+            split = split.mask(corpus == target, "test").where(names.isin(used), "")
             labels = manifest.table[task].where(split != "", "")
             table = manifest.table.assign(**{"split": split, task: labels})
             yield source, target, replace(manifest, table=table)
+
+
+def corpus_ranges(
+    manifest: Manifest, names: pd.Series, *, task: str
+) -> dict[str, tuple[float, float]]:
+    """Return the least and the greatest number of each corpus.
+
+    Args:
+        manifest: Of all corpora.
+        names: Number of each row in digits, "" where it has none.
+        task: Label column.
+
+    Raises:
+        ManifestError: If a corpus has no number, or all of one are above all of another.
+    """
+    corpora = manifest.table["corpus"]
+    ranges = {}
+    for corpus in sorted(set(corpora)):
+        numbers = as_numbers(names[(corpora == corpus) & (names != "")])
+        if not len(numbers):
+            raise ManifestError(
+                f"{manifest.path}: {corpus} has no number of {task!r}, wanted some to train on and "
+                "to test; leave it out."
+            )
+        ranges[corpus] = (float(numbers.min()), float(numbers.max()))
+    for (one, (low, high)), (other, (least, greatest)) in combinations(ranges.items(), 2):
+        if high < least or greatest < low:
+            raise ManifestError(
+                f"{manifest.path}: {task} of {one} is from {low:g} to {high:g}, of {other} from "
+                f"{least:g} to {greatest:g}, wanted one scale; rescale one of them."
+            )
+    return ranges

@@ -7,15 +7,15 @@ from typing import Any
 import pandas as pd
 
 from pipeline.evaluation.abstention import abstention_table
-from pipeline.evaluation.bootstrap import FEW_CLUSTERS
+from pipeline.evaluation.bootstrap import FEW_CLUSTERS, ends
 from pipeline.evaluation.columns import (
     are_numbers,
     class_order,
     labelled_rows,
     probability_columns,
 )
-from pipeline.evaluation.concordance import CCC, RMSE
-from pipeline.evaluation.number_standings import number_standings_of
+from pipeline.evaluation.concordance import CCC, PEARSON, RMSE
+from pipeline.evaluation.number_standings import number_standing, number_standings_of
 from pipeline.evaluation.standings import standing, standings_of
 from pipeline.experiments.condition_tables import CONDITIONS, conditions_table
 from pipeline.experiments.conditions import Condition
@@ -89,7 +89,7 @@ def write_tables(
         manifest: Of all folds.
         label_map: Of the task.
         cluster: What intervals resample.
-        margin: How much less UA still counts as not inferior.
+        margin: How much less UA, or CCC of numbers, still counts as not inferior.
         is_matrix: Whether corpora were crossed.
         conditions: Under which the systems were trained, nothing among them.
         names: Of the systems without a condition.
@@ -183,27 +183,37 @@ def _ending(folder: Path, num_clusters: int, cluster: str) -> list[str]:
 
 
 def _write_matrix(folder: Path, table: pd.DataFrame, cluster: str) -> list[str]:
+    score, cells = (CCC, _number_cells) if are_numbers(table) else ("ua", _class_cells)
     rows = []
     for (system, fold), part in table.groupby(["system", "fold"], sort=False):
-        one = standing(part, class_order(part), cluster=cluster)
         target = part["corpus"].iloc[0]
         source = str(fold).removesuffix(f"-{target}")
-        ua = one.scores["ua"]
-        rows.append(
-            {
-                "system": system,
-                "trained_on": source,
-                "tested_on": target,
-                "ua": ua.value,
-                "ua_low": ua.low,
-                "ua_high": ua.high,
-                "wa": one.scores["wa"].value,
-                "classes": one.num_classes,
-                "clips": one.num_clips,
-                "clusters": ua.num_clusters,
-            }
-        )
+        of_pair = {"system": system, "trained_on": source, "tested_on": target}
+        rows.append({**of_pair, **cells(part, cluster)})
     found = pd.DataFrame(rows)
     write_csv(folder / MATRIX, found)
-    shown = found.pivot(index=["system", "trained_on"], columns="tested_on", values="ua")
+    shown = found.pivot(index=["system", "trained_on"], columns="tested_on", values=score)
     return [*shown.to_string(float_format="%.3f", na_rep="-").splitlines(), f"tables: {folder}"]
+
+
+def _class_cells(part: pd.DataFrame, cluster: str) -> dict[str, float]:
+    one = standing(part, class_order(part), cluster=cluster)
+    return {
+        **ends("ua", one.scores["ua"]),
+        "wa": one.scores["wa"].value,
+        "classes": one.num_classes,
+        "clips": one.num_clips,
+        "clusters": one.scores["ua"].num_clusters,
+    }
+
+
+def _number_cells(part: pd.DataFrame, cluster: str) -> dict[str, float]:
+    one = number_standing(part, cluster=cluster)
+    return {
+        **ends(CCC, one.scores[CCC]),
+        PEARSON: one.scores[PEARSON].value,
+        RMSE: one.scores[RMSE].value,
+        "label_sd": one.label_sd,
+        "clips": one.num_clips,
+        "clusters": one.scores[CCC].num_clusters,
+    }

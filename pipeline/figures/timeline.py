@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 
 from pipeline.figures.canvas import COLOURS, MUTED, new_figure, save_figure
@@ -59,18 +60,23 @@ def draw_timeline(
             solid_capstyle="butt",
         )
     axes.set_ylim(len(classes) - 0.5, -0.5)
-    axes.set_xlim(0, duration)
     axes.set_yticks(range(len(classes)), list(classes), parse_math=False)
     axes.hlines(rows[1:-1], 0, duration, color="#ffffff", linewidth=2)
-    ticks = _ticks(duration)
-    axes.set_xticks(ticks, [clock(tick) for tick in ticks])
-    axes.set_xlabel("time; a bar: the class that is said; white: nothing was scored", fontsize=10)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=9)
+    set_times(axes, duration, "a bar: the class that is said; white: nothing was scored")
     bar = figure.colorbar(shown, ax=axes, pad=0.01, aspect=15)
     bar.set_label("probability", fontsize=10, color=MUTED)
     bar.ax.tick_params(labelsize=8)
     save_figure(path, figure)
+
+
+def set_times(axes: Axes, duration: float, note: str) -> None:
+    """Let the x axis be the time of a recording, and say beside it how the picture is read."""
+    axes.set_xlim(0, duration)
+    ticks = _ticks(duration)
+    axes.set_xticks(ticks, [clock(tick) for tick in ticks])
+    axes.set_xlabel(f"time; {note}", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9)
 
 
 def _ticks(duration: float) -> list[float]:

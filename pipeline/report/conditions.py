@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import PredictionsError
+from pipeline.evaluation.concordance import CCC
 from pipeline.experiments.condition_tables import CONDITIONS
 from pipeline.experiments.conditions import LABEL_NOISE, NEW_CLASS, TRAIN_SPEAKERS
 from pipeline.manifests.tables import read_csv
@@ -15,7 +16,7 @@ from pipeline.report.page import Section, Table
 from pipeline.report.tables import few_note
 
 WHAT = {
-    LABEL_NOISE: "a share of the training labels is another class",
+    LABEL_NOISE: "a share of the training labels is another {label}",
     TRAIN_SPEAKERS: "so many speakers are trained on",
     NEW_CLASS: "a class is left out of training, and so many clips of it are shown afterwards",
 }
@@ -37,6 +38,7 @@ def condition_sections(name: str, folder: Path) -> list[Section]:
             for kind, part in found.groupby("kind", sort=False)
             if kind in WHAT
         ]
+        score = "CCC" if CCC in found else "UA"
     except (OSError, ValueError, KeyError) as error:
         raise PredictionsError(
             f"{path}: is not what 'genser crossval' writes now ({error}); run it again."
@@ -46,9 +48,9 @@ def condition_sections(name: str, folder: Path) -> list[Section]:
             title=f"What they cope with: {name}",
             texts=[
                 "Each system trained once as it is and once under each condition, on the same "
-                "folds and seeds; dev and test are untouched. UA with 95 % intervals that "
-                "resample speakers; in parentheses the first system's UA less this one's under "
-                "the same condition, paired."
+                f"folds and seeds; dev and test are untouched. {score} with 95 % intervals that "
+                f"resample speakers; in parentheses the first system's {score} less this one's "
+                "under the same condition, paired."
             ],
             tables=tables,
         )
@@ -57,24 +59,26 @@ def condition_sections(name: str, folder: Path) -> list[Section]:
 
 def _table(name: str, kind: object, whole: pd.DataFrame, part: pd.DataFrame) -> Table:
     plain = whole[whole["kind"].isna()]
+    score, label = (CCC, "clip's number") if CCC in whole else ("ua", "class")
     rows = []
     for system, mine in part.groupby("name", sort=False):
         cells = {"system": str(system)}
         for row in plain[plain["name"] == system].to_dict("records"):
-            cells["as it is"] = _cell(row, "ua", with_difference=True)
+            cells["as it is"] = _cell(row, score, with_difference=True)
         for row in mine.to_dict("records"):
-            cells[str(row["level"])] = _cell(row, "ua", with_difference=True)
+            cells[str(row["level"])] = _cell(row, score, with_difference=True)
             if kind == NEW_CLASS:
                 cells[f"{row['level']}: new, known"] = (
                     f"{_cell(row, 'new_recall')}, {row['known_recall']:.3f}"
                 )
         for row in mine.to_dict("records"):
-            if np.isfinite(row["error_at_80"]):
+            if np.isfinite(row.get("error_at_80", np.nan)):
                 cells[f"{row['level']}: error at 80 %"] = _cell(row, "error_at_80")
         rows.append(cells)
     about = f" ({part['new_class'].iloc[0]})" if kind == NEW_CLASS else ""
     return Table(
-        caption=f"{name}: {WHAT[str(kind)]}{about}.{few_note(int(part['clusters'].min()))}",
+        caption=f"{name}: {WHAT[str(kind)].format(label=label)}{about}."
+        f"{few_note(int(part['clusters'].min()))}",
         frame=pd.DataFrame(rows).fillna(""),
         strong=[rows[0]["system"]],
     )

@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from pipeline.audio.decoders import decoders
-from pipeline.errors import AudioError, HeadError
+from pipeline.errors import AudioError
 from pipeline.extraction.encoding import file_digest
 from pipeline.files import clear_temporaries, sha256_bytes
 from pipeline.progress import Reporter
@@ -19,7 +19,7 @@ from pipeline.scoring.growing_table import DIGEST, GrowingTable, Row
 from pipeline.scoring.loose_clips import LooseClip
 from pipeline.scoring.loose_tables import ERROR, PATH, answer_cells, answer_columns
 from pipeline.scoring.predictor import Predictor, made_by
-from pipeline.scoring.timeline_files import write_timeline
+from pipeline.scoring.timeline_files import NO_RTTM, write_timeline
 from pipeline.segmentation.stretches import Segmentation, Stretches
 
 RECORDINGS, STRETCHES = "recordings.csv", "stretches.csv"
@@ -50,14 +50,10 @@ def predict_recordings(
         reporter: Hears of progress.
 
     Raises:
-        HeadError: If the head says numbers: a timeline is of classes.
         OutputError: If it cannot be written, or holds rows of another head or other settings.
     """
     if predictor.trained.record.scale is not None:
-        raise HeadError(
-            "--segments: a timeline is of classes, and this head says numbers; cut the recordings, "
-            "and predict the pieces into a table: --out TABLE.csv."
-        )
+        reporter.say(NO_RTTM)
     key = made_by(predictor.identity, segmentation.identity)
     clear_temporaries(out, below=True)
     columns = [PATH, FOLDER, "seconds", "stretches", "without_prediction", "parts", ERROR]

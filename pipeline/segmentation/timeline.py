@@ -3,7 +3,8 @@
 The recording is cut wherever a stretch begins or ends. Between two cuts each class has the mean of
 its probabilities in all stretches that lie there, and the likeliest class is the one said. Then
 neighbours of one class, at most a gap apart, become one: its probabilities are the means of theirs,
-each counted as long as it lasts.
+each counted as long as it lasts. A number is the mean of those of all stretches that lie there, and
+neighbours stay apart: what they say differs.
 """
 
 from collections.abc import Sequence
@@ -29,19 +30,28 @@ def cells(spans: Sequence[Span], probabilities: np.ndarray) -> list[Said]:
         spans: Of the N stretches, each longer than nothing.
         probabilities: Of each, shape (N, C).
     """
+    return [Said(span, int(mean.argmax()), mean) for span, mean in means(spans, probabilities)]
+
+
+def means(spans: Sequence[Span], values: np.ndarray) -> list[tuple[Span, np.ndarray]]:
+    """Return the parts between cuts that lie in a stretch, with the mean of what lies there.
+
+    Args:
+        spans: Of the N stretches, each longer than nothing.
+        values: Of each, shape (N, K).
+
+    Returns:
+        First to last, each with values of shape (K,).
+    """
     cuts = sorted({time for span in spans for time in span})
     places = {time: i for i, time in enumerate(cuts)}
-    total = np.zeros((len(cuts), probabilities.shape[1]))
+    total = np.zeros((len(cuts), values.shape[1]))
     count = np.zeros(len(cuts), np.int64)
-    for span, mine in zip(spans, probabilities, strict=True):
+    for span, mine in zip(spans, values, strict=True):
         inside = slice(places[span.start], places[span.end])
         total[inside] += mine
         count[inside] += 1
-    found = []
-    for i in np.flatnonzero(count):
-        mean = total[i] / count[i]
-        found.append(Said(Span(cuts[i], cuts[i + 1]), int(mean.argmax()), mean))
-    return found
+    return [(Span(cuts[i], cuts[i + 1]), total[i] / count[i]) for i in np.flatnonzero(count)]
 
 
 def merged(parts: Sequence[Said], gap: float) -> list[Said]:

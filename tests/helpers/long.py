@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import soundfile
 
-from pipeline.progress import Silence
+from pipeline.manifests.numbers import ENDS, Scale
+from pipeline.progress import Reporter, Silence
 from pipeline.scoring.long_recordings import predict_recordings
 from pipeline.scoring.loose_clips import LooseClip, LoosePrediction
 from pipeline.segmentation.config import SegmentsConfig
@@ -37,18 +38,17 @@ class EnergyDetector:
 
 
 class LoudnessHead:
-    """What is loud is angry; keeps which stretches it was asked about."""
+    """What is loud is angry, or high on a scale; keeps which stretches it was asked about."""
 
-    trained = SimpleNamespace(
-        classes=("calm", "angry"),
-        task="emotion",
-        digest="0" * 64,
-        record=SimpleNamespace(scale=None),
-    )
-
-    def __init__(self, name: str = "loudness") -> None:
+    def __init__(self, name: str = "loudness", scale: Scale | None = None) -> None:
         self.identity = {"head": name}
         self.heard: list[LooseClip] = []
+        self.trained = SimpleNamespace(
+            classes=("calm", "angry") if scale is None else ENDS,
+            task="emotion" if scale is None else "arousal",
+            digest="0" * 64,
+            record=SimpleNamespace(scale=scale),
+        )
 
     def pieces(self, clips: Iterable[LooseClip], pool: Executor) -> Iterator[list[LoosePrediction]]:
         clips = iter(clips)
@@ -59,6 +59,10 @@ class LoudnessHead:
     def _say(self, clip: LooseClip) -> LoosePrediction:
         assert clip.samples is not None
         angry = float(np.abs(clip.samples).max())
+        scale = self.trained.record.scale
+        if scale is not None:
+            number = float(scale.values(np.array([angry]))[0])
+            return LoosePrediction(place=clip.place, probabilities={}, number=number)
         return LoosePrediction(place=clip.place, probabilities={"calm": 1 - angry, "angry": angry})
 
 
@@ -82,7 +86,11 @@ def windows(**config: float) -> Segmentation:
 
 
 def predict(
-    out: Path, paths: Sequence[Path], segmentation: Segmentation, head: LoudnessHead | None = None
+    out: Path,
+    paths: Sequence[Path],
+    segmentation: Segmentation,
+    head: LoudnessHead | None = None,
+    reporter: Reporter | None = None,
 ) -> int:
     return predict_recordings(
         out,
@@ -90,5 +98,5 @@ def predict(
         head or LoudnessHead(),  # type: ignore[arg-type]
         segmentation,
         workers=1,
-        reporter=Silence(),
+        reporter=reporter or Silence(),
     )
