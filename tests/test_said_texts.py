@@ -119,6 +119,12 @@ def test_each_fold_has_its_own_commonest_description(manifest: Manifest) -> None
     assert found["a"]["all"] == 0
 
 
+def test_without_training_descriptions_there_is_no_floor(manifest: Manifest) -> None:
+    rows = said_rows(predictions(descriptors=[""] * 6), manifest).assign(fold="1")
+    found = slots_table({"a": rows}, ENGLISH, {"1": []})
+    assert set(found["system"]) == {"a", CEILING}
+
+
 def test_what_says_nothing_has_no_tables(manifest: Manifest) -> None:
     rows = said_rows(predictions(transcript=["y"] * 6), manifest).assign(fold="1")
     assert slots_table({"a": rows}, ENGLISH, {"1": []}).empty

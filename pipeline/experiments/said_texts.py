@@ -120,7 +120,8 @@ def slots_table(
 
     Returns:
         system, and the columns of `slot_agreement`; `FLOOR` and `CEILING` come last, on the clips
-        of the first system. Without a slot in any reference it has no rows.
+        of the first system, `FLOOR` where each fold trains on descriptors. Without a slot in
+        any reference it has no rows.
     """
     told = {name: _described(rows) for name, rows in systems.items() if DESCRIPTORS in rows}
     told = {name: rows for name, rows in told.items() if len(rows)}
@@ -149,11 +150,15 @@ def _bounds(
     }
     measured = _levels(rows, grammar)
     ids = rows["utterance_id"]
-    floor = [
-        grammar.sentence(commonest[fold], i) for fold, i in zip(rows["fold"], ids, strict=True)
-    ]
     ceiling = [grammar.sentence(levels, i) for levels, i in zip(measured, ids, strict=True)]
-    return {FLOOR: pd.Series(floor), CEILING: pd.Series(ceiling)}
+    bounds = {CEILING: pd.Series(ceiling)}
+    # A manifest of test rows alone has no commonest description, and an empty one is no floor.
+    if all(commonest[fold] for fold in set(rows["fold"])):
+        floor = [
+            grammar.sentence(commonest[fold], i) for fold, i in zip(rows["fold"], ids, strict=True)
+        ]
+        bounds = {FLOOR: pd.Series(floor), **bounds}
+    return bounds
 
 
 def _levels(rows: pd.DataFrame, grammar: Grammar) -> list[dict[str, int]]:
