@@ -52,7 +52,10 @@ def printed(*words: str) -> str:
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
 def main(out: Path) -> None:
     """Write all results to a page."""
-    page = [f"# Speed\n\n{machine()}. By `make bench`; what the rows mean stands in each script.\n"]
+    page = [
+        f"# Speed\n\n{machine()}. By `make bench`; what the rows mean stands in each script, what "
+        "falls short and what was tried and not kept in [NOTES.md](NOTES.md). GPU: not measured.\n"
+    ]
     with tempfile.TemporaryDirectory() as folder:
         printed("seeded_encoder.py", folder, "--size", "large")
         for words in (*((name,) for name in SCRIPTS), ("encode.py", "--encoder", folder)):
