@@ -160,6 +160,20 @@ def draw(path: Path, rows: list[dict[str, object]]) -> None:
     figure.savefig(path, dpi=120)
 
 
+def publish(out: Path, rows: list[dict[str, object]]) -> None:
+    """Write rows as CSV, as Markdown, and as a picture."""
+    with out.with_suffix(".csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    lines = [f"| {' | '.join(map(str, row))} |" for row in (COLUMNS, *(r.values() for r in rows))]
+    lines.insert(1, "|---|---|---|---|---|---|---|")
+    page = "# A million rows\n\n{}\n\n![Seconds and memory over rows]({})\n"
+    picture = out.with_suffix(".png")
+    out.with_suffix(".md").write_text(page.format("\n".join(lines), picture.name))
+    draw(picture, rows)
+
+
 @click.command()
 @click.option("--size", "sizes", multiple=True, default=SIZES, metavar="LxD:ROWS")
 @click.option("--steps", default=200, show_default=True, help="Of the training.")
@@ -180,18 +194,8 @@ def main(sizes: tuple[str, ...], steps: int, out: Path | None, written: str | No
                 told = [f"{v:.3g}" if isinstance(v, float) else v for v in values]
                 rows.append(dict(zip(COLUMNS, told, strict=True)))
                 print(*told, flush=True)
-    if out is None:
-        return
-    with out.with_suffix(".csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    lines = [f"| {' | '.join(map(str, row))} |" for row in (COLUMNS, *(r.values() for r in rows))]
-    lines.insert(1, "|---|---|---|---|---|---|---|")
-    page = "# A million rows\n\n{}\n\n![Seconds and memory over rows]({})\n"
-    picture = out.with_suffix(".png")
-    out.with_suffix(".md").write_text(page.format("\n".join(lines), picture.name))
-    draw(picture, rows)
+    if out is not None:
+        publish(out, rows)
 
 
 if __name__ == "__main__":
