@@ -18,7 +18,7 @@ import click
 import numpy as np
 import torch
 from bench.memory import peak_mb
-from bench.precision import FASTEST, PRECISIONS
+from bench.precision import DTYPE, FASTEST, PRECISIONS
 from bench.rounds import Work, in_turns, show
 from torch.nn.utils.parametrize import remove_parametrizations
 from torch.utils.flop_counter import FlopCounterMode
@@ -88,7 +88,7 @@ def plain(model: torch.nn.Module, waveforms: Waveforms) -> None:
 
 def plain_model(folder: str) -> torch.nn.Module:
     """Return transformers' own model at the same precision."""
-    return AutoModel.from_pretrained(folder, dtype=getattr(torch, FASTEST)).eval()
+    return AutoModel.from_pretrained(folder, dtype=DTYPE).eval()
 
 
 def operations(folder: str, waveforms: Waveforms) -> int:
@@ -104,8 +104,8 @@ def operations(folder: str, waveforms: Waveforms) -> int:
 
 def products(count: int) -> Work:
     """Return products of a feed-forward layer's size, so many operations altogether."""
-    a = torch.randn(ROWS, INNER, dtype=getattr(torch, FASTEST))
-    b = torch.randn(INNER, OUTER, dtype=getattr(torch, FASTEST))
+    a = torch.randn(ROWS, INNER, dtype=DTYPE)
+    b = torch.randn(INNER, OUTER, dtype=DTYPE)
     times = max(round(count / (2 * ROWS * INNER * OUTER)), 1)
     return lambda: [torch.mm(a, b) for _ in range(times)]
 

@@ -4,8 +4,8 @@
 
 Baseline: forward, backward, AdamW as torch has it by default, and averaged weights one after the
 other, memory given back to the system as C's library does by itself. Ceiling: products of matrices
-that take as many operations as the head's forward and backward pass. On a
-CPU without instructions for bfloat16 all of it is in float32.
+that take as many operations as the head's forward and backward pass. On a CPU
+without instructions for bfloat16 all of it is in float32.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ import ctypes
 import click
 import torch
 from bench.heads import HEADS, Trained, made_head
-from bench.precision import FASTEST, PRECISIONS
+from bench.precision import DTYPE, FASTEST, PRECISIONS
 from bench.rounds import Work, in_turns, show
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -51,8 +51,8 @@ def operations(trained: Trained) -> int:
 
 def products(rows: int, count: int) -> Work:
     """Return products of matrices of so many rows, so many operations altogether."""
-    a = torch.ones(rows, SIDE, dtype=getattr(torch, FASTEST))
-    b = torch.ones(SIDE, SIDE, dtype=getattr(torch, FASTEST))
+    a = torch.ones(rows, SIDE, dtype=DTYPE)
+    b = torch.ones(SIDE, SIDE, dtype=DTYPE)
 
     def work() -> None:
         for _ in range(max(round(count / (2 * rows * SIDE**2)), 1)):

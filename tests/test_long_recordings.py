@@ -1,9 +1,7 @@
 """Long recordings: times exact to a frame, bounded memory, killed and gone on with, bad ones."""
 
-import itertools
 import json
 import os
-import signal
 import tracemalloc
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +11,19 @@ import pandas as pd
 import pytest
 import soundfile
 
-from helpers.extraction import KILLED, forked, outcome, tree
-from helpers.long import FRAME, LOUD, QUIET, SOFT, LoudnessHead, predict, session, speech, windows
+from helpers.extraction import tree
+from helpers.long import (
+    FRAME,
+    LOUD,
+    QUIET,
+    SOFT,
+    LoudnessHead,
+    killed_at_every_flush,
+    predict,
+    session,
+    speech,
+    windows,
+)
 from pipeline.audio.decoding import Recording, read_clip
 from pipeline.audio.segments import Segment
 from pipeline.errors import OutputError
@@ -97,22 +106,10 @@ def test_killed_at_every_touch_of_the_disk_it_goes_on(tmp_path, monkeypatch):
     predict(tmp_path / "undisturbed", paths, speech())
     wanted = tree(tmp_path / "undisturbed")
 
-    def work(event: int, folder: Path) -> None:
-        events = itertools.count()
-
-        def touched(_: int) -> None:
-            if next(events) == event:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        os.fsync = touched
+    def work(folder: Path) -> None:
         predict(folder, paths, speech())
 
-    for event in itertools.count():
-        folder = tmp_path / f"out{event}"
-        code = outcome(forked(lambda event=event, folder=folder: work(event, folder)))
-        if code == 0:
-            break
-        assert code == KILLED
+    for event, folder in killed_at_every_flush(tmp_path, work):
         head = LoudnessHead()
         predict(folder, paths, speech(), head)
         assert tree(folder) == wanted, event

@@ -1,9 +1,6 @@
 """A head of numbers along recordings: its files, their times and units, kills, and the picture."""
 
-import itertools
 import json
-import os
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +9,19 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from helpers.extraction import KILLED, forked, outcome, tree
-from helpers.long import FRAME, LOUD, QUIET, SOFT, LoudnessHead, predict, session, speech, windows
+from helpers.extraction import tree
+from helpers.long import (
+    FRAME,
+    LOUD,
+    QUIET,
+    SOFT,
+    LoudnessHead,
+    killed_at_every_flush,
+    predict,
+    session,
+    speech,
+    windows,
+)
 from pipeline.figures.canvas import COLOURS
 from pipeline.figures.number_timeline import HEIGHT, draw_number_timeline
 from pipeline.figures.timeline import WIDTH
@@ -86,22 +94,10 @@ def test_killed_at_every_touch_of_the_disk_numbers_go_on(tmp_path, monkeypatch):
     predict(tmp_path / "undisturbed", [path], speech(), LoudnessHead(scale=SCALE))
     wanted = tree(tmp_path / "undisturbed")
 
-    def work(event: int, folder: Path) -> None:
-        events = itertools.count()
-
-        def touched(_: int) -> None:
-            if next(events) == event:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        os.fsync = touched
+    def work(folder: Path) -> None:
         predict(folder, [path], speech(), LoudnessHead(scale=SCALE))
 
-    for event in itertools.count():
-        folder = tmp_path / f"out{event}"
-        code = outcome(forked(lambda event=event, folder=folder: work(event, folder)))
-        if code == 0:
-            break
-        assert code == KILLED
+    for event, folder in killed_at_every_flush(tmp_path, work):
         predict(folder, [path], speech(), LoudnessHead(scale=SCALE))
         assert tree(folder) == wanted, event
     assert event > 6

@@ -1,6 +1,9 @@
 """Recordings whose speech is known, a detector of loudness, and a head that hears it too."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from itertools import islice
 from pathlib import Path
@@ -9,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import soundfile
 
+from helpers.extraction import KILLED, forked, outcome
 from pipeline.manifests.numbers import ENDS, Scale
 from pipeline.progress import Reporter, Silence
 from pipeline.scoring.long_recordings import predict_recordings
@@ -100,3 +104,25 @@ def predict(
         workers=1,
         reporter=reporter or Silence(),
     )
+
+
+def killed_at_every_flush(root: Path, work: Callable[[Path], object]) -> Iterator[tuple[int, Path]]:
+    """Yield the folder of each run that died before its n-th flush, until one gets through."""
+    for event in itertools.count():
+        folder = root / f"out{event}"
+
+        def doomed(event: int = event, folder: Path = folder) -> None:
+            events = itertools.count()
+
+            def touched(_: int) -> None:
+                if next(events) == event:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            os.fsync = touched  # type: ignore[assignment]
+            work(folder)
+
+        code = outcome(forked(doomed))
+        if code == 0:
+            return
+        assert code == KILLED
+        yield event, folder
