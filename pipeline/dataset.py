@@ -104,10 +104,10 @@ class StoredFeatures:
 
     def text_sources(self, columns: Sequence[str], rows: np.ndarray) -> tuple[str, ...]:
         """Return who wrote the texts of manifest rows that are read, by columns or in views."""
-        return sources_read(self.manifest.table.iloc[rows], {*columns, *self._embedded.values()})
+        return sources_read(self.manifest.table.iloc[rows], {*columns, *self.embedded.values()})
 
     @property
-    def _embedded(self) -> dict[str, str]:
+    def embedded(self) -> dict[str, str]:
         """The manifest's column that each view of texts is made of."""
         found = self.recipes.items()
         return {name: one["column"] for name, one in found if one.get("source") == TEXT_SOURCE}
@@ -282,8 +282,8 @@ class StoredFeatures:
                 parts.append(part.set_index(pd.Index(positions)))
             mine = pd.concat(parts).sort_index()
             require_extracted(self.manifest, mine["outcome"].isna(), self._positions, stores)
-            if name in self._embedded:
-                column = self._embedded[name]
+            if name in self.embedded:
+                column = self.embedded[name]
                 require_same_texts(self.manifest, name, column, mine["file_digest"])
             # What a view of texts or of a table does not know of a clip's audio, another one may.
             for known, absent in (("audio_digest", ""), ("duration", 0.0)):

@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 EACH = "each"  # of a trial: what its name and values are filled with
 PARAMS = "params"  # of a trial: the file it stands on
+TEXTS = "texts"  # of a trial: gold, where the manifest has a recogniser's
 MOST_TRIALS = 10_000  # of one pattern
 YAML_SUFFIXES = (".yaml", ".yml")
 
@@ -73,10 +75,12 @@ class Trial(NamedTuple):
     Attributes:
         changes: Of `section.key=value`.
         params: The file that they go over; None for the parameters in use.
+        texts: Whose texts it reads, as `System` has it.
     """
 
     changes: list[str]
     params: Path | None = None
+    texts: str = ""
 
     def system(self, params: Params) -> "System":
         """Return it.
@@ -88,8 +92,10 @@ class Trial(NamedTuple):
             ParamsError: If a parameter is wrong.
         """
         if self.params is None:
-            return changed(params, self.changes)
-        return system_of(Params(self.params, self.changes))
+            found = changed(params, self.changes)
+        else:
+            found = system_of(Params(self.params, self.changes))
+        return replace(found, texts=self.texts)
 
 
 def systems_of(
@@ -126,7 +132,9 @@ def systems_of(
 def read_trials(path: Path) -> dict[str, Trial]:
     """Read named trials, each a mapping of section.key to value.
 
-    A trial with `each` is one for every combination of what that names: `{k}` in its name, keys
+    `params` of a trial names the file that it stands on in place of the parameters in use; with
+    `texts: gold` it reads the corpus's own texts where the manifest has a recogniser's. A trial
+    with `each` is one for every combination of what that names: `{k}` in its name, keys
     and values becomes each value of k in turn. Values are a list, or a mapping from what stands in
     the name to what stands in the rest; a value that is `{k}` and no more keeps its type.
 
@@ -150,10 +158,16 @@ def read_trials(path: Path) -> dict[str, Trial]:
                 for key, value in changes.items()
                 if key != EACH
             }
-            base = None
-            if PARAMS in filled:
-                base = Path(typed(str, filled.pop(PARAMS), path, section=f"{name}.{PARAMS}"))
-            trials[name] = Trial([f"{k}={json.dumps(value)}" for k, value in filled.items()], base)
+            own = {
+                key: typed(str, filled.pop(key), path, section=f"{name}.{key}")
+                for key in (PARAMS, TEXTS)
+                if key in filled
+            }
+            trials[name] = Trial(
+                [f"{k}={json.dumps(value)}" for k, value in filled.items()],
+                Path(own[PARAMS]) if PARAMS in own else None,
+                own.get(TEXTS, ""),
+            )
     require_names(str(path), trials)
     return trials
 

@@ -1,5 +1,6 @@
 """EmoQ in a cross-validation: what it says of each system, and the page of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -8,13 +9,17 @@ import pytest
 from helpers.commands import genser
 from helpers.emoq import make
 from pipeline.dataset import StoredFeatures
-from pipeline.experiments.crossval import RUNS
+from pipeline.errors import ParamsError
+from pipeline.experiments.crossval import RUNS, require_own_texts
 from pipeline.experiments.plan import System
 from pipeline.experiments.systems import systems_table
 from pipeline.heads.needs import Need
 from pipeline.manifests.manifest import read_manifest
+from pipeline.scoring.predictions import read_predictions
 from pipeline.scoring.score import ScoreConfig
 from pipeline.training.config import TrainConfig
+from stages.params import Params
+from stages.systems import system_of
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 
@@ -92,6 +97,56 @@ def test_each_system_says_what_it_reads_and_of_whom(studied: Path) -> None:
     assert steps.astype("float64").tolist() == [2, 0, 2, 0]
     assert facts["text_sources"].tolist() == ["gold", "gold", "", "gold", ""]
     assert facts.loc["text", "views"] == ""
+
+
+def test_recognised_and_given_texts_stand_in_one_table(here: Path, studied: Path) -> None:
+    """What reads the given texts is, to the byte, what a manifest without a recogniser's gives."""
+    table = pd.read_csv(here / "folds.csv", dtype="str", keep_default_na=False)
+    heard = table.assign(text="and so on", text_given=table["text"], text_source="asr@12")
+    heard.to_csv(here / "heard.csv", index=False)
+    (here / "both.yaml").write_text("whole: {train.emoq.mal: both}\ngold: {texts: gold}\n")
+    words = ["--params", here / "params.yaml", "crossval", here / "heard.csv"]
+    words += ["--store", here / "store", "--heads", "", "--variant", here / "both.yaml"]
+    done = genser(*words, "--seeds", "0", "--out", here / "heard")
+    assert done.exit_code == 0, done.output
+    facts = pd.read_csv(here / "heard" / "systems.csv").set_index("system")
+    assert facts["text_sources"].to_dict() == {"whole": "asr@12", "gold": "gold"}
+    for fold in ("1", "2"):
+        gold, other, alone = (
+            scores_in(folder / RUNS / name / f"{fold}-0.parquet")
+            for folder, name in (
+                (here / "heard", "gold"),
+                (here / "heard", "whole"),
+                (studied, "whole"),
+            )
+        )
+        pd.testing.assert_frame_equal(gold, alone)
+        assert not gold.equals(other)
+
+
+def scores_in(path: Path) -> pd.DataFrame:
+    table = read_predictions(path).table.to_pandas()
+    return table[[name for name in table if name.startswith("score")]]
+
+
+def test_texts_that_nobody_gave_are_refused(here: Path) -> None:
+    table = pd.read_csv(here / "folds.csv", dtype="str", keep_default_na=False)
+    table.assign(text_source="asr@12").to_csv(here / "none.csv", index=False)
+    (here / "gold.yaml").write_text("gold: {texts: gold}\n")
+    words = ["--params", here / "params.yaml", "crossval", here / "none.csv"]
+    words += ["--store", here / "store", "--heads", "", "--variant", here / "gold.yaml"]
+    done = genser(*words, "--out", here / "none")
+    assert done.exit_code == 1
+    assert "none.csv: no row has a text that its corpus gives" in done.output
+
+
+def test_a_view_of_texts_is_of_one_writer() -> None:
+    params = Params(None, ("train.head=logreg", "train.logreg.view=said"))
+    one = system_of(params)
+    require_own_texts({"one": one}, {"said": "text"})
+    require_own_texts({"one": replace(one, texts="gold")}, {"other": "text"})
+    with pytest.raises(ParamsError, match=r"one: texts: gold is .* view 'said' was made of 'text'"):
+        require_own_texts({"one": replace(one, texts="gold")}, {"said": "text"})
 
 
 def test_a_view_of_texts_says_whose_they_are(here: Path, monkeypatch) -> None:

@@ -70,10 +70,20 @@ in-use: {{train.seed: 4}}
     assert (found["own"].train.num_steps, found["in-use"].train.num_steps) == (7, 9)
 
 
+def test_a_trial_says_whose_texts_it_reads(tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").write_text("gold: {texts: gold, train.seed: 3}\nas-is: {train.seed: 3}\n")
+    found = systems_of((), [str(tmp_path / "t.yaml")], Params(None, ()))
+    assert replace(found["gold"], texts="") == found["as-is"] != found["gold"]
+    (tmp_path / "t.yaml").write_text("heard: {texts: asr}\n")
+    with pytest.raises(ParamsError, match="texts: found 'asr', wanted 'gold' or none"):
+        systems_of((), [str(tmp_path / "t.yaml")], Params(None, ()))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("a: {params: 3}", "t.yaml: a.params: found 3, wanted"),
+        ("a: {texts: 3}", "t.yaml: a.texts: found 3, wanted"),
         ("a: {each: {k: 3}, train.seed: 1}", "t.yaml: a.each.k: found 3, wanted a list"),
         ("a: {each: [1, 2], train.seed: 1}", "t.yaml: a.each: found [1, 2], wanted names and"),
         ("a: {each: {k: []}}", "t.yaml: a.each.k: names no value"),

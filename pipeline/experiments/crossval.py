@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.dataset import StoredFeatures
 from pipeline.engines.base import SERIAL, Engine
-from pipeline.errors import PredictionsError
+from pipeline.errors import ParamsError, PredictionsError
 from pipeline.experiments.conditions import under
 from pipeline.experiments.costs import (
     forget_cost,
@@ -27,7 +27,7 @@ from pipeline.files import clear_temporaries, fingerprint
 from pipeline.heads.catalogue import head_kind
 from pipeline.manifests.descriptors import DESCRIPTORS
 from pipeline.manifests.manifest import VOTES, Manifest
-from pipeline.manifests.texts import TEXT, TEXT_SOURCE
+from pipeline.manifests.texts import TEXT, TEXT_GIVEN, TEXT_SOURCE
 from pipeline.progress import Reporter
 from pipeline.scoring.predictions import Predictions, read_predictions, write_predictions
 from pipeline.sources.opening import views_of
@@ -71,7 +71,11 @@ def cross_validate(
         system = plan.systems[name]
         system = replace(system, train=replace(system.train.of_fold(fold), seed=seed))
         seen = under(
-            system.condition, folds[fold], task=plan.task, label_map=plan.label_map, seed=seed
+            system.condition,
+            system.of_texts(folds[fold]),
+            task=plan.task,
+            label_map=plan.label_map,
+            seed=seed,
         )
         views, copies = views_of(system_needs(system)), system.train.copies
         if (views, copies) not in digests:
@@ -83,7 +87,7 @@ def cross_validate(
             continue
         # Systems that differ in scoring only stand side by side: one training serves them.
         in_training = asdict(system.condition.in_training)
-        key = fingerprint([fold, system.train.as_json(), in_training])
+        key = fingerprint([fold, system.train.as_json(), in_training, system.texts])
         training = trainings.setdefault(key, Training(fold=fold, seed=seed, systems={}))
         training.systems[name] = Scored(system=system, metadata={BINDING: binding})
     reporter.begin(len(todo))
@@ -135,9 +139,32 @@ def open_features(
     Raises:
         ManifestError: If rows were never extracted.
         FeatureStoreError: If a store is damaged, or lacks a view.
+        ParamsError: If a system wants other texts than its view was made of.
     """
     views = dict.fromkeys(view for fold in folds for view in views_in(plan, fold))
-    return StoredFeatures(next(iter(folds.values())), stores, tuple(views))
+    features = StoredFeatures(next(iter(folds.values())), stores, tuple(views))
+    require_own_texts(plan.systems, features.embedded)
+    return features
+
+
+def require_own_texts(systems: Mapping[str, System], embedded: Mapping[str, str]) -> None:
+    """Refuse a system that wants other texts, and reads a view that is made of some already.
+
+    Args:
+        systems: By name.
+        embedded: The manifest's column that each view of texts is made of.
+
+    Raises:
+        ParamsError: If there is one.
+    """
+    for name, system in systems.items():
+        made = [one.view for one in system_needs(system) if one.view in embedded]
+        if system.texts and made:
+            raise ParamsError(
+                f"{name}: texts: {system.texts} is of heads that read texts themselves, and view "
+                f"{made[0]!r} was made of {embedded[made[0]]!r}; embed {TEXT_GIVEN!r} "
+                "(embed.column) into a view of its own and name that."
+            )
 
 
 def _digest(features: StoredFeatures, copies: int | None) -> str:

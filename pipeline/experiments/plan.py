@@ -9,6 +9,8 @@ import pandas as pd
 from pipeline.errors import ParamsError
 from pipeline.experiments.conditions import Condition
 from pipeline.manifests.labels import LabelMap
+from pipeline.manifests.manifest import Manifest
+from pipeline.manifests.texts import GOLD, with_given_texts
 from pipeline.scoring.predictions import Predictions
 
 if TYPE_CHECKING:  # a report is made without torch
@@ -48,18 +50,31 @@ class System:
         train: Parameters of training; the seed is replaced.
         score: Parameters of scoring.
         condition: What its training has to cope with.
+        texts: `GOLD` for the corpus's own texts, where a recogniser's are in the manifest; "" reads
+            what is there.
     """
 
     train: "TrainConfig"
     score: "ScoreConfig"
     condition: Condition = field(default_factory=Condition)
+    texts: str = ""
 
     def __post_init__(self) -> None:
+        if self.texts not in ("", GOLD):
+            raise ParamsError(f"texts: found {self.texts!r}, wanted {GOLD!r} or none.")
         if self.condition.label_noise and self.train.targets != "label":
             raise ParamsError(
                 f"label noise: train.targets is {self.train.targets!r}, and votes tell the labels "
                 "that noise would hide; set it to 'label'."
             )
+
+    def of_texts(self, manifest: Manifest) -> Manifest:
+        """Return a manifest with the texts that it reads.
+
+        Raises:
+            ManifestError: If the corpus gives none.
+        """
+        return with_given_texts(manifest) if self.texts else manifest
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,6 +106,7 @@ class _Worker:
         plan, fold = self._plan, self._folds[training.fold]
         self._features.let_go(views_in(plan, training.fold))
         first = next(iter(training.systems.values())).system
+        fold = first.of_texts(fold)
         seen = under(
             first.condition, fold, task=plan.task, label_map=plan.label_map, seed=training.seed
         )

@@ -6,10 +6,13 @@ text_source   who wrote it: "" where the corpus gives it, else "<model>@<12 of i
 text_given    the corpus's own text, where `text` is a recogniser's
 """
 
+from dataclasses import replace
+
 import pandas as pd
 
 from pipeline.errors import ManifestError
 from pipeline.manifests.descriptors import DESCRIPTORS
+from pipeline.manifests.manifest import Manifest
 
 TEXT, TEXT_SOURCE, TEXT_GIVEN = "text", "text_source", "text_given"
 GOLD = "gold"  # what results call a text that the corpus gives
@@ -69,6 +72,22 @@ def given_texts(table: pd.DataFrame) -> pd.Series:
     own = _texts(table, TEXT).where(_texts(table, TEXT_SOURCE) == "", "")
     given = _texts(table, TEXT_GIVEN)
     return given.where(given != "", own)
+
+
+def with_given_texts(manifest: Manifest) -> Manifest:
+    """Return a manifest that was transcribed with the corpus's own texts back in their place.
+
+    Raises:
+        ManifestError: If the corpus gives none.
+    """
+    given = given_texts(manifest.table)
+    if not (given != "").any():
+        raise ManifestError(
+            f"{manifest.path}: no row has a text that its corpus gives, wanted some in "
+            f"{TEXT_GIVEN!r}, as 'genser transcribe' keeps them; leave out texts: {GOLD}."
+        )
+    table = manifest.table.assign(**{TEXT: given}).assign(**{TEXT_SOURCE: ""})
+    return replace(manifest, table=table)
 
 
 def recognised(table: pd.DataFrame, texts: pd.Series, source: str) -> pd.DataFrame:
