@@ -12,13 +12,12 @@ import ctypes
 
 import click
 import torch
-from bench.heads import HEADS, Trained, made_head
+from bench.heads import HEADS, LANGUAGE, PHASE, Trained, made_head
 from bench.precision import DTYPE, FASTEST, PRECISIONS
 from bench.rounds import Work, in_turns, show
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.sources.inference import autocast
-from pipeline.training.config import TrainConfig
 from pipeline.training.optimisation import make_optimiser, update_average
 from stages.allocation import SETTINGS, keep_freed_memory
 
@@ -27,7 +26,6 @@ KEPT = SETTINGS["MALLOC_TRIM_THRESHOLD_"][1]
 BY_ITSELF = 1 << 26  # what glibc comes to where arrays of 32 MB and more are freed
 GOALS = {"default": "2.5 times", "the paper's": "2.5 times"}
 SIDE = 1024
-PHASE = TrainConfig(num_steps=1).phase
 
 
 def backward(trained: Trained, precision: str, step: int) -> None:
@@ -63,7 +61,7 @@ def products(rows: int, count: int) -> Work:
 
 def trainer(trained: Trained, precision: str, *, plain: bool, steps: int) -> Work:
     """Return so many steps of one kind."""
-    weights = dict(trained.network.named_parameters())
+    weights = {name: p for name, p in trained.network.named_parameters() if p.requires_grad}
     average = {name: p.detach().clone() for name, p in weights.items()}
     optimiser = (
         torch.optim.AdamW(weights.values(), foreach=False)
@@ -92,7 +90,7 @@ def trainer(trained: Trained, precision: str, *, plain: bool, steps: int) -> Wor
 @click.option("--batch-size", default=128, show_default=True)
 @click.option("--clips", default=16, show_default=True, help="Of a batch of frames.")
 @click.option("--frames", default=200, show_default=True, help="Of the longest clip, 4 seconds.")
-@click.option("--steps", default=5, show_default=True, help="In a round.")
+@click.option("--steps", default=5, show_default=True, help="In a round; 1 with a language model.")
 @click.option("--repeats", default=5, show_default=True)
 def main(
     only: tuple[str, ...], batch_size: int, clips: int, frames: int, steps: int, repeats: int
@@ -101,19 +99,22 @@ def main(
     keep_freed_memory()
     for name in only or HEADS:
         size = batch_size if name in GOALS else clips
+        taken = 1 if name == LANGUAGE else steps
         ways: dict[str, Work] = {}
         for way, precision, plain in (
             ("plain, float32", "float32", True),
             *((f"ours, {precision}", precision, False) for precision in PRECISIONS),
         ):
-            trained = made_head(name, size, frames)
-            ways[way] = trainer(trained, precision, plain=plain, steps=steps)
+            trained = made_head(name, size, frames, precision)
+            ways[way] = trainer(trained, precision, plain=plain, steps=taken)
         floor = products(trained.rows, operations(made_head(name, size, frames)))
-        ways["products alone"] = lambda floor=floor: [floor() for _ in range(steps)]
+        ways["products alone"] = lambda floor=floor, n=taken: [floor() for _ in range(n)]
         count = sum(p.numel() for p in trained.network.parameters()) / 1e6
         of = f"{size} clips" + f" of {frames // 2} to {frames} frames" * (name not in GOALS)
         goals = {f"ours, {FASTEST}": GOALS[name]} if name in GOALS else None
-        title = f"{name}: {steps} steps of {count:.1f} M parameters, batches of {of}"
+        title = (
+            f"{name}: {taken} step{'s' * (taken > 1)} of {count:.1f} M parameters, batches of {of}"
+        )
         show(title, in_turns(ways, repeats), ceiling="products alone", goals=goals)
 
 
