@@ -44,6 +44,13 @@ head_option = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     help="YAML that turns the manifest's labels into the head's classes  [default: the head's own]",
 )
+@click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    metavar="NAME",
+    help="Score the rows of this split alone, as test; may be repeated  [default: every row]",
+)
 @device_option
 @click.pass_context
 def command(
@@ -54,9 +61,10 @@ def command(
     out: Path,
     fold: str | None,
     label_map: Path | None,
+    splits: Sequence[str],
     device: str,
 ) -> None:
-    """Score every row of a manifest with a trained head.
+    """Score the rows of a manifest with a trained head, every one or those of a split.
 
     A label that is no class of the head is refused; --label-map may drop it, or call it otherwise.
 
@@ -80,6 +88,7 @@ def command(
         config,
         device=where,
         label_map=read_label_map(label_map),
+        splits=splits,
     )
     write_predictions(out, predictions)
     if known := predictions.metadata.get(CONTAMINATED):

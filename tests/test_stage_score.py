@@ -27,6 +27,33 @@ def test_predictions_say_what_they_were_made_with(here):
     assert metadata["leaks"] == Leaks().counts() == head["leaks"]
 
 
+def test_the_rows_of_a_split_are_scored_as_among_all(here, tmp_path):
+    out = tmp_path / "some.parquet"
+    words = ["score", "demo.csv", "--store", "store", "--head", "head", "--out", out]
+    assert genser(*words, "--split", "test", "--split", "dev").exit_code == 0
+    some = read_predictions(out).table.to_pandas()
+    every = read_predictions(here / "p.parquet").table.to_pandas()
+    wanted = every[every["split"] != "train"].reset_index(drop=True)
+    assert set(wanted["split"]) == {"dev", "test"}
+    pd.testing.assert_frame_equal(some, wanted, rtol=1e-5)
+    report = ["report", out, "--manifest", "demo.csv", "--head", "head", "--out"]
+    whole = ["report", here / "p.parquet", "--manifest", "demo.csv", "--head", "head", "--out"]
+    assert genser(*report, tmp_path / "some").exit_code == 0
+    assert genser(*whole, tmp_path / "every").exit_code == 0
+    one, other = (
+        json.loads((tmp_path / folder / "metrics.json").read_text())[name]
+        for folder, name in (("some", "some"), ("every", "p"))
+    )
+    assert one["test"] == other["test"]
+    assert one["dev"] == other["dev"]
+
+
+def test_a_split_without_rows_is_refused(here, tmp_path):
+    words = ["score", "demo.csv", "--store", "store", "--head", "head", "--split", "eval"]
+    result = refused(*words, "--out", tmp_path / "p.parquet")
+    assert "demo.csv: no row is of split 'eval', only of ['dev', 'test', 'train']" in result
+
+
 def test_scoring_twice_gives_the_same_bytes(here, tmp_path):
     out = tmp_path / "again.parquet"
     genser("score", "demo.csv", "--store", "store", "--head", "head", "--out", out)

@@ -1,6 +1,6 @@
 """From a manifest, its stores and a trained head to a table of predictions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,17 +137,38 @@ def score_manifest(
     *,
     device: str,
     label_map: LabelMap | None = None,
+    splits: Sequence[str] = (),
 ) -> Predictions:
-    """Score every row of a manifest; a row without features keeps its row and its reason.
+    """Score the rows of a manifest; a row without features keeps its row and its reason.
 
-    The manifest's labels are read by `label_map`, by the head's own where it is None.
+    The manifest's labels are read by `label_map`, by the head's own where it is None. Of `splits`
+    each is scored, of none every row.
 
     Raises:
-        ManifestError: If a label is unknown to the head, or rows were never extracted.
+        ManifestError: If a label is unknown to the head, rows were never extracted, or no row is
+            of a split.
         FeatureStoreError: If the features were made otherwise than the head's, or are damaged.
     """
+    rows = rows_of_splits(manifest, splits) if splits else None
     features = features_of(trained, manifest, stores)
-    return score_stored(features, trained, config, device=device, label_map=label_map)
+    return score_stored(features, trained, config, device=device, rows=rows, label_map=label_map)
+
+
+def rows_of_splits(manifest: Manifest, splits: Sequence[str]) -> np.ndarray:
+    """Return which rows are of one of some splits, in order.
+
+    Raises:
+        ManifestError: If one of them has none.
+    """
+    own = manifest.table["split"]
+    known = sorted(set(own) - {""})
+    for split in splits:
+        if split not in known:
+            raise ManifestError(
+                f"{manifest.path}: no row is of split {split!r}, only of {known}; name one of "
+                "these, or none for every row."
+            )
+    return np.flatnonzero(own.isin(splits))
 
 
 def features_of(
