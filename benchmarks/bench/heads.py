@@ -97,7 +97,6 @@ def second_phase(shape: FeatureShape, precision: str) -> EmoQ:
     head = build_head("emoq", {FRAMES_NEED: shape}, CLASSES, config)
     assert isinstance(head, EmoQ)
     head.name_classes(WORDS)
-    head.train()
     head.enter(PHASE)
     return head
 

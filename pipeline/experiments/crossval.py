@@ -163,7 +163,7 @@ def require_own_texts(systems: Mapping[str, System], embedded: Mapping[str, str]
             raise ParamsError(
                 f"{name}: texts: {system.texts} is of heads that read texts themselves, and view "
                 f"{made[0]!r} was made of {embedded[made[0]]!r}; embed {TEXT_GIVEN!r} "
-                "(embed.column) into a view of its own and name that."
+                "(embed.column) into a view of its own, and name that without texts."
             )
 
 
