@@ -58,6 +58,7 @@ COMMANDS = (
 DEFAULT_PARAMS = Path("params.yaml")
 STOPPED = "Stopped; what was finished is kept. Run the same command again."
 STOPPED_BY = (signal.SIGINT, signal.SIGTERM)  # exit codes 130 and 143
+_asked: list[int] = []  # the signals among them that have come
 ASK_AGAIN_S = 0.01
 # New objects after which Python looks for cycles among them: 700 made it look through all modules,
 # a million objects that stay, again and again, for a third of the time of a short command.
@@ -185,6 +186,7 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
     if _is_within_hook(frame):  # dropped again, if it were raised
         _ask_again(number)
     else:
+        _asked.append(number)
         raise Interrupted(number)
 
 
@@ -230,12 +232,17 @@ def run() -> None:
             for number in STOPPED_BY:
                 if signal.getsignal(number) is _on_signal:
                     signal.signal(number, signal.SIG_DFL)
-    except Interrupted as asked:
+    except BaseException as error:
+        # After a request any error is that request: numpy, asked for the layout of a buffer as an
+        # import does, puts a ValueError in its place.
+        is_done = isinstance(error, SystemExit) and not error.code
+        if is_done or not _asked:
+            raise
         click.echo(STOPPED, err=True)
         sys.stdout.flush()
         sys.stderr.flush()
         # Python would wait for threads that decode. They only read, and all locks are given back.
-        os._exit(128 + asked.number)
+        os._exit(128 + _asked[-1])
 
 
 if __name__ == "__main__":
