@@ -9,12 +9,7 @@ from helpers.language import TEMPLATE, WITHOUT_SYSTEM, save_language_model
 from pipeline.dropout import Dropout
 from pipeline.errors import EncoderError
 from pipeline.language.adapters import adapters_of, add_adapters, set_training
-from pipeline.language.answers import (
-    Prompts,
-    answer_log_probabilities,
-    answer_losses,
-    generated,
-)
+from pipeline.language.answers import Dialogues, Prompts, answer_losses
 from pipeline.language.loading import LanguageModel, load_language_model
 from pipeline.language.prompt import Soft, chat_prompt
 
@@ -70,7 +65,7 @@ def naive(model: LanguageModel, prompts: Prompts, clip: int, answer: list[int]) 
 def test_scores_of_words_are_those_of_whole_sequences_one_by_one(model: LanguageModel) -> None:
     prompts, answers = prompts_of(model), answers_of(model)
     assert len(answers[2]) > 3  # a word of several tokens
-    first, whole = answer_log_probabilities(model, prompts, answers)
+    first, whole = Dialogues(model, prompts).log_probabilities(answers)
     for clip in range(len(TEXTS)):
         for c, answer in enumerate(answers):
             wanted = naive(model, prompts, clip, answer)
@@ -112,8 +107,8 @@ def test_checkpointed_gradients_are_those_of_a_shared_beginning(folder: Path) ->
 
 def test_a_clip_alone_gets_what_it_gets_beside_longer_ones(model: LanguageModel) -> None:
     prompts, answers = prompts_of(model), answers_of(model)
-    together = answer_log_probabilities(model, prompts, answers)[1]
-    alone = [answer_log_probabilities(model, prompts.chosen([i]), answers)[1] for i in range(3)]
+    together = Dialogues(model, prompts).log_probabilities(answers)[1]
+    alone = [Dialogues(model, prompts.chosen([i])).log_probabilities(answers)[1] for i in range(3)]
     torch.testing.assert_close(together, torch.cat(alone), atol=2e-6, rtol=0)
 
 
@@ -129,7 +124,7 @@ def test_several_soft_places_are_of_each_clip_s_own_length(model: LanguageModel)
     own = [chat.own_ids(model, parts)] * 3
     prompts = Prompts(shared=chat.shared_ids(model), own=own, soft=soft)
     answers = answers_of(model)
-    together = answer_log_probabilities(model, prompts, answers)[1]
+    together = Dialogues(model, prompts).log_probabilities(answers)[1]
     for clip in range(3):
         pieces = [
             soft[piece.name][clip]
@@ -146,15 +141,15 @@ def test_several_soft_places_are_of_each_clip_s_own_length(model: LanguageModel)
 
 def test_an_answer_ends_at_any_token_that_ends_it(model: LanguageModel) -> None:
     prompts = prompts_of(model)
-    for clip, whole in enumerate(generated(model, prompts, most=6)):
+    for clip, whole in enumerate(Dialogues(model, prompts).likeliest(most=6)):
         for place, token in enumerate(whole):
-            cut = generated(model, prompts.chosen([clip]), most=6, ends=[token])[0]
+            cut = Dialogues(model, prompts.chosen([clip])).likeliest(most=6, ends=[token])[0]
             assert cut == whole[: whole.index(token)], place
 
 
 def test_what_is_generated_is_the_likeliest_token_at_each_step(model: LanguageModel) -> None:
     prompts = prompts_of(model)
-    for clip, said in enumerate(generated(model, prompts, most=4)):
+    for clip, said in enumerate(Dialogues(model, prompts).likeliest(most=4)):
         whole = Prompts(shared=[], own=prompts.own, soft=prompts.soft)
         for place in range(len(said)):
             begun = Prompts(
@@ -163,8 +158,27 @@ def test_what_is_generated_is_the_likeliest_token_at_each_step(model: LanguageMo
                 soft=prompts.chosen([clip]).soft,
             )
             every = [[token] for token in range(340)]
-            first, _ = answer_log_probabilities(model, begun, every)
+            first, _ = Dialogues(model, begun).log_probabilities(every)
             assert int(first.argmax()) == said[place]
+
+
+def test_what_is_read_on_counts_as_if_it_had_been_in_the_prompt(model: LanguageModel) -> None:
+    prompts, answers = prompts_of(model), answers_of(model)
+    read = Dialogues(model, prompts)
+    # What has been asked before leaves nothing behind.
+    said = read.likeliest(most=5)
+    read.log_probabilities(answers)
+    assert read.likeliest(most=5) == said
+    own = list(prompts.own)
+    for more in ([[5, 6, 7], [8], [9, 10]], [[11], [12, 13, 14], [15]]):
+        read.go_on(more)
+        own = [[*mine, *new] for mine, new in zip(own, more, strict=True)]
+        whole = Dialogues(model, Prompts(shared=prompts.shared, own=own, soft=prompts.soft))
+        for one, other in zip(
+            read.log_probabilities(answers), whole.log_probabilities(answers), strict=True
+        ):
+            torch.testing.assert_close(one, other, atol=5e-6, rtol=0)
+        assert read.likeliest(most=5) == whole.likeliest(most=5)
 
 
 def test_marks_of_the_template_within_a_transcript_are_plain_text(model: LanguageModel) -> None:
@@ -198,17 +212,17 @@ def test_a_model_without_a_template_is_refused(tmp_path: Path) -> None:
 
 def test_new_adapters_change_nothing_and_trained_ones_do(model: LanguageModel) -> None:
     prompts, answers = prompts_of(model), answers_of(model)
-    before = answer_log_probabilities(model, prompts, answers)[1]
+    before = Dialogues(model, prompts).log_probabilities(answers)[1]
     digest = model.digest
     adapters = add_adapters(
         model, rank=2, alpha=4, dropout=0.5, targets=["q_proj", "v_proj"], where="here"
     )
     assert list(adapters) == list(adapters_of(model))
     assert {p.dtype for p in adapters.values()} == {torch.float32}
-    torch.testing.assert_close(answer_log_probabilities(model, prompts, answers)[1], before)
+    torch.testing.assert_close(Dialogues(model, prompts).log_probabilities(answers)[1], before)
     for adapter in adapters.values():
         torch.nn.init.normal_(adapter)
-    after = answer_log_probabilities(model, prompts, answers)[1]
+    after = Dialogues(model, prompts).log_probabilities(answers)[1]
     assert not torch.allclose(after, before)
     trained = [n for n, p in model.network.named_parameters() if p.requires_grad]
     assert trained == list(adapters)

@@ -123,6 +123,14 @@ class DescriptorPrompt:
         """Return the tokens that a description follows."""
         return list(self._marks[DESCRIPTION])
 
+    def after_description(self, description: str) -> list[int]:
+        """Return the tokens of an answer from a description up to the emotion's word.
+
+        Args:
+            description: Of the clip.
+        """
+        return self.begun(description)[len(self.begun_description()) :]
+
     def begun_transcript(self, word: int) -> list[int]:
         """Return the tokens of an answer after `begun` that the transcript follows.
 

@@ -235,7 +235,7 @@ class Descriptors(LanguageHead):
         if self.speaker.describes(options):
             said[DESCRIPTORS] = [one or "" for one in told.descriptions]
         if options.transcribe:
-            said[TRANSCRIPT] = self.speaker.transcripts(told, options)
+            said[TRANSCRIPT] = told.transcripts
         return said
 
     def _told(self, batch: Batch, options: DescriptorsScoring) -> Told:

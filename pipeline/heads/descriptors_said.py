@@ -14,7 +14,7 @@ from pipeline.heads.descriptors_config import (
     DescriptorsConfig,
     DescriptorsScoring,
 )
-from pipeline.language.answers import Prompts, answer_log_probabilities, generated
+from pipeline.language.answers import Dialogues, Prompts
 from pipeline.language.loading import LanguageModel
 from pipeline.manifests.descriptors import DESCRIPTORS
 
@@ -23,14 +23,15 @@ class Told(NamedTuple):
     """What was said of a batch.
 
     Attributes:
-        prompts: With all that comes before the emotion's word.
         descriptions: Of each clip; None where there is none.
         scores: log p of each class's word and the end of its line, shape (B, C).
+        transcripts: What it heard, said after the likeliest word; none where they are not asked
+            for.
     """
 
-    prompts: Prompts
     descriptions: Sequence[str | None]
     scores: Tensor
+    transcripts: Sequence[str]
 
 
 class Speaker:
@@ -48,7 +49,7 @@ class Speaker:
         return self._config.describe and options.condition == PREDICTED
 
     def told(self, batch: Batch, soft: SoftTokens, options: DescriptorsScoring) -> Told:
-        """Return what is said up to the emotion's word, and the scores of the words.
+        """Return what is said before the emotion's word, the words' scores, and what comes after.
 
         Args:
             batch: Clips.
@@ -56,45 +57,40 @@ class Speaker:
             options: How they are scored.
 
         Raises:
-            HeadError: If given descriptions are asked for, and a clip has none.
+            HeadError: If given descriptions are asked for, and a clip has none; if a transcript is
+                asked for that it has not learnt to say.
         """
-        descriptions = self._descriptions(batch, soft, options)
-        prompts = self._prompt.to_answer(
-            soft,
-            describe=[one is not None for one in descriptions],
-            transcribe=[self._config.transcribe] * len(descriptions),
-        ).going_on([self._prompt.begun(one) for one in descriptions])
-        _, scores = answer_log_probabilities(self._model, prompts, self._prompt.candidates)
-        return Told(prompts, descriptions, scores)
-
-    def transcripts(self, told: Told, options: DescriptorsScoring) -> list[str]:
-        """Return what it heard, said after the likeliest word.
-
-        Raises:
-            HeadError: If it has not learnt to.
-        """
-        if not self._config.transcribe:
+        if options.transcribe and not self._config.transcribe:
             raise HeadError(
                 "score.descriptors.transcribe: found true, but this head has learnt answers "
                 "without transcripts (train.descriptors.transcribe); set it to false."
             )
-        words = told.scores.argmax(1).tolist()
-        begun = [self._prompt.begun_transcript(word) for word in words]
-        return self._line(told.prompts.going_on(begun), options)
-
-    def _descriptions(
-        self, batch: Batch, soft: SoftTokens, options: DescriptorsScoring
-    ) -> Sequence[str | None]:
-        num_clips = batch.num_clips
         if self.describes(options):
-            asked = self._prompt.to_answer(
-                soft,
-                describe=[True] * num_clips,
-                transcribe=[self._config.transcribe] * num_clips,
-            )
-            return self._line(
-                asked.going_on([self._prompt.begun_description()] * num_clips), options
-            )
+            asked = self._asked(soft, describe=[True] * batch.num_clips)
+            begun = [self._prompt.begun_description()] * batch.num_clips
+            read = Dialogues(self._model, asked.going_on(begun))
+            said = self._line(read, options)
+            read.go_on([self._prompt.after_description(one) for one in said])
+            descriptions: Sequence[str | None] = said
+        else:
+            descriptions = self._given(batch, options)
+            asked = self._asked(soft, describe=[one is not None for one in descriptions])
+            begun = [self._prompt.begun(one) for one in descriptions]
+            read = Dialogues(self._model, asked.going_on(begun))
+        _, scores = read.log_probabilities(self._prompt.candidates)
+        transcripts: Sequence[str] = ()
+        if options.transcribe:
+            words = scores.argmax(1).tolist()
+            read.go_on([self._prompt.begun_transcript(word) for word in words])
+            transcripts = self._line(read, options)
+        return Told(descriptions, scores, transcripts)
+
+    def _asked(self, soft: SoftTokens, *, describe: Sequence[bool]) -> Prompts:
+        transcribe = [self._config.transcribe] * len(describe)
+        return self._prompt.to_answer(soft, describe=describe, transcribe=transcribe)
+
+    def _given(self, batch: Batch, options: DescriptorsScoring) -> Sequence[str | None]:
+        num_clips = batch.num_clips
         if options.condition != GOLD:
             return [None] * num_clips
         given = batch.words(DESCRIPTORS)
@@ -110,9 +106,8 @@ class Speaker:
             )
         return given
 
-    def _line(self, prompts: Prompts, options: DescriptorsScoring) -> list[str]:
+    def _line(self, read: Dialogues, options: DescriptorsScoring) -> list[str]:
         """Return what it says after each prompt, up to the end of the line."""
-        ends = [self._prompt.line_end]
-        said = generated(self._model, prompts, most=options.max_tokens, ends=ends)
+        said = read.likeliest(most=options.max_tokens, ends=[self._prompt.line_end])
         texts = [self._model.tokeniser.decode(one, skip_special_tokens=True) for one in said]
         return [text.strip().partition("\n")[0].strip() for text in texts]

@@ -32,7 +32,7 @@ from pipeline.heads.phase import LAST, Phase
 from pipeline.heads.projector import Projector
 from pipeline.heads.stage1 import Stage1
 from pipeline.language.adapters import set_training
-from pipeline.language.answers import Prompts, answer_log_probabilities, generated
+from pipeline.language.answers import Dialogues, Prompts
 from pipeline.manifests.texts import TEXT
 from pipeline.store.views import FRAMES
 
@@ -216,16 +216,15 @@ class EmoQ(LanguageHead):
                 f"score.emoq.scores: first_token, but of the words {self.prompt.words} two begin "
                 "with one token; use whole_word, or other words in train.emoq.words."
             )
-        first, whole = answer_log_probabilities(
-            self.model, self.prompts(batch), self.prompt.answers
-        )
+        read = Dialogues(self.model, self.prompts(batch))
+        first, whole = read.log_probabilities(self.prompt.answers)
         return first if options.scores == FIRST_TOKEN else whole
 
     def extras(self, batch: Batch, options: EmoQScoring) -> Mapping[str, Sequence[str] | Tensor]:
         """Return the few words that it says by itself, where they are asked for."""
         if not options.generate or self.auxiliary is not None:
             return {}
-        said = generated(self.model, self.prompts(batch), most=MOST_GENERATED)
+        said = Dialogues(self.model, self.prompts(batch)).likeliest(most=MOST_GENERATED)
         return {"generated": [self.model.tokeniser.decode(tokens).strip() for tokens in said]}
 
     def restore(self, kept: Mapping[str, Tensor]) -> None:

@@ -76,63 +76,6 @@ def answer_losses(
     return zeros.index_add(0, owner, losses), zeros.index_add(0, owner, weigh)
 
 
-@torch.no_grad()
-def answer_log_probabilities(
-    model: LanguageModel, prompts: Prompts, candidates: Sequence[Sequence[int]]
-) -> tuple[Tensor, Tensor]:
-    """Return log p of each candidate answer after each prompt: its first token's, and whole.
-
-    Args:
-        model: The model.
-        prompts: Of B clips.
-        candidates: Token ids of C answers.
-
-    Returns:
-        Float32, each of shape (B, C).
-    """
-    said = _Said(model, prompts)
-    first_of = torch.tensor([answer[0] for answer in candidates], device=said.next_logits.device)
-    first = said.next_logits.log_softmax(-1)[:, first_of]
-    whole = first.clone()
-    for c, answer in enumerate(candidates):
-        if len(answer) > 1:
-            logits = said.after(torch.tensor([list(answer[:-1])] * len(prompts.own)))
-            wanted = torch.tensor(answer[1:], device=logits.device)
-            each = logits.log_softmax(-1).gather(2, wanted.expand(len(logits), -1)[..., None])
-            whole[:, c] += each.sum((1, 2))
-            said.forget()
-    return first, whole
-
-
-@torch.no_grad()
-def generated(
-    model: LanguageModel, prompts: Prompts, *, most: int, ends: Collection[int] = ()
-) -> list[list[int]]:
-    """Return the likeliest tokens after each prompt, one by one, up to the end token.
-
-    Args:
-        model: The model.
-        prompts: Of B clips.
-        most: Tokens of an answer.
-        ends: Tokens that end it as well.
-    """
-    said = _Said(model, prompts)
-    ends = {model.tokeniser.eos_token_id, *ends}
-    answers: list[list[int]] = [[] for _ in prompts.own]
-    open_ = set(range(len(answers)))
-    tokens = said.next_logits.argmax(-1)
-    for _ in range(most):
-        for i, token in enumerate(tokens.tolist()):
-            if i in open_ and token in ends:
-                open_.discard(i)
-            elif i in open_:
-                answers[i].append(token)
-        if not open_:
-            break
-        tokens = said.after(tokens[:, None])[:, -1].argmax(-1)
-    return answers
-
-
 @dataclass(frozen=True)
 class _Embedded:
     """Own parts of prompts as vectors (B, T, D), padded on the right, and their lengths (B,)."""
@@ -160,15 +103,21 @@ def _embedded(model: LanguageModel, prompts: Prompts) -> _Embedded:
             else:
                 row.append(piece)
         rows.append(row)
+    padded = _padded(model, rows)
+    if not places:
+        return padded
+    vectors = padded.vectors
+    where = torch.tensor(places, device=vectors.device).T
+    vectors = vectors.index_put((where[0], where[1]), torch.cat(soft).to(vectors.dtype))
+    return _Embedded(vectors, padded.lengths)
+
+
+def _padded(model: LanguageModel, rows: Sequence[Sequence[int]]) -> _Embedded:
     device = model.embeddings.weight.device
     lengths = torch.tensor([len(row) for row in rows], device=device)
     longest = int(lengths.max())
-    ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=device)
-    vectors: Tensor = model.embeddings(ids)
-    if places:
-        where = torch.tensor(places, device=device).T
-        vectors = vectors.index_put((where[0], where[1]), torch.cat(soft).to(vectors.dtype))
-    return _Embedded(vectors, lengths)
+    ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
+    return _Embedded(model.embeddings(ids), lengths)
 
 
 def _run(
@@ -205,42 +154,110 @@ def _run(
     return output.last_hidden_state, cache
 
 
-class _Said:
-    """Prompts that a model has read, to go on from.
+class Dialogues:
+    """Prompts that a model has read, each to be gone on with; nothing is read twice.
 
     Attributes:
         next_logits: Of the token after each prompt, shape (B, V).
     """
 
+    @torch.no_grad()
     def __init__(self, model: LanguageModel, prompts: Prompts) -> None:
+        """Read prompts of B clips."""
         own = _embedded(model, prompts)
         hidden, self._cache = _run(model, prompts.shared, own, keep_cache=True)
-        clips = torch.arange(len(own.lengths), device=hidden.device)
         self._model = model
         self._mask = functional.pad(own.mask, (len(prompts.shared), 0), value=True)
-        self._read = self._mask.shape[1]
-        self._next = len(prompts.shared) + own.lengths
-        self.next_logits = model.logits(hidden[clips, own.lengths - 1])
+        self._ends = len(prompts.shared) + own.lengths
+        self.next_logits = self._logits_after(hidden, own.lengths)
 
-    def after(self, tokens: Tensor) -> Tensor:
-        """Read on, tokens (B, T), and return the logits after each, shape (B, T, V)."""
-        tokens = tokens.to(self._mask.device)
-        num_new = tokens.shape[1]
-        self._mask = functional.pad(self._mask, (0, num_new), value=True)
-        positions = self._next[:, None] + torch.arange(num_new, device=tokens.device)
+    @torch.no_grad()
+    def go_on(self, said: Sequence[Sequence[int]]) -> None:
+        """Read what was said after each prompt: it is a part of the prompt from here on.
+
+        Args:
+            said: Token ids, of each clip one or more.
+        """
+        own = _padded(self._model, said)
+        hidden = self._read(own)
+        self._ends = self._ends + own.lengths
+        self.next_logits = self._logits_after(hidden, own.lengths)
+
+    @torch.no_grad()
+    def log_probabilities(self, candidates: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Return log p of each candidate answer after each prompt: its first token's, and whole.
+
+        Args:
+            candidates: Token ids of C answers.
+
+        Returns:
+            Float32, each of shape (B, C).
+        """
+        num_clips = len(self._ends)
+        first_of = torch.tensor(
+            [answer[0] for answer in candidates], device=self.next_logits.device
+        )
+        first = self.next_logits.log_softmax(-1)[:, first_of]
+        whole = first.clone()
+        for c, answer in enumerate(candidates):
+            if len(answer) > 1:
+                read = self._mask.shape[1]
+                hidden = self._read(_padded(self._model, [answer[:-1]] * num_clips))
+                logits = self._model.logits(hidden)
+                wanted = torch.tensor(answer[1:], device=logits.device)
+                each = logits.log_softmax(-1).gather(2, wanted.expand(num_clips, -1)[..., None])
+                whole[:, c] += each.sum((1, 2))
+                self._forget(read)
+        return first, whole
+
+    @torch.no_grad()
+    def likeliest(self, *, most: int, ends: Collection[int] = ()) -> list[list[int]]:
+        """Return the likeliest tokens after each prompt, one by one, up to the end token.
+
+        Args:
+            most: Tokens of an answer.
+            ends: Tokens that end it as well.
+        """
+        ends = {self._model.tokeniser.eos_token_id, *ends}
+        answers: list[list[int]] = [[] for _ in self._ends]
+        open_ = set(range(len(answers)))
+        tokens, read, before = self.next_logits.argmax(-1), self._mask.shape[1], self._ends
+        for _ in range(most):
+            for i, token in enumerate(tokens.tolist()):
+                if i in open_ and token in ends:
+                    open_.discard(i)
+                elif i in open_:
+                    answers[i].append(token)
+            if not open_:
+                break
+            hidden = self._read(_padded(self._model, tokens[:, None].tolist()))
+            self._ends = self._ends + 1
+            tokens = self._model.logits(hidden[:, -1]).argmax(-1)
+        self._forget(read)
+        self._ends = before
+        return answers
+
+    def _read(self, own: _Embedded) -> Tensor:
+        """Return the last hidden states of what follows each prompt, (B, T, D)."""
+        places = torch.arange(own.vectors.shape[1], device=own.vectors.device)
+        self._mask = torch.cat([self._mask, own.mask], dim=1)
         output = self._model.decoder(
-            inputs_embeds=self._model.embeddings(tokens),
+            inputs_embeds=own.vectors,
             attention_mask=self._mask,
-            position_ids=positions,
+            position_ids=self._ends[:, None] + places,
             past_key_values=self._cache,
             use_cache=True,
         )
-        self._next = self._next + num_new
-        return self._model.logits(output.last_hidden_state)
+        hidden: Tensor = output.last_hidden_state
+        return hidden
 
-    def forget(self) -> None:
-        """Go back to where the prompts end."""
-        num_new = self._mask.shape[1] - self._read
-        self._next = self._next - num_new
-        self._cache.crop(-num_new)
-        self._mask = self._mask[:, : self._read]
+    def _forget(self, read: int) -> None:
+        """Go back to where so much had been read."""
+        num_new = self._mask.shape[1] - read
+        if num_new:
+            self._cache.crop(-num_new)
+            self._mask = self._mask[:, :read]
+
+    def _logits_after(self, hidden: Tensor, lengths: Tensor) -> Tensor:
+        clips = torch.arange(len(lengths), device=hidden.device)
+        return self._model.logits(hidden[clips, lengths - 1])
