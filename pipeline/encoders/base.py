@@ -32,6 +32,9 @@ class Outline:
         poolings: Values of `extract.pooling` that make sense for it.
         compute_dtypes: Values of `extract.compute_dtype` that it runs in.
         max_window_s: Seconds that it takes at once; None for any length.
+        trained_window_s: Seconds that it is trained on and pads each clip to, unless
+            `extract.window_s` says fewer; None of what pads clips to no window, and of what other
+            packages add.
         frames_per_s: How many frames a second of audio makes; None if it gives no frames.
         num_codes: K, how many codes each codebook has; None if it gives no codes. What gives codes
             gives neither layers nor frames.
@@ -42,6 +45,7 @@ class Outline:
     poolings: tuple[str, ...] = POOLINGS
     compute_dtypes: tuple[str, ...] = COMPUTE_DTYPES
     max_window_s: float | None = None
+    trained_window_s: float | None = None
     frames_per_s: float | None = None
     num_codes: int | None = None
 
@@ -196,3 +200,42 @@ def require_allowed(spelling: str, name: str, value: str, allowed: Sequence[str]
             f"extract.{name}: the encoder {spelling} takes {choices}, found {value!r}; "
             "mend one of them."
         )
+
+
+def chosen_window(
+    spelling: str, name: str, window_s: float | None, outline: Outline
+) -> float | None:
+    """Return the seconds that clips are padded to in place of what an encoder is trained on.
+
+    Args:
+        spelling: Of the encoder.
+        name: Of the setting, below `extract`.
+        window_s: Its value; None if it is not given.
+        outline: Of the encoder.
+
+    Returns:
+        Whole frames, in seconds; None where nothing is given, or what the encoder is trained on.
+
+    Raises:
+        EncoderError: If the encoder has no window, or none like that.
+    """
+    if window_s is None:
+        return None
+    where = f"extract.{name}: the encoder {spelling}"
+    longest, rate = outline.trained_window_s, outline.frames_per_s
+    if longest is None or rate is None:
+        raise EncoderError(
+            f"{where} pads clips to no window, found one of {window_s} seconds; leave it out."
+        )
+    if window_s > longest:
+        raise EncoderError(
+            f"{where} is trained on windows of {longest:g} seconds, found {window_s}; set it to "
+            f"{longest:g} or less, or leave it out."
+        )
+    num_frames = round(window_s * rate)
+    if abs(window_s * rate - num_frames) > 1e-6:
+        raise EncoderError(
+            f"{where} has {rate:g} frames a second, found a window of {window_s} seconds, wanted "
+            f"a multiple of {1 / rate:g}; set it to {num_frames / rate:g}."
+        )
+    return num_frames / rate if num_frames < longest * rate else None

@@ -8,6 +8,8 @@ anything else          a pretrained model, spelled as `pipeline.encoders.hub` sa
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +29,7 @@ from pipeline.encoders.base import (
     Encoder,
     EncoderKind,
     Outline,
+    chosen_window,
     require_allowed,
 )
 from pipeline.encoders.codecs import CodecEncoder
@@ -78,28 +81,35 @@ def outline_of(spelling: str) -> Outline:
     if codec := _codec(spelling):
         return codec.outline(spelling)
     if added := _added(spelling):
-        return added.outline(spelling)
+        # Its way to be opened takes no window.
+        return replace(added.outline(spelling), trained_window_s=None)
     config = read_encoder_config(spelling, is_folder=is_local(spelling))
     read = {W2V_BERT: w2v_bert.outline, **dict.fromkeys(OF_MEL_WINDOWS, whisper.outline)}
     return read.get(config.model_type, hubert.outline)(config)
 
 
-def open_encoder(spelling: str, *, compute_dtype: str, device: str) -> Encoder:
+def open_encoder(
+    spelling: str, *, compute_dtype: str, device: str, window_s: float | None = None
+) -> Encoder:
     """Load an encoder.
 
     Args:
         spelling: Value of `extract.encoder`.
         compute_dtype: One of `COMPUTE_DTYPES`.
         device: A torch device, e.g. `"cpu"` or `"cuda:0"`; those without weights run on the CPU.
+        window_s: Value of `extract.window_s`.
 
     Raises:
-        EncoderError: If it cannot be loaded whole, or does not run so on the device.
+        EncoderError: If it cannot be loaded whole, does not run so on the device, or has no such
+            window.
         PluginError: If what another package adds cannot be used.
     """
     if compute_dtype not in COMPUTE_DTYPES:
         raise EncoderError(
             f"extract.compute_dtype: {compute_dtype!r} is not one of {sorted(COMPUTE_DTYPES)}."
         )
+    if window_s is not None:
+        window_s = chosen_window(spelling, "window_s", window_s, outline_of(spelling))
     added = _added(spelling)
     if added or _is_built_in(spelling):
         allowed = outline_of(spelling).compute_dtypes
@@ -112,10 +122,12 @@ def open_encoder(spelling: str, *, compute_dtype: str, device: str) -> Encoder:
     if codec := _codec(spelling):
         require_allowed(spelling, "compute_dtype", compute_dtype, ("float32",))
         return codec.open(spelling, device=device)
-    return _open_pretrained(spelling, compute_dtype=compute_dtype, device=device)
+    return _open_pretrained(spelling, compute_dtype=compute_dtype, device=device, window_s=window_s)
 
 
-def _open_pretrained(spelling: str, *, compute_dtype: str, device: str) -> BlockEncoder:
+def _open_pretrained(
+    spelling: str, *, compute_dtype: str, device: str, window_s: float | None
+) -> BlockEncoder:
     is_folder = is_local(spelling)
     config = read_encoder_config(spelling, is_folder=is_folder)
     finetuned = read_finetuned(Path(spelling)) if is_folder else None
@@ -127,7 +139,7 @@ def _open_pretrained(spelling: str, *, compute_dtype: str, device: str) -> Block
     encoder: BlockEncoder
     by_features: dict[str, Callable[..., BlockEncoder]] = {
         W2V_BERT: w2v_bert.load_w2v_bert,
-        **dict.fromkeys(OF_MEL_WINDOWS, whisper.load_whisper),
+        **dict.fromkeys(OF_MEL_WINDOWS, partial(whisper.load_whisper, window_s=window_s)),
     }
     if load := by_features.get(config.model_type):
         encoder = load(

@@ -9,11 +9,15 @@ to that, and sees its padding, but never its neighbours. Pooled are the clip's o
     mel frames = ceil(samples / 160)        one every 10 ms, as WhisperFeatureExtractor masks them
     frames     = ceil(mel frames / 2)       the second convolution has stride 2
 
+With `extract.window_s` of W seconds a clip is padded to W, and the encoder has the first 50 W of
+its 1500 positions: about W / 30 of the time, and other numbers, for it is not trained so.
+
 The encoders of Qwen2-Audio and Voxtral are Whisper large's with weights of their own. Qwen2-Audio
 averages pairs of frames before the final norm; here they stay single, as in every other layer.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,10 +77,14 @@ class WhisperEncoder(BlockEncoder):
         weights: str,
         compute_dtype: str,
         device: str,
+        window_s: float | None = None,
     ) -> None:
+        self.outline = outline(model.config)
+        if window_s is not None:
+            narrow(model, preprocessor, window_s)
+            self.outline = replace(self.outline, max_window_s=window_s)
         self.model = placed(model, compute_dtype=compute_dtype, device=device)
         self.preprocessor = preprocessor
-        self.outline = outline(model.config)
         self.identity = {
             "family": family,
             "weights": weights,
@@ -103,7 +111,7 @@ class WhisperEncoder(BlockEncoder):
         return found
 
     def run(self, waveforms: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Return the last layer of waveforms (B, N), shape (B, 1500, D); gradients pass.
+        """Return the last layer of waveforms (B, N), of the whole window; gradients pass.
 
         Raises:
             EncoderError: As `encode`.
@@ -116,7 +124,7 @@ class WhisperEncoder(BlockEncoder):
         if longest > self.padded_samples:
             raise EncoderError(
                 f"Whisper takes {self.padded_samples} samples at once, found {longest}; "
-                "set extract.max_duration_s to 30 or less."
+                f"set extract.max_duration_s to {self.outline.max_window_s:g} or less."
             )
         # It ends in numpy, which has no bfloat16: a training in that must not reach it.
         with torch.autocast("cpu", enabled=False):
@@ -134,7 +142,7 @@ class WhisperEncoder(BlockEncoder):
         """Return the moments of every layer over each waveform's own frames, and some frames.
 
         Raises:
-            EncoderError: If a waveform is longer than 30 s, which Whisper would cut short.
+            EncoderError: If a waveform is longer than the window, which Whisper would cut short.
         """
         frames = [self.num_frames(len(waveform)) for waveform in waveforms]
         with recorded(self.model.layers, self.model, frames, frames_of) as recording:
@@ -149,12 +157,38 @@ def outline(config: Any) -> Outline:
         num_layers=config.encoder_layers + 1,
         dim=config.d_model,
         max_window_s=WINDOW_S,
+        trained_window_s=WINDOW_S,
         frames_per_s=config.max_source_positions / WINDOW_S,
     )
 
 
+def narrow(model: Any, preprocessor: Any, window_s: float) -> None:
+    """Leave a model the first positions of its window, and pad to as many.
+
+    Args:
+        model: The encoder, changed in place.
+        preprocessor: The WhisperFeatureExtractor, changed in place.
+        window_s: Seconds, whole frames of the model.
+    """
+    num_positions = round(window_s * model.config.max_source_positions / WINDOW_S)
+    # The forward pass asks the configuration, the attribute is there for who reads it.
+    model.config.max_source_positions = model.max_source_positions = num_positions
+    kept = model.embed_positions.weight[:num_positions].detach().clone()
+    model.embed_positions.weight = nn.Parameter(kept, requires_grad=False)
+    model.embed_positions.num_embeddings = num_positions
+    preprocessor.chunk_length = window_s
+    preprocessor.nb_max_frames = num_positions * model.conv1.stride[0] * model.conv2.stride[0]
+    preprocessor.n_samples = preprocessor.nb_max_frames * preprocessor.hop_length
+
+
 def load_whisper(
-    spelling: str, config: Any, *, is_folder: bool, compute_dtype: str, device: str
+    spelling: str,
+    config: Any,
+    *,
+    is_folder: bool,
+    compute_dtype: str,
+    device: str,
+    window_s: float | None = None,
 ) -> WhisperEncoder:
     """Load the encoder of a checkpoint of Whisper, Qwen2-Audio or Voxtral.
 
@@ -164,6 +198,7 @@ def load_whisper(
         is_folder: Whether it is a folder.
         compute_dtype: One of `COMPUTE_DTYPES`.
         device: A torch device.
+        window_s: Seconds that clips are padded to, as `chosen_window` returned them.
 
     Raises:
         EncoderError: If it cannot be loaded whole, or its preprocessor is of another window, or
@@ -186,9 +221,10 @@ def load_whisper(
         model,
         preprocessor,
         family=config.model_type,
-        weights=tensors_digest(model.state_dict()),
+        weights=tensors_digest(model.state_dict()),  # the checkpoint's, whatever the window
         compute_dtype=compute_dtype,
         device=device,
+        window_s=window_s,
     )
 
 

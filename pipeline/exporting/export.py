@@ -26,7 +26,7 @@ from pipeline.sources.inference import say
 from pipeline.store.views import LAYERS
 
 BATCHES = (2, 1, 5)  # clips that a file is tried with; it is traced with the first
-SECONDS = (1.0, 0.37, 2.5)
+SECONDS = (1.0, 0.37, 2.5)  # of the sounds that a file is tried with, where so long are taken
 WAVEFORM_TOLERANCE = 1e-4  # an encoder's last bits, many times over where layers hardly differ
 
 
@@ -88,7 +88,8 @@ def export_waveform(
     listener = Listener(view.encoder, view.settings.pooling)
     rate, most = view.encoder.sample_rate, view.settings.max_duration_s
     generator = np.random.default_rng(0)
-    examples = [_heard(trained, score, view, generator, round(s * rate)) for s in SECONDS]
+    scale = min(1.0, most / max(SECONDS)) * rate
+    examples = [_heard(trained, score, view, generator, round(s * scale)) for s in SECONDS]
     # Two frames at least: the exporter takes one for a constant.
     samples = torch.export.Dim("samples", min=2 * view.encoder.min_samples, max=int(most * rate))
     told = {"sample_rate": rate, "max_duration_s": most, "encoder": trained.record.encoder}

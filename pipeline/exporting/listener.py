@@ -41,7 +41,7 @@ class Listener(nn.Module):
         """Return the layers of a clip, shape (1, L, D), of its samples (1, N)."""
         layers: list[Tensor] = []
         num_samples = waveform.shape[1]
-        # Whisper sees 30 s, of which a clip's own frames are pooled.
+        # Whisper sees its whole window, of which a clip's own frames are pooled.
         own = self.encoder.num_frames(num_samples) if self.mel is not None else None
 
         def take(hidden: Tensor) -> None:
@@ -89,7 +89,7 @@ class LogMel(nn.Module):
     filters: Tensor
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Return the mel spectrogram of samples (1, N), padded to 30 s, shape (1, M, 3000)."""
+        """Return the mel spectrogram of samples (1, N), padded to the window, shape (1, M, T)."""
         silence = waveform.new_zeros(1, self.n_samples)
         padded = torch.cat([waveform, silence], dim=1)[:, : self.n_samples]
         half = self.n_fft // 2

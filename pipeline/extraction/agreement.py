@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from pipeline.encoders.base import Outline, require_allowed
+from pipeline.encoders.base import Outline, chosen_window, require_allowed
 from pipeline.errors import EncoderError
 from pipeline.extraction.settings import ViewSettings
 from pipeline.store.views import CODES, FRAMES, LAYERS
@@ -12,7 +12,8 @@ def check_settings(outline: Outline, settings: ViewSettings) -> ViewSettings:
     """Hold an encoder and a view's settings to one another.
 
     Returns:
-        The settings with absolute layers, and the number of codebooks.
+        The settings with absolute layers, the number of codebooks, and a window only where it is
+        not the encoder's own.
 
     Raises:
         EncoderError: If they do not fit one another.
@@ -29,7 +30,8 @@ def check_settings(outline: Outline, settings: ViewSettings) -> ViewSettings:
     _require_kind(outline, settings)
     if settings.kind == LAYERS:
         require_allowed(name, f"{where}pooling", settings.pooling, outline.poolings)
-    limit = outline.max_window_s
+    window_s = chosen_window(name, f"{where}window_s", settings.window_s, outline)
+    limit = outline.max_window_s if window_s is None else window_s
     if limit is not None and settings.max_duration_s > limit:
         raise EncoderError(
             f"extract.{where}max_duration_s: the encoder {name} takes {limit:g} seconds at "
@@ -44,7 +46,7 @@ def check_settings(outline: Outline, settings: ViewSettings) -> ViewSettings:
                 f"{outline.num_layers}; name so many at most, or 0 for all."
             )
     layers = _absolute(settings, outline.num_layers)
-    return dataclasses.replace(settings, layers=layers, codebooks=codebooks)
+    return dataclasses.replace(settings, layers=layers, codebooks=codebooks, window_s=window_s)
 
 
 def _require_kind(outline: Outline, settings: ViewSettings) -> None:

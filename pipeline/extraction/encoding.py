@@ -59,6 +59,7 @@ def make_recipe(encoder: Encoder, settings: ViewSettings, fitted: bytes | None =
         "audio_contract": audio.CONTRACT,
         "channels": "the manifest's channel, else the mean of all",
         "max_duration_s": float(settings.max_duration_s),
+        **({} if settings.window_s is None else {"window_s": float(settings.window_s)}),
         **_of_copy(settings),
         **_of_kind(encoder, settings, fitted),
         "compute_dtype": settings.compute_dtype,

@@ -31,6 +31,7 @@ class ViewConfig:
     stored_dtype: str | None = None
     pooling: str | None = None  # of layers only
     max_duration_s: float | None = None
+    window_s: float | None = None  # with an encoder of its own: not that of the section
     rows_per_shard: int | None = None
     layers: tuple[int, ...] = ()  # of frames only: which are kept; negative counts from the end
     every: int = 1  # of frames only: means of so many frames are stored
@@ -48,6 +49,7 @@ class ExtractConfig:
     stored_dtype: str = "float16"  # of the store: float16 or float32
     pooling: str = "mean"  # of layers: mean, or mean_std for means and deviations side by side
     max_duration_s: float = 30.0  # longer clips are cut into equal windows
+    window_s: float | None = None  # of Whisper and its like: each clip is padded to it; None: 30 s
     rows_per_shard: int | None = None  # clips: what a kill can cost; None: 256, of frames 64
     views: Mapping[str, ViewConfig] = field(default_factory=lambda: {LAYERS: ViewConfig()})
     copies: int = 0  # augmented copies of each training clip, a view for each; training reads them
@@ -109,6 +111,7 @@ class ViewSettings:
         pooling: Of layers.
         max_duration_s: Longer clips are cut into equal windows: layers are averaged over the
             frames of all, frames and codes put one after another.
+        window_s: What the encoder pads each clip to; None: to what it is trained on.
         rows_per_shard: Clips per shard.
         layers: Of frames, the R layers kept, ascending; negative ones count from the end.
         every: Of frames, how many consecutive ones are stored as their mean.
@@ -126,6 +129,7 @@ class ViewSettings:
     stored_dtype: str
     pooling: str = MEAN
     max_duration_s: float
+    window_s: float | None = None
     rows_per_shard: int = 256
     layers: tuple[int, ...] = ()
     every: int = 1
@@ -198,6 +202,7 @@ def settings_of_recipe(name: str, recipe: Recipe, encoder: str) -> ViewSettings:
             "stored_dtype",
             "pooling",
             "max_duration_s",
+            "window_s",
             "every",
             "codebooks",
         )
@@ -219,19 +224,16 @@ def _settings(config: ExtractConfig, name: str, view: ViewConfig) -> ViewSetting
             f"extract.views.{name}.stored_dtype: found {view.stored_dtype!r}, codes are stored as "
             f"{CODES_DTYPE}; leave it out."
         )
-    own = {
-        key: value
-        for key in ("encoder", "compute_dtype", "stored_dtype", "pooling", "max_duration_s")
-        if (value := getattr(view, key)) is not None
-    }
-    shared = {
-        key: getattr(config, key)
-        for key in ("encoder", "compute_dtype", "stored_dtype", "pooling", "max_duration_s")
-    }
+    keys = ("encoder", "compute_dtype", "stored_dtype", "pooling", "max_duration_s", "window_s")
+    own = {key: value for key in keys if (value := getattr(view, key)) is not None}
+    shared = {key: getattr(config, key) for key in keys}
     if kind == CODES:
         own["stored_dtype"] = CODES_DTYPE
-    # What the section says of its encoder's shape is not said of a view's own encoder.
-    shape = {} if view.encoder else {"num_layers": config.num_layers, "dim": config.dim}
+    # What the section says of its encoder's shape and window is not said of a view's own encoder.
+    if view.encoder:
+        shared["window_s"] = None
+    else:
+        shared |= {"num_layers": config.num_layers, "dim": config.dim}
     clips = [view.rows_per_shard, config.rows_per_shard, CLIPS_PER_SHARD.get(kind, 256)]
     return ViewSettings(
         name=name,
@@ -240,7 +242,7 @@ def _settings(config: ExtractConfig, name: str, view: ViewConfig) -> ViewSetting
         layers=view.layers,
         every=view.every,
         codebooks=view.codebooks,
-        **{**shared, **own, **shape},
+        **{**shared, **own},
     )
 
 
@@ -256,5 +258,10 @@ def _check_values(where: str, values: ExtractConfig | ViewSettings) -> None:
             raise ParamsError(f"{where}.{name}: {value!r} is not one of {list(allowed)}.")
     if values.max_duration_s < 1:
         raise ParamsError(f"{where}.max_duration_s: {values.max_duration_s} is below 1 second.")
+    if values.window_s is not None and values.window_s < 1:
+        raise ParamsError(
+            f"{where}.window_s: {values.window_s} is below 1 second; set it to more, or leave it "
+            "out."
+        )
     if values.rows_per_shard is not None and values.rows_per_shard < 1:
         raise ParamsError(f"{where}.rows_per_shard: {values.rows_per_shard} is below 1.")

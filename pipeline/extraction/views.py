@@ -71,14 +71,19 @@ def open_views(settings: Sequence[ViewSettings], device: str) -> list[OpenView]:
     Raises:
         EncoderError: If one cannot be loaded, or does not fit its view.
     """
-    encoders: dict[tuple[str, str], Encoder] = {}
+    encoders: dict[tuple[str, str, float | None], Encoder] = {}
+    views = []
     for each in settings:
-        key = each.encoder, each.compute_dtype
+        key = each.encoder, each.compute_dtype, each.window_s
         if key not in encoders:
             encoders[key] = open_encoder(
-                each.encoder, compute_dtype=each.compute_dtype, device=device
+                each.encoder,
+                compute_dtype=each.compute_dtype,
+                device=device,
+                window_s=each.window_s,
             )
-    return [open_view(encoders[each.encoder, each.compute_dtype], each) for each in settings]
+        views.append(open_view(encoders[key], each))
+    return views
 
 
 def open_view(encoder: Encoder, settings: ViewSettings) -> OpenView:

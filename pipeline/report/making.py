@@ -133,12 +133,14 @@ def _hearing(record: "HeadRecord", view: str, recipe: Mapping[str, Any]) -> str:
     shapes = [record.shapes[need.name] for need in record.needs if need.view == view]
     pooled = POOLED.get(str(recipe.get("pooling", "")), "")
     rate = recipe.get("sample_rate")
+    window = recipe.get("window_s")
     computed, stored = recipe.get("compute_dtype"), recipe.get("stored_dtype")
     parts = [
         str(encoder),
         *(f"{shape.num_layers} layers of {shape.dim} numbers" for shape in shapes[:1]),
         pooled,
         f"heard at {rate} Hz" if rate else "",
+        f"in windows of {window:g} s" if window else "",
         f"computed in {computed}" if computed else "",
         f"kept in {stored}" if stored else "",
     ]

@@ -27,8 +27,10 @@ def hubert_at(folder: Path, compute_dtype: str = "float32") -> SpeechEncoder:
     return encoder
 
 
-def whisper_at(folder: Path, compute_dtype: str = "float32") -> WhisperEncoder:
-    found = open_encoder(str(folder), compute_dtype=compute_dtype, device="cpu")
+def whisper_at(
+    folder: Path, compute_dtype: str = "float32", window_s: float | None = None
+) -> WhisperEncoder:
+    found = open_encoder(str(folder), compute_dtype=compute_dtype, device="cpu", window_s=window_s)
     assert isinstance(found, WhisperEncoder)
     return found
 
