@@ -19,7 +19,7 @@ from pipeline.heads.bottleneck import (
     kl_to_normal,
     sampled,
 )
-from pipeline.heads.projector import FrameProjector
+from pipeline.heads.projector import FrameProjector, Projector
 
 PARTS = st.floats(0, 1)
 BETAS = st.floats(1e-6, 10)
@@ -113,8 +113,35 @@ def test_each_clip_has_a_soft_token_for_each_k_frames_alone_and_beside_others(le
         torch.testing.assert_close(alone, soft)
 
 
-def test_soft_tokens_begin_as_long_as_the_model_s_own():
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda own: FrameProjector(3, 1, 8, own).map,
+        lambda own: Projector(3, own).map,
+    ],
+    ids=["of frames", "of a vector"],
+)
+def test_soft_tokens_begin_where_the_models_own_embeddings_lie(make):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        own = nn.Embedding(500, 64)
+        mean, deviation = 3 * torch.randn(64), torch.rand(64) + 0.5
+        own.weight.data.mul_(deviation).add_(mean)
+        project = make(own)
+        drawn = torch.randn(500, 64)
+    *_, norm = project
+    # Whatever comes before the norm: what is drawn for each token anew stands for it.
+    soft = norm(drawn) * own.weight.detach().square().mean().sqrt()
+    torch.testing.assert_close(soft.mean(0), mean, atol=0.3, rtol=0)
+    torch.testing.assert_close(soft.std(0), deviation, atol=0.2, rtol=0)
+
+
+def test_soft_tokens_begin_as_long_as_the_models_own():
     embeddings = nn.Embedding(50, 64)
-    soft = FrameProjector(3, 2, 8, embeddings)(torch.randn(1, 8, 3), torch.tensor([8]))[0]
-    size = embeddings.weight.square().mean().sqrt()
-    torch.testing.assert_close(soft.square().mean().sqrt(), size, atol=0.01, rtol=0)
+    embeddings.weight.data.add_(2.0)
+    for soft in (
+        FrameProjector(3, 2, 8, embeddings)(torch.randn(1, 8, 3), torch.tensor([8]))[0],
+        Projector(3, embeddings)(torch.randn(4, 3)),
+    ):
+        size = embeddings.weight.square().mean().sqrt()
+        torch.testing.assert_close(soft.square().mean().sqrt(), size, atol=0.1, rtol=0)

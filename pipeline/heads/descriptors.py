@@ -14,6 +14,9 @@ The paper has no code. What it leaves open is a parameter, both readings where t
 - "Alternating" is one stage after the other, once or more often (`rounds`), or batches of both in
   turn (`alternate: batches`). In either LoRA is one for both, so freezing a branch does not keep
   what LoRA has learnt of stage 1: every `replay_every`-th batch of stage 2 is one of stage 1.
+- A linear classifier of each clip's mean mu, whose cross-entropy is added in stage 2 and which
+  nothing asks in scoring, is ours (`auxiliary`): few steps do not teach a branch through a language
+  model what a classifier teaches it at once.
 - The KL is summed over dimensions and averaged over valid frames, which gives beta its meaning.
 
 Its ablations: `bottleneck: false` has z = mu and no KL, `branches: one` hears all through one
@@ -25,8 +28,9 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from pipeline.heads.batch import Batch
+from pipeline.heads.batch import Batch, Ragged
 from pipeline.heads.bottleneck import beta_at, kl_to_normal
 from pipeline.heads.branches import Branches, Heard
 from pipeline.heads.cost import Part
@@ -41,6 +45,7 @@ from pipeline.heads.descriptors_said import Speaker, Told
 from pipeline.heads.descriptors_stages import (
     CONTENT,
     STAGE1,
+    answers_in,
     phases_of,
     trained_in,
     turn_of,
@@ -86,7 +91,7 @@ class Descriptors(LanguageHead):
 
         Args:
             shapes: Of the frames.
-            num_classes: Not looked at: classes are words.
+            num_classes: Of the auxiliary classifier; else classes are words.
             config: Its own section.
             is_outline: Whether only sizes are wanted: no weights are read.
 
@@ -94,19 +99,18 @@ class Descriptors(LanguageHead):
             ParamsError: If no language model is named.
             EncoderError: If it cannot be loaded.
         """
-        del num_classes
         super().__init__(config, is_outline=is_outline)
         self.shape = shapes[FRAMES]
         self.branches = Branches(self.shape, self.model.embeddings, config)
+        self.auxiliary = nn.Linear(config.width, num_classes) if config.auxiliary else None
         self.columns = (DESCRIPTORS,) * config.describe
         self._latest: tuple[Batch, DescriptorsScoring, Told] | None = None
         self.learns = [TEXT] * config.learns_transcripts + [DESCRIPTORS] * config.describe
 
     def parts(self) -> Mapping[str, Part]:
         """Return the language model, its adapters and the branches."""
-        return self.parts_with(
-            {f"{name} branch": one for name, one in self.branches.named_children()}
-        )
+        branches = {f"{name} branch": one for name, one in self.branches.named_children()}
+        return self.parts_with({**branches, "auxiliary": self.auxiliary})
 
     def activation_bytes(self, phase: Phase, *, itemsize: int, is_checkpointed: bool) -> int:
         """Return what the branches keep of a batch, and the language model."""
@@ -142,8 +146,9 @@ class Descriptors(LanguageHead):
 
     def enter(self, phase: Phase) -> dict[str, nn.Parameter]:
         """Train the adapters and the branches of the phase; freeze the other one."""
-        wanted = tuple(f"branches.{name}." for name in trained_in(self.config, phase))
-        trained = self.train_only(lambda name: name.startswith(wanted))
+        wanted = [f"branches.{name}." for name in trained_in(self.config, phase)]
+        wanted += ["auxiliary."] * answers_in(phase)
+        trained = self.train_only(lambda name: name.startswith(tuple(wanted)))
         return trained | self.enter_adapters(is_trained=True)
 
     def train(self, mode: bool = True) -> "Descriptors":  # noqa: FBT001, FBT002 - torch's own
@@ -172,6 +177,11 @@ class Descriptors(LanguageHead):
             losses["transcript"] = 0 * torch.cat(list(heard[CONTENT].soft)).sum()
         if turn.answers:
             losses["answer"] = self.answer_loss(self._answers(batch, _soft(heard)), batch)
+            if self.auxiliary is not None:
+                assert batch.targets is not None
+                logits = self.auxiliary(_mean(heard[turn.trains[-1]], frames)).float()
+                each = functional.cross_entropy(logits, batch.targets, reduction="none")
+                losses["auxiliary"] = config.auxiliary * batch.weighted_mean(each)
         if config.bottleneck:
             beta = beta_at(progress, config.beta_first, config.beta_last)
             for name in turn.trains:
@@ -251,11 +261,12 @@ class Descriptors(LanguageHead):
     def representations(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return the mean of mu over each clip's frames, of each branch, (B, Z)."""
         frames = batch.ragged(FRAMES)
-        inside = frames.mask[..., None]
-        return {
-            name: (heard.latent.mean * inside).sum(1) / inside.sum(1)
-            for name, heard in self.branches(frames).items()
-        }
+        return {name: _mean(heard, frames) for name, heard in self.branches(frames).items()}
+
+
+def _mean(heard: Heard, frames: Ragged) -> Tensor:
+    inside = frames.mask[..., None]
+    return (heard.latent.mean * inside).sum(1) / inside.sum(1)
 
 
 def _soft(heard: Mapping[str, Heard]) -> SoftTokens:

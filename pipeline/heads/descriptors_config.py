@@ -35,6 +35,7 @@ class DescriptorsConfig(LanguageConfig):
     width: int = 256  # Z, of its mean and its variance
     neighbours: int = 5  # frames side by side that become one soft token
     projector_hidden: int = 2048  # of the perceptron into the language model's space
+    auxiliary: float = 0.0  # in stage 2, of a linear classifier's cross-entropy on mu; 0: none
     beta_first: float = 1.0  # how much the KL counts as a phase begins
     beta_last: float = 1e-4  # as it ends, log-linear in between; as beta_first: constant
     stages: str = TWO  # content by transcripts, then descriptors; or joint: all at once
@@ -64,6 +65,7 @@ class DescriptorsConfig(LanguageConfig):
             if each.type is int:
                 low = 0 if each.name in ("stage1_steps", "replay_every") else 1
                 self.require_at_least(low, each.name)
+        self.require_at_least(0, "auxiliary")
         self.require_above_0("beta_first", "beta_last", "stage1_learning_rate")
         self.require_different("layers")
         if self.rounds > 1 and not self.has_phases:

@@ -61,6 +61,11 @@ def trained_in(config: DescriptorsConfig, phase: Phase) -> tuple[str, ...]:
     return (DESCRIPTOR,) if stage == STAGE2 else (CONTENT, DESCRIPTOR)
 
 
+def answers_in(phase: Phase) -> bool:
+    """Say whether any step of a phase does stage 2's task."""
+    return phase.name.partition(" ")[0] != STAGE1
+
+
 def turn_of(config: DescriptorsConfig, phase: Phase, step: int, *, has_texts: bool = True) -> Turn:
     """Return what a step of a phase does.
 

@@ -1,23 +1,25 @@
 """From what a head hears to soft tokens in a language model's space.
 
-A vector of length 1 is far from the model's own embeddings, so soft tokens have a scale, learned,
-that begins at their root mean square.
+Soft tokens begin where the model's own embeddings lie: with their mean, which is most of their
+length, and their deviation from it in each dimension, and with a scale, learned, of their root mean
+square. Tokens without that mean are strange to a model, which then looks at them as at a beginning
+of text, and learns to read them later.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 
 class Projector(nn.Module):
-    """s = scale * LN(Linear(GELU(Linear(z)))), as long as the language model's own embeddings."""
+    """s = scale * LN(Linear(GELU(Linear(z)))), one soft token of a vector."""
 
     def __init__(self, width: int, embeddings: nn.Embedding) -> None:
         super().__init__()
         dim = embeddings.embedding_dim
-        self.map = nn.Sequential(
-            nn.Linear(width, dim), nn.GELU(), nn.Linear(dim, dim), nn.LayerNorm(dim)
-        )
-        self.scale = _root_mean_square(embeddings)
+        norm = nn.LayerNorm(dim)
+        self.map = nn.Sequential(nn.Linear(width, dim), nn.GELU(), nn.Linear(dim, dim), norm)
+        self.scale = _begin_as(embeddings, norm)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return soft tokens of z (B, W), float32, shape (B, D)."""
@@ -36,13 +38,11 @@ class FrameProjector(nn.Module):
         super().__init__()
         self.neighbours = neighbours
         dim = embeddings.embedding_dim
+        norm = nn.LayerNorm(dim)
         self.map = nn.Sequential(
-            nn.Linear(neighbours * width, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, dim),
-            nn.LayerNorm(dim),
+            nn.Linear(neighbours * width, hidden), nn.ReLU(), nn.Linear(hidden, dim), norm
         )
-        self.scale = _root_mean_square(embeddings)
+        self.scale = _begin_as(embeddings, norm)
 
     def forward(self, z: Tensor, lengths: Tensor) -> list[Tensor]:
         """Return soft tokens of each clip, float32, shape (ceil(T_i / k), D).
@@ -58,5 +58,11 @@ class FrameProjector(nn.Module):
         return [one[: -(-length // k)] for one, length in zip(soft, lengths.tolist(), strict=True)]
 
 
-def _root_mean_square(embeddings: nn.Embedding) -> nn.Parameter:
-    return nn.Parameter(embeddings.weight.detach().float().square().mean().sqrt().clone())
+@torch.no_grad()
+def _begin_as(embeddings: nn.Embedding, norm: nn.LayerNorm) -> nn.Parameter:
+    """Give a norm the mean and deviation of embeddings over their scale, and return that."""
+    variance, mean = (each.float() for each in torch.var_mean(embeddings.weight, dim=0))
+    scale = (variance + mean.square()).mean().sqrt()
+    norm.weight.copy_(variance.sqrt() / scale)
+    norm.bias.copy_(mean / scale)
+    return nn.Parameter(scale)
