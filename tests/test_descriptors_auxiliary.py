@@ -14,6 +14,7 @@ from pipeline.heads.descriptors import Descriptors
 from pipeline.heads.descriptors_config import DescriptorsConfig
 from pipeline.heads.phase import Phase
 from pipeline.heads.saved import load_head
+from pipeline.parameters import as_kept
 
 pytestmark = pytest.mark.usefixtures("without_waiting_for_the_disk")
 
@@ -88,6 +89,7 @@ def test_without_it_a_head_is_what_it_was(made: Made) -> None:
     phase = head.phases(config.phase)[1]
     assert "auxiliary" not in losses_of(head, batch, phase, 0)
     assert not any("auxiliary" in name for name in (*head.kept(), *head.parts()))
+    assert "auxiliary" not in as_kept(config.head_config)
 
 
 def test_it_is_kept_and_counted(made: Made, tmp_path: Path) -> None:

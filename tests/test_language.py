@@ -62,7 +62,11 @@ def naive(model: LanguageModel, prompts: Prompts, clip: int, answer: list[int]) 
     return said[torch.arange(len(answer)), torch.tensor(answer)]
 
 
-def test_scores_of_words_are_those_of_whole_sequences_one_by_one(model: LanguageModel) -> None:
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])  # on a CPU, and where there is a GPU
+def test_scores_of_words_are_those_of_whole_sequences_one_by_one(
+    model: LanguageModel, attention: str
+) -> None:
+    model.network.set_attn_implementation(attention)
     prompts, answers = prompts_of(model), answers_of(model)
     assert len(answers[2]) > 3  # a word of several tokens
     first, whole = Dialogues(model, prompts).log_probabilities(answers)
@@ -160,6 +164,15 @@ def test_what_is_generated_is_the_likeliest_token_at_each_step(model: LanguageMo
             every = [[token] for token in range(340)]
             first, _ = Dialogues(model, begun).log_probabilities(every)
             assert int(first.argmax()) == said[place]
+
+
+def test_words_of_one_token_are_scored_by_it_alone(model: LanguageModel) -> None:
+    prompts, words = prompts_of(model), [[7], [9], [11]]
+    first, whole = Dialogues(model, prompts).log_probabilities(words)
+    assert torch.equal(first, whole)
+    mixed = Dialogues(model, prompts).log_probabilities([[7], [9, 4, 5], [11]])[1]
+    torch.testing.assert_close(mixed[:, [0, 2]], first[:, [0, 2]])
+    assert (mixed[:, 1] < first[:, 1]).all()
 
 
 def test_what_is_read_on_counts_as_if_it_had_been_in_the_prompt(model: LanguageModel) -> None:

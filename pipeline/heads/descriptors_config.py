@@ -6,6 +6,7 @@ from typing import ClassVar
 from pipeline.errors import ParamsError
 from pipeline.heads.language_config import LanguageConfig
 from pipeline.heads.phase import LAST
+from pipeline.parameters import later
 from pipeline.store.views import FRAMES
 
 CROSS_ENTROPY = "ce"  # of the answers on dev
@@ -35,7 +36,8 @@ class DescriptorsConfig(LanguageConfig):
     width: int = 256  # Z, of its mean and its variance
     neighbours: int = 5  # frames side by side that become one soft token
     projector_hidden: int = 2048  # of the perceptron into the language model's space
-    auxiliary: float = 0.0  # in stage 2, of a linear classifier's cross-entropy on mu; 0: none
+    # In stage 2, of a linear classifier's cross-entropy on the mean of mu; 0: none.
+    auxiliary: float = later(0.0, neutral=0.0)
     beta_first: float = 1.0  # how much the KL counts as a phase begins
     beta_last: float = 1e-4  # as it ends, log-linear in between; as beta_first: constant
     stages: str = TWO  # content by transcripts, then descriptors; or joint: all at once

@@ -193,22 +193,25 @@ class Dialogues:
         Returns:
             Float32, each of shape (B, C).
         """
-        num_clips = len(self._ends)
-        first_of = torch.tensor(
-            [answer[0] for answer in candidates], device=self.next_logits.device
-        )
+        device = self.next_logits.device
+        first_of = torch.tensor([answer[0] for answer in candidates], device=device)
         first = self.next_logits.log_softmax(-1)[:, first_of]
-        whole = first.clone()
-        for c, answer in enumerate(candidates):
-            if len(answer) > 1:
-                read = self._mask.shape[1]
-                hidden = self._read(_padded(self._model, [answer[:-1]] * num_clips))
-                logits = self._model.logits(hidden)
-                wanted = torch.tensor(answer[1:], device=logits.device)
-                each = logits.log_softmax(-1).gather(2, wanted.expand(num_clips, -1)[..., None])
-                whole[:, c] += each.sum((1, 2))
-                self._forget(read)
-        return first, whole
+        said = [(c, t, a) for c, answer in enumerate(candidates) for t, a in enumerate(answer)]
+        owner, place, token = torch.tensor(said, device=device).T
+        # All candidates are read side by side, and none sees another.
+        is_read = place + 1 < torch.tensor([len(a) for a in candidates], device=device)[owner]
+        if not is_read.any():
+            return first, first
+        read, before = token[is_read], self._mask.shape[1]
+        mine, when = owner[is_read], place[is_read]
+        own = _padded(self._model, [read.tolist()] * len(self._ends))
+        sees = (mine[:, None] == mine) & (when[:, None] >= when)
+        hidden = self._read(own, places=when, sees=sees)
+        logits = self._model.logits(hidden).log_softmax(-1)
+        self._forget(before)
+        wanted = token[place > 0].expand(len(logits), -1)
+        each = logits.gather(2, wanted[..., None])[..., 0]
+        return first, first.index_add(1, mine, each)
 
     @torch.no_grad()
     def likeliest(self, *, most: int, ends: Collection[int] = ()) -> list[list[int]]:
@@ -237,13 +240,29 @@ class Dialogues:
         self._ends = before
         return answers
 
-    def _read(self, own: _Embedded) -> Tensor:
-        """Return the last hidden states of what follows each prompt, (B, T, D)."""
-        places = torch.arange(own.vectors.shape[1], device=own.vectors.device)
-        self._mask = torch.cat([self._mask, own.mask], dim=1)
+    def _read(
+        self, own: _Embedded, *, places: Tensor | None = None, sees: Tensor | None = None
+    ) -> Tensor:
+        """Return the last hidden states of what follows each prompt, (B, T, D).
+
+        Args:
+            own: What follows.
+            places: How far each token stands from its prompt, shape (T,); None: one by one.
+            sees: Which of them each one sees, itself too, shape (T, T); None: all before it.
+        """
+        num_clips, num_new = own.vectors.shape[:2]
+        if places is None:
+            places = torch.arange(num_new, device=own.vectors.device)
+        mask = torch.cat([self._mask, own.mask], dim=1)
+        self._mask = mask
+        if sees is not None:
+            of_prompts = mask[:, None, None, :-num_new].expand(-1, 1, num_new, -1)
+            seen = torch.cat([of_prompts, sees.expand(num_clips, 1, -1, -1)], dim=3)
+            hidden_from = torch.finfo(own.vectors.dtype).min
+            mask = torch.zeros_like(seen, dtype=own.vectors.dtype).masked_fill(~seen, hidden_from)
         output = self._model.decoder(
             inputs_embeds=own.vectors,
-            attention_mask=self._mask,
+            attention_mask=mask,
             position_ids=self._ends[:, None] + places,
             past_key_values=self._cache,
             use_cache=True,
