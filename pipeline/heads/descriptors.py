@@ -24,6 +24,7 @@ branch that nothing freezes, `stages: joint` trains all at once, `describe: fals
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -104,7 +105,6 @@ class Descriptors(LanguageHead):
         self.branches = Branches(self.shape, self.model.embeddings, config)
         self.auxiliary = nn.Linear(config.width, num_classes) if config.auxiliary else None
         self.columns = (DESCRIPTORS,) * config.describe
-        self._latest: tuple[Batch, DescriptorsScoring, Told] | None = None
         self.learns = [TEXT] * config.learns_transcripts + [DESCRIPTORS] * config.describe
 
     def parts(self) -> Mapping[str, Part]:
@@ -150,12 +150,6 @@ class Descriptors(LanguageHead):
         wanted += ["auxiliary."] * answers_in(phase)
         trained = self.train_only(lambda name: name.startswith(tuple(wanted)))
         return trained | self.enter_adapters(is_trained=True)
-
-    def train(self, mode: bool = True) -> "Descriptors":  # noqa: FBT001, FBT002 - torch's own
-        """Turn dropout on or off, and forget what was said."""
-        self._latest = None
-        super().train(mode)
-        return self
 
     def loss(
         self, batch: Batch, *, phase: Phase, progress: float, generator: torch.Generator
@@ -230,7 +224,7 @@ class Descriptors(LanguageHead):
         Raises:
             HeadError: If given descriptions are asked for, and a clip has none.
         """
-        return self._told(batch, options).scores
+        return self._told(batch, replace(options, transcribe=False)).scores
 
     def extras(
         self, batch: Batch, options: DescriptorsScoring
@@ -238,7 +232,18 @@ class Descriptors(LanguageHead):
         """Return its descriptions, and where they are asked for what it heard.
 
         Raises:
-            HeadError: If a transcript is asked for that it has not learnt to say.
+            HeadError: As `answer`.
+        """
+        return self.answer(batch, options)[1]
+
+    def answer(
+        self, batch: Batch, options: DescriptorsScoring
+    ) -> tuple[Tensor, Mapping[str, Sequence[str] | Tensor]]:
+        """Return `scores` and `extras` of what is said once.
+
+        Raises:
+            HeadError: If given descriptions are asked for, and a clip has none; if a transcript is
+                asked for that it has not learnt to say.
         """
         told = self._told(batch, options)
         said: dict[str, Sequence[str] | Tensor] = {}
@@ -246,17 +251,10 @@ class Descriptors(LanguageHead):
             said[DESCRIPTORS] = [one or "" for one in told.descriptions]
         if options.transcribe:
             said[TRANSCRIPT] = told.transcripts
-        return said
+        return told.scores, said
 
     def _told(self, batch: Batch, options: DescriptorsScoring) -> Told:
-        """Return what is said of a batch; asked for twice in a row, it is said once."""
-        if self._latest is not None:
-            known, under, told = self._latest
-            if known is batch and under == options:
-                return told
-        told = self.speaker.told(batch, _soft(self.branches(batch.ragged(FRAMES))), options)
-        self._latest = (batch, options, told)
-        return told
+        return self.speaker.told(batch, _soft(self.branches(batch.ragged(FRAMES))), options)
 
     def representations(self, batch: Batch) -> Mapping[str, Tensor]:
         """Return the mean of mu over each clip's frames, of each branch, (B, Z)."""

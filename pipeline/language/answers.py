@@ -196,21 +196,19 @@ class Dialogues:
         device = self.next_logits.device
         first_of = torch.tensor([answer[0] for answer in candidates], device=device)
         first = self.next_logits.log_softmax(-1)[:, first_of]
-        said = [(c, t, a) for c, answer in enumerate(candidates) for t, a in enumerate(answer)]
-        owner, place, token = torch.tensor(said, device=device).T
         # All candidates are read side by side, and none sees another.
-        is_read = place + 1 < torch.tensor([len(a) for a in candidates], device=device)[owner]
-        if not is_read.any():
+        read = [(c, t, a) for c, answer in enumerate(candidates) for t, a in enumerate(answer[:-1])]
+        if not read:
             return first, first
-        read, before = token[is_read], self._mask.shape[1]
-        mine, when = owner[is_read], place[is_read]
-        own = _padded(self._model, [read.tolist()] * len(self._ends))
+        before = self._mask.shape[1]
+        mine, when, _ = torch.tensor(read, device=device).T
+        wanted = torch.tensor([a for answer in candidates for a in answer[1:]], device=device)
+        own = _padded(self._model, [[a for _, _, a in read]] * len(self._ends))
         sees = (mine[:, None] == mine) & (when[:, None] >= when)
         hidden = self._read(own, places=when, sees=sees)
         logits = self._model.logits(hidden).log_softmax(-1)
         self._forget(before)
-        wanted = token[place > 0].expand(len(logits), -1)
-        each = logits.gather(2, wanted[..., None])[..., 0]
+        each = logits.gather(2, wanted.expand(len(logits), -1)[..., None])[..., 0]
         return first, first.index_add(1, mine, each)
 
     @torch.no_grad()
@@ -224,18 +222,18 @@ class Dialogues:
         ends = {self._model.tokeniser.eos_token_id, *ends}
         answers: list[list[int]] = [[] for _ in self._ends]
         open_ = set(range(len(answers)))
-        tokens, read, before = self.next_logits.argmax(-1), self._mask.shape[1], self._ends
+        tokens, read, before = self.next_logits.argmax(-1).tolist(), self._mask.shape[1], self._ends
         for _ in range(most):
-            for i, token in enumerate(tokens.tolist()):
+            for i, token in enumerate(tokens):
                 if i in open_ and token in ends:
                     open_.discard(i)
                 elif i in open_:
                     answers[i].append(token)
             if not open_:
                 break
-            hidden = self._read(_padded(self._model, tokens[:, None].tolist()))
+            hidden = self._read(_padded(self._model, [[token] for token in tokens]))
             self._ends = self._ends + 1
-            tokens = self._model.logits(hidden[:, -1]).argmax(-1)
+            tokens = self._model.logits(hidden[:, -1]).argmax(-1).tolist()
         self._forget(read)
         self._ends = before
         return answers
