@@ -77,7 +77,7 @@ def command(
         raise ParamsError("--audio-root, --store, --from: wanted one of the three.")
     if out.resolve() == manifest.resolve():
         raise ParamsError(f"--out {out}: is the manifest itself, wanted another file; name one.")
-    grammar = read_grammar(config.grammar)
+    grammar = read_grammar(config.grammar).with_first(config.templates)
     read = read_manifest(manifest)
     require_known_suffix(out)
     claim(out, is_folder=False)

@@ -154,6 +154,7 @@ def test_the_formula_of_activations_is_what_a_step_keeps(dtype, num_clips):
     model = LanguageModel(spelling="made", digest="", network=network, tokeniser=None)
     add_adapters(model, rank=2, alpha=2, dropout=0.1, targets=["q_proj", "v_proj"], where="here")
     set_training(model, mode=True)
+    network.set_attn_implementation("sdpa")  # as on a GPU, which the formula is of
     weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
     kept: dict[int, torch.Tensor] = {}
 

@@ -214,14 +214,17 @@ def test_new_adapters_change_nothing_and_trained_ones_do(model: LanguageModel) -
 
 
 @pytest.mark.parametrize("has_gpu", [True, False])
-def test_attention_is_plain_where_there_is_no_gpu(
+def test_attention_is_plain_where_gradients_are_taken_without_a_gpu(
     folder: Path,
     has_gpu: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
     model = load(folder)
+    set_training(model, mode=True)
     assert model.network.config._attn_implementation == ("sdpa" if has_gpu else "eager")
+    set_training(model, mode=False)
+    assert model.network.config._attn_implementation == "sdpa"
 
 
 def test_plain_attention_has_the_losses_and_gradients_of_fused_attention(folder: Path) -> None:

@@ -139,6 +139,16 @@ def test_another_grammar_says_the_same_levels_in_its_words(there: Path) -> None:
     assert other["descriptors_source"].iloc[0] != table["descriptors_source"].iloc[0]
 
 
+def test_as_many_sentences_of_the_grammar_are_used_as_are_asked_for(there: Path) -> None:
+    every, first = described(), described("-S", "describe.templates=1", out="first.csv")
+    assert levels(every).equals(levels(first))
+    assert every["descriptors"].str.startswith("A ").mean() < 1
+    assert first["descriptors"].str.startswith("A ").all()
+    kept = read_description(description_path(Path("first.csv"))).grammar
+    assert kept.templates == ENGLISH.templates[:1]
+    assert first["descriptors_source"].iloc[0] != every["descriptors_source"].iloc[0]
+
+
 def test_the_word_that_stands_out_is_said_where_its_time_is_known(there: Path) -> None:
     read = read_manifest(there).table
     times = ["0-0.1 0.1-0.2 0.2-0.3 0.3-0.4", *[""] * 29]
@@ -175,6 +185,10 @@ def test_mistakes_are_told_in_one_line_before_any_work(there: Path) -> None:
     assert "s: no feature store there" in refused(*start, "--store", "s")
     gone = ("-S", "describe.grammar=gone.yaml")
     assert "gone.yaml: cannot be read" in refused(*gone, *DESCRIBE, "o.csv")
+    many = refused("-S", "describe.templates=5", *DESCRIBE, "o.csv")
+    assert "describe.templates: 5 is more than the 4 of " in many
+    less = refused("-S", "describe.templates=-1", *DESCRIBE, "o.csv")
+    assert "describe.templates: -1 is below 0" in less
     assert "unknown keys ['slots']" in refused("-S", "describe.slots=5", *DESCRIBE, "o.csv")
     other = ("describe", "manifest.csv", "--audio-root", "x=audio", "--out", "o.csv")
     assert "corpus 'voices' has no audio root" in refused(*other)

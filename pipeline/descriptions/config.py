@@ -15,6 +15,7 @@ class DescribeConfig:
     """Everything about descriptors that changes a word."""
 
     grammar: str = ""  # a YAML file; the English one that genser brings if empty
+    templates: int = 0  # of the grammar's sentences, the first so many; 0: all of them
     quantiles: tuple[float, ...] = (0.1, 0.3, 0.7, 0.9)  # of training clips, between five levels
     against: str = SPEAKER  # the closest clips that one is held against: speaker, gender or corpus
     least_clips: int = 8  # of a speaker, a gender or a corpus; fewer are held against more
@@ -29,6 +30,8 @@ class DescribeConfig:
                 f"describe.quantiles: found {list(self.quantiles)}, wanted {NUM_LEVELS - 1} rising "
                 "numbers between 0 and 1, e.g. [0.1, 0.3, 0.7, 0.9]."
             )
+        if self.templates < 0:
+            raise ParamsError(f"describe.templates: {self.templates} is below 0.")
         if self.against not in AGAINST:
             raise ParamsError(
                 f"describe.against: found {self.against!r}, wanted one of {list(AGAINST)}."

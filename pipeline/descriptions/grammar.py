@@ -6,7 +6,7 @@ checked when it is read: whatever it can write it must read again, and never a w
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from string import Formatter
 from typing import Any
@@ -77,6 +77,22 @@ class Grammar:
         )
         grammar._check()
         return grammar
+
+    def with_first(self, templates: int) -> "Grammar":
+        """Return the grammar with its first templates alone.
+
+        Args:
+            templates: How many; 0 keeps all.
+
+        Raises:
+            ParamsError: If it has fewer.
+        """
+        if templates > len(self.templates):
+            raise ParamsError(
+                f"describe.templates: {templates} is more than the {len(self.templates)} of "
+                f"{self.where}; lower it, or set it to 0 for all."
+            )
+        return replace(self, templates=self.templates[: templates or None])
 
     @property
     def content(self) -> dict[str, Any]:

@@ -14,9 +14,9 @@ The paper has no code. What it leaves open is a parameter, both readings where t
 - "Alternating" is one stage after the other, once or more often (`rounds`), or batches of both in
   turn (`alternate: batches`). In either LoRA is one for both, so freezing a branch does not keep
   what LoRA has learnt of stage 1: every `replay_every`-th batch of stage 2 is one of stage 1.
-- A linear classifier of each clip's mean mu, whose cross-entropy is added in stage 2 and which
-  nothing asks in scoring, is ours (`auxiliary`): few steps do not teach a branch through a language
-  model what a classifier teaches it at once.
+- Bags of words are ours (`bag_of_words`): the mean of a branch's soft tokens is to say, by the
+  language model's own embeddings, the words of the answer. Few steps do not teach a branch through
+  a language model what this teaches it at once, in steps that do not run the model (`bag_steps`).
 - The KL is summed over dimensions and averaged over valid frames, which gives beta its meaning.
 
 Its ablations: `bottleneck: false` has z = mu and no KL, `branches: one` hears all through one
@@ -29,7 +29,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pipeline.heads.batch import Batch, Ragged
 from pipeline.heads.bottleneck import beta_at, kl_to_normal
@@ -37,6 +36,7 @@ from pipeline.heads.branches import Branches, Heard
 from pipeline.heads.cost import Part
 from pipeline.heads.descriptor_prompt import DescriptorPrompt, SoftTokens
 from pipeline.heads.descriptors_config import (
+    BAG_LOSS,
     CROSS_ENTROPY,
     DescriptorsConfig,
     DescriptorsScoring,
@@ -47,6 +47,7 @@ from pipeline.heads.descriptors_stages import (
     CONTENT,
     STAGE1,
     answers_in,
+    is_of_bags,
     phases_of,
     trained_in,
     turn_of,
@@ -54,6 +55,7 @@ from pipeline.heads.descriptors_stages import (
 from pipeline.heads.language_head import LanguageHead, Wanted
 from pipeline.heads.needs import Need, Shapes
 from pipeline.heads.phase import Phase
+from pipeline.language.bags import BagOfWords
 from pipeline.manifests.descriptors import DESCRIPTORS
 from pipeline.manifests.texts import TEXT
 from pipeline.store.views import FRAMES
@@ -92,7 +94,7 @@ class Descriptors(LanguageHead):
 
         Args:
             shapes: Of the frames.
-            num_classes: Of the auxiliary classifier; else classes are words.
+            num_classes: Unused, as classes are words.
             config: Its own section.
             is_outline: Whether only sizes are wanted: no weights are read.
 
@@ -100,17 +102,19 @@ class Descriptors(LanguageHead):
             ParamsError: If no language model is named.
             EncoderError: If it cannot be loaded.
         """
+        del num_classes
         super().__init__(config, is_outline=is_outline)
         self.shape = shapes[FRAMES]
         self.branches = Branches(self.shape, self.model.embeddings, config)
-        self.auxiliary = nn.Linear(config.width, num_classes) if config.auxiliary else None
+        self.bag = BagOfWords(self.model.embeddings) if config.bag_of_words else None
         self.columns = (DESCRIPTORS,) * config.describe
         self.learns = [TEXT] * config.learns_transcripts + [DESCRIPTORS] * config.describe
 
     def parts(self) -> Mapping[str, Part]:
         """Return the language model, its adapters and the branches."""
-        branches = {f"{name} branch": one for name, one in self.branches.named_children()}
-        return self.parts_with({**branches, "auxiliary": self.auxiliary})
+        return self.parts_with(
+            {f"{name} branch": one for name, one in self.branches.named_children()}
+        )
 
     def activation_bytes(self, phase: Phase, *, itemsize: int, is_checkpointed: bool) -> int:
         """Return what the branches keep of a batch, and the language model."""
@@ -146,10 +150,9 @@ class Descriptors(LanguageHead):
 
     def enter(self, phase: Phase) -> dict[str, nn.Parameter]:
         """Train the adapters and the branches of the phase; freeze the other one."""
-        wanted = [f"branches.{name}." for name in trained_in(self.config, phase)]
-        wanted += ["auxiliary."] * answers_in(phase)
-        trained = self.train_only(lambda name: name.startswith(tuple(wanted)))
-        return trained | self.enter_adapters(is_trained=True)
+        wanted = tuple(f"branches.{name}." for name in trained_in(self.config, phase))
+        trained = self.train_only(lambda name: name.startswith(wanted))
+        return trained | self.enter_adapters(is_trained=not is_of_bags(phase))
 
     def loss(
         self, batch: Batch, *, phase: Phase, progress: float, generator: torch.Generator
@@ -163,19 +166,24 @@ class Descriptors(LanguageHead):
         frames = batch.ragged(FRAMES)
         heard = self.branches(frames, names=names, trains=turn.trains, generator=generator)
         losses = {}
+        asks = not is_of_bags(phase)
         if turn.transcribes and has_texts:
             wanted = self._transcripts(batch, _soft(heard))
-            losses["transcript"] = self.answer_loss(wanted, batch)
+            if asks:
+                losses["transcript"] = self.answer_loss(wanted, batch)
+            if config.bag_of_words and CONTENT in turn.trains:
+                bag = self.answer_loss(wanted, batch, bag_of=heard[CONTENT].soft)
+                losses["bag_transcript"] = config.bag_of_words * bag
         elif turn.transcribes:
             # Nothing to learn, yet something to take gradients of.
             losses["transcript"] = 0 * torch.cat(list(heard[CONTENT].soft)).sum()
         if turn.answers:
-            losses["answer"] = self.answer_loss(self._answers(batch, _soft(heard)), batch)
-            if self.auxiliary is not None:
-                assert batch.targets is not None
-                logits = self.auxiliary(_mean(heard[turn.trains[-1]], frames)).float()
-                each = functional.cross_entropy(logits, batch.targets, reduction="none")
-                losses["auxiliary"] = config.auxiliary * batch.weighted_mean(each)
+            wanted = self._answers(batch, _soft(heard))
+            if asks:
+                losses["answer"] = self.answer_loss(wanted, batch)
+            if config.bag_of_words:
+                bag = self.answer_loss(wanted, batch, bag_of=heard[turn.trains[-1]].soft)
+                losses["bag_answer"] = config.bag_of_words * bag
         if config.bottleneck:
             beta = beta_at(progress, config.beta_first, config.beta_last)
             for name in turn.trains:
@@ -208,15 +216,24 @@ class Descriptors(LanguageHead):
         )
 
     def watch(self, batch: Batch, *, phase: Phase) -> Mapping[str, Tensor]:
-        """Return cross-entropy of each dev clip's answer, in stage 1 of its transcript."""
+        """Return cross-entropy of each dev clip's answer, in stage 1 of its transcript.
+
+        Of a phase of bags it is their loss; of stage 2 nothing where scores select.
+        """
+        if answers_in(phase) and phase.select_by not in (CROSS_ENTROPY, BAG_LOSS):
+            return {}
         soft = _soft(self.branches(batch.ragged(FRAMES)))
         transcribes = phase.name.startswith(STAGE1)
         wanted = (self._transcripts if transcribes else self._answers)(batch, soft)
+        if is_of_bags(phase):
+            heard = soft[trained_in(self.config, phase)[-1]]
+            return {BAG_LOSS: self.answer_losses_by_clip(wanted, batch.num_clips, bag_of=heard)}
         return {CROSS_ENTROPY: self.answer_losses_by_clip(wanted, batch.num_clips)}
 
     def dev_scoring(self) -> DescriptorsScoring:
-        """Return its own descriptions before the emotion."""
-        return DescriptorsScoring()
+        """Return its own descriptions before the emotion, no longer than what it learns."""
+        usual = DescriptorsScoring()
+        return replace(usual, max_tokens=min(usual.max_tokens, self.config.max_tokens))
 
     def scores(self, batch: Batch, options: DescriptorsScoring) -> Tensor:
         """Return log p of each class's word and the end of its line, after the description, (B, C).

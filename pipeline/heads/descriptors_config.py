@@ -10,6 +10,7 @@ from pipeline.parameters import later
 from pipeline.store.views import FRAMES
 
 CROSS_ENTROPY = "ce"  # of the answers on dev
+BAG_LOSS = "bag"  # of their words, as bags
 TWO, ONE = "two", "one"
 BRANCHES = (TWO, ONE)
 JOINT = "joint"
@@ -36,8 +37,10 @@ class DescriptorsConfig(LanguageConfig):
     width: int = 256  # Z, of its mean and its variance
     neighbours: int = 5  # frames side by side that become one soft token
     projector_hidden: int = 2048  # of the perceptron into the language model's space
-    # In stage 2, of a linear classifier's cross-entropy on the mean of mu; 0: none.
-    auxiliary: float = later(0.0, neutral=0.0)
+    # How much a bag of the words of answers counts that soft tokens say by themselves; 0: none.
+    bag_of_words: float = later(0.0, neutral=0.0)
+    bag_steps: int = later(0, neutral=0)  # of it alone, before all stages, without a language model
+    bag_batch_size: int = later(32, neutral=32)
     beta_first: float = 1.0  # how much the KL counts as a phase begins
     beta_last: float = 1e-4  # as it ends, log-linear in between; as beta_first: constant
     stages: str = TWO  # content by transcripts, then descriptors; or joint: all at once
@@ -65,9 +68,14 @@ class DescriptorsConfig(LanguageConfig):
             self.require_one_of(name, allowed)
         for each in fields(self):
             if each.type is int:
-                low = 0 if each.name in ("stage1_steps", "replay_every") else 1
+                low = 0 if each.name in ("stage1_steps", "replay_every", "bag_steps") else 1
                 self.require_at_least(low, each.name)
-        self.require_at_least(0, "auxiliary")
+        self.require_at_least(0, "bag_of_words")
+        if self.bag_steps and not self.bag_of_words:
+            raise ParamsError(
+                f"{self.section}.bag_steps: {self.bag_steps} steps of a loss that counts nothing; "
+                f"set {self.section}.bag_of_words above 0, or the steps to 0."
+            )
         self.require_above_0("beta_first", "beta_last", "stage1_learning_rate")
         self.require_different("layers")
         if self.rounds > 1 and not self.has_phases:

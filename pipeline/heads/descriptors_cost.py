@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pipeline.heads.descriptors_config import DescriptorsConfig
-from pipeline.heads.descriptors_stages import CONTENT, STAGE1, branches_of, trained_in
+from pipeline.heads.descriptors_stages import CONTENT, STAGE1, branches_of, is_of_bags, trained_in
 from pipeline.heads.needs import FeatureShape
 from pipeline.heads.phase import Phase
 
@@ -35,16 +35,18 @@ def activation_bytes(
         is_checkpointed: Whether the language model's gradients are checkpointed.
     """
     config = head.config
-    soft = -(-FRAMES // config.neighbours)
-    is_first = phase.name.startswith(STAGE1)
     trained = trained_in(config, phase)
-    heard = (CONTENT,) if is_first else branches_of(config)
-    answer = TRANSCRIPT if is_first or config.transcribe else 0
-    answer += DESCRIPTION if config.describe and not is_first else 0
     width = head.model.embeddings.embedding_dim
     kept = (
         phase.batch_size * len(trained) * branch_bytes(config, head.shape, width, itemsize=itemsize)
     )
+    if is_of_bags(phase):
+        return kept
+    soft = -(-FRAMES // config.neighbours)
+    is_first = phase.name.startswith(STAGE1)
+    heard = (CONTENT,) if is_first else branches_of(config)
+    answer = TRANSCRIPT if is_first or config.transcribe else 0
+    answer += DESCRIPTION if config.describe and not is_first else 0
     return kept + head.language_bytes(
         num_clips=phase.batch_size,
         is_checkpointed=is_checkpointed,

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.heads.descriptors_config import BATCHES, JOINT, ONE, DescriptorsConfig
+from pipeline.heads.descriptors_config import BAG_LOSS, BATCHES, JOINT, ONE, DescriptorsConfig
 from pipeline.heads.phase import Phase
 
 CONTENT, DESCRIPTOR = "content", "descriptor"  # the branches
-STAGE1, STAGE2, ALTERNATING = "content", "descriptors", "alternating"  # the phases, and joint
+BAG, STAGE1, STAGE2, ALTERNATING = "words", "content", "descriptors", "alternating"  # and joint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +26,23 @@ class Turn:
 
 
 def phases_of(config: DescriptorsConfig, default: Phase) -> list[Phase]:
-    """Return the phases of training.
+    """Return the phases of training: of bags of words alone first, where there is one.
 
     Args:
         config: Of the head.
         default: What the section `train` describes: stage 2, or the joint phase.
     """
+    first = replace(
+        default,
+        name=BAG,
+        num_steps=max(config.bag_steps, 1),
+        batch_size=config.bag_batch_size,
+        select_by=BAG_LOSS,
+    )
+    return [first] * (config.bag_steps > 0) + _stages_of(config, default)
+
+
+def _stages_of(config: DescriptorsConfig, default: Phase) -> list[Phase]:
     if config.stages == JOINT:
         return [replace(default, name=JOINT)]
     if config.alternate == BATCHES:
@@ -66,6 +77,11 @@ def answers_in(phase: Phase) -> bool:
     return phase.name.partition(" ")[0] != STAGE1
 
 
+def is_of_bags(phase: Phase) -> bool:
+    """Say whether a phase asks no language model: soft tokens alone say bags of words."""
+    return phase.name == BAG
+
+
 def turn_of(config: DescriptorsConfig, phase: Phase, step: int, *, has_texts: bool = True) -> Turn:
     """Return what a step of a phase does.
 
@@ -79,7 +95,7 @@ def turn_of(config: DescriptorsConfig, phase: Phase, step: int, *, has_texts: bo
     stage = phase.name.partition(" ")[0]
     every = trained_in(config, phase)
     last = every[-1:]  # the descriptor branch, where there is one
-    if stage == JOINT:
+    if stage in (JOINT, BAG):
         return Turn(transcribes=True, answers=True, trains=every)
     if stage == STAGE1 or (stage == ALTERNATING and step % 2 == 0):
         return Turn(transcribes=True, answers=False, trains=every[:1])

@@ -16,6 +16,7 @@ from pipeline.heads.needs import Shapes
 from pipeline.heads.outline import outlined
 from pipeline.language.adapters import add_adapters, set_training
 from pipeline.language.answers import Prompts, answer_losses
+from pipeline.language.bags import BagOfWords
 from pipeline.language.cost import activation_bytes, weight_bytes
 from pipeline.language.loading import load_language_model, outline_language_model
 
@@ -49,6 +50,7 @@ class LanguageHead(Head):
         config: Its own section.
         model: The language model, this head's alone.
         adapters: By name.
+        bag: What has soft tokens say bags of words; None in heads that do not.
     """
 
     config: LanguageConfig
@@ -73,6 +75,7 @@ class LanguageHead(Head):
             EncoderError: If it cannot be loaded.
         """
         super().__init__()
+        self.bag: BagOfWords | None = None
         if not config.language:
             raise ParamsError(
                 f"{config.section}.language: names no language model, wanted a folder or a model "
@@ -131,14 +134,18 @@ class LanguageHead(Head):
             share=batch.targets[clips, classes],
         )
 
-    def answer_loss(self, wanted: Wanted, batch: Batch) -> Tensor:
+    def answer_loss(
+        self, wanted: Wanted, batch: Batch, *, bag_of: Sequence[Tensor] | None = None
+    ) -> Tensor:
         """Return sum_t w_t CE_t / sum_t w_t over the tokens of all answers, by their shares.
 
         Args:
             wanted: Of clips of the batch.
             batch: Whose weights count.
+            bag_of: Soft tokens of each clip of the batch, shape (S, D), that say the answers'
+                words as a bag; None asks the model.
         """
-        losses, weights = self._answer_losses(wanted)
+        losses, weights = self._answer_losses(wanted, bag_of)
         # Over the weights of tokens alone, so that a clip may count more than another.
         share = (
             wanted.share
@@ -147,23 +154,32 @@ class LanguageHead(Head):
         )
         return (losses * share).sum() / (weights * wanted.share).sum()
 
-    def answer_losses_by_clip(self, wanted: Wanted, num_clips: int) -> Tensor:
+    def answer_losses_by_clip(
+        self, wanted: Wanted, num_clips: int, *, bag_of: Sequence[Tensor] | None = None
+    ) -> Tensor:
         """Return sum_t w_t CE_t / sum_t w_t of each clip, (B,); 0 of one without an answer.
 
         Args:
             wanted: Of some of the clips.
             num_clips: B.
+            bag_of: As `answer_loss` has it.
         """
         if not wanted.clips:
             return torch.zeros(num_clips, device=wanted.share.device)
-        losses, weights = self._answer_losses(wanted)
+        losses, weights = self._answer_losses(wanted, bag_of)
         each = wanted.share * losses / weights
         clips = torch.tensor(wanted.clips, device=each.device)
         return torch.zeros(num_clips, device=each.device).index_add(0, clips, each)
 
-    def _answer_losses(self, wanted: Wanted) -> tuple[Tensor, Tensor]:
-        ids = [ids for ids, _ in wanted.answers]
-        return answer_losses(self.model, wanted.prompts, ids, [w for _, w in wanted.answers])
+    def _answer_losses(
+        self, wanted: Wanted, bag_of: Sequence[Tensor] | None
+    ) -> tuple[Tensor, Tensor]:
+        ids, weights = zip(*wanted.answers, strict=True)
+        if bag_of is None:
+            return answer_losses(self.model, wanted.prompts, ids, weights)
+        assert self.bag is not None
+        found: tuple[Tensor, Tensor] = self.bag([bag_of[i] for i in wanted.clips], ids, weights)
+        return found
 
     def reweighted(self, scores: Tensor, factors: Tensor, temperature: float) -> Tensor:
         """Add the factors' logarithms to the log-probabilities, by Bayes' rule."""

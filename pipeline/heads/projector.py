@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.language.bags import moments
+
 
 class Projector(nn.Module):
     """s = scale * LN(Linear(GELU(Linear(z)))), one soft token of a vector."""
@@ -61,7 +63,7 @@ class FrameProjector(nn.Module):
 @torch.no_grad()
 def _begin_as(embeddings: nn.Embedding, norm: nn.LayerNorm) -> nn.Parameter:
     """Give a norm the mean and deviation of embeddings over their scale, and return that."""
-    variance, mean = (each.float() for each in torch.var_mean(embeddings.weight, dim=0))
+    variance, mean = moments(embeddings)
     scale = (variance + mean.square()).mean().sqrt()
     norm.weight.copy_(variance.sqrt() / scale)
     norm.bias.copy_(mean / scale)

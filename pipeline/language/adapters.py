@@ -6,7 +6,7 @@ from torch import nn
 
 from pipeline.dropout import Dropout
 from pipeline.errors import EncoderError
-from pipeline.language.loading import LanguageModel
+from pipeline.language.loading import LanguageModel, attention
 
 _MARK = "lora_"  # within the name of each parameter that peft adds
 
@@ -68,7 +68,7 @@ def adapters_of(model: LanguageModel) -> dict[str, nn.Parameter]:
 
 
 def set_training(model: LanguageModel, *, mode: bool) -> None:
-    """Turn dropout of the adapters on or off; the base's own stays off.
+    """Turn dropout of the adapters on or off; the base's own stays off. Attention is what suits.
 
     The blocks themselves say that they train: transformers checkpoints gradients only then.
     """
@@ -76,3 +76,4 @@ def set_training(model: LanguageModel, *, mode: bool) -> None:
         is_leaf = not any(True for _ in module.children())
         is_block = isinstance(module, nn.Module) and hasattr(module, "gradient_checkpointing")
         module.training = mode and (("lora_dropout" in name and is_leaf) or is_block)
+    model.network.set_attn_implementation(attention(is_trained=mode))
