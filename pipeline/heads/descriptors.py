@@ -220,15 +220,15 @@ class Descriptors(LanguageHead):
 
         Of a phase of bags it is their loss; of stage 2 nothing where scores select.
         """
-        if answers_in(phase) and phase.select_by not in (CROSS_ENTROPY, BAG_LOSS):
+        asks = not is_of_bags(phase)
+        if asks and answers_in(phase) and phase.select_by != CROSS_ENTROPY:
             return {}
         soft = _soft(self.branches(batch.ragged(FRAMES)))
         transcribes = phase.name.startswith(STAGE1)
         wanted = (self._transcripts if transcribes else self._answers)(batch, soft)
-        if is_of_bags(phase):
-            heard = soft[trained_in(self.config, phase)[-1]]
-            return {BAG_LOSS: self.answer_losses_by_clip(wanted, batch.num_clips, bag_of=heard)}
-        return {CROSS_ENTROPY: self.answer_losses_by_clip(wanted, batch.num_clips)}
+        name = CROSS_ENTROPY if asks else BAG_LOSS
+        heard = None if asks else soft[trained_in(self.config, phase)[-1]]
+        return {name: self.answer_losses_by_clip(wanted, batch.num_clips, bag_of=heard)}
 
     def dev_scoring(self) -> DescriptorsScoring:
         """Return its own descriptions before the emotion, no longer than what it learns."""

@@ -67,13 +67,22 @@ def answer_losses(
         ends[i] - len(answer) + t for i, answer in enumerate(answers) for t in range(len(answer))
     ]
     logits = model.logits(hidden[clips, places])
-    device = logits.device
-    wanted = torch.tensor([token for answer in answers for token in answer], device=device)
+    wanted = torch.tensor([token for answer in answers for token in answer], device=logits.device)
+    return weighted_by_clip(functional.cross_entropy(logits, wanted, reduction="none"), weights)
+
+
+def weighted_by_clip(losses: Tensor, weights: Sequence[Sequence[float]]) -> tuple[Tensor, Tensor]:
+    """Return sum_t w_t CE_t and sum_t w_t of each clip's answer, float32, each of shape (B,).
+
+    Args:
+        losses: CE of all tokens, answer by answer.
+        weights: w of each answer's tokens.
+    """
+    device = losses.device
+    owner = torch.tensor([i for i, mine in enumerate(weights) for _ in mine], device=device)
     weigh = torch.tensor([w for mine in weights for w in mine], device=device)
-    owner = torch.tensor(clips, device=device)
-    losses = functional.cross_entropy(logits, wanted, reduction="none") * weigh
-    zeros = torch.zeros(len(answers), device=device)
-    return zeros.index_add(0, owner, losses), zeros.index_add(0, owner, weigh)
+    zeros = torch.zeros(len(weights), device=device)
+    return zeros.index_add(0, owner, losses * weigh), zeros.index_add(0, owner, weigh)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.language.answers import weighted_by_clip
+
 # The logit of a word that soft tokens lie at; others have about 0. Of a larger one a small share of
 # a token is enough to tell words apart, and the model does not hear it.
 LOGIT = 6.0
@@ -55,10 +57,7 @@ class BagOfWords(nn.Module):
         means = torch.stack([one.float().mean(0) for one in soft])
         told = LOGIT * (means - self.mean) / (self.variance * embeddings.embedding_dim)
         logits = functional.linear(told.to(embeddings.weight.dtype), embeddings(words))
-        weigh = torch.tensor([w for mine in weights for w in mine], device=device)
-        losses: Tensor = -logits.float().log_softmax(-1)[clips, said] * weigh
-        zeros = torch.zeros(len(answers), device=device)
-        return zeros.index_add(0, clips, losses), zeros.index_add(0, clips, weigh)
+        return weighted_by_clip(-logits.float().log_softmax(-1)[clips, said], weights)
 
 
 @torch.no_grad()
