@@ -36,13 +36,15 @@ def test_what_is_watched_is_of_dev_s_clips_with_their_own_targets(made: Made, tm
     assert abs(other - wanted) > 1e-3
 
 
-@pytest.mark.parametrize(("select_by", "is_scored"), [("ce", False), ("last", False), ("ua", True)])
-def test_dev_is_scored_at_each_look_only_where_scores_select(
+@pytest.mark.parametrize(("select_by", "is_scored"), [("ce", False), ("last", True), ("ua", True)])
+def test_a_look_at_dev_asks_for_what_selects_and_no_more(
     made: Made, tmp_path: Path, select_by: str, is_scored: bool
 ):
     config = replace(config_of(made, num_steps=2, stage1_steps=2), select_by=select_by)
     curves = train_into(tmp_path, made.corpus.manifest, made.corpus.store, config).curves
-    assert curves["dev_ce"].notna().all()
+    is_watched = curves["dev_ce"].notna()
+    assert is_watched[curves["phase"] == "content"].all()
+    assert is_watched[curves["phase"] == "descriptors"].unique() == [select_by == "ce"]
     assert ("dev_ua" in curves.columns) == is_scored
 
 
