@@ -38,7 +38,7 @@ def test_it_is_what_its_formula_says_of_each_clip():
     torch.manual_seed(0)
     embeddings = torch.nn.Embedding(11, 4)
     soft = [torch.randn(3, 4), torch.randn(1, 4)]
-    answers, weights = [[2, 7, 2], [5]], [[1.0, 0.0, 3.0], [2.0]]
+    answers, weights = [[2, 7, 2], [5, 7]], [[1.0, 0.5, 3.0], [2.0, 1.0]]
     losses, totals = BagOfWords(embeddings)(soft, answers, weights)
     matrix = embeddings.weight.detach().double()
     mean, variance = matrix.mean(0), matrix.var(0)
@@ -47,9 +47,34 @@ def test_it_is_what_its_formula_says_of_each_clip():
         told = (one.double().mean(0) - mean) / variance
         logit = {v: 6 * float(matrix[v] @ told) / 4 for v in words}
         norm = math.log(sum(map(math.exp, logit.values())))
-        wanted = sum(w * (norm - logit[a]) for a, w in zip(answers[i], weights[i], strict=True))
+        rarity = {v: math.log(3 / sum(v in answer for answer in answers)) for v in words}
+        weighed = [w * rarity[a] for a, w in zip(answers[i], weights[i], strict=True)]
+        wanted = sum(w * (norm - logit[a]) for a, w in zip(answers[i], weighed, strict=True))
         assert losses[i].item() == pytest.approx(wanted, rel=1e-5)
-        assert totals[i].item() == sum(weights[i])
+        assert totals[i].item() == pytest.approx(sum(weighed), rel=1e-5)
+
+
+def test_a_word_of_every_answer_takes_no_room_from_those_that_differ():
+    """What a soft token must be to say its word does not change with a frame around all words."""
+    torch.manual_seed(0)
+    embeddings = torch.nn.Embedding(40, 16)
+    bag = BagOfWords(embeddings)
+    frame = [30, 31, 32, 33]
+
+    def pulls(answers: list[list[int]]) -> tuple[float, float]:
+        """How far a step goes towards the words that differ, and towards the frame."""
+        soft = torch.zeros(20, 16).requires_grad_()
+        losses, totals = bag(list(soft[:, None]), answers, [[1.0] * len(a) for a in answers])
+        (gradient,) = torch.autograd.grad((losses / totals).sum(), soft)
+        told = -gradient / (bag.variance * 16)
+        matrix = embeddings.weight.detach() - bag.mean
+        own = (told * matrix[:20]).sum().item()
+        return own, (told @ matrix[frame].T).sum().item()
+
+    own, framed = pulls([[*frame, word] for word in range(20)])
+    assert framed < 0.5 * own
+    alone, _ = pulls([[word] for word in range(20)])
+    assert own > 0.8 * alone
 
 
 def test_a_soft_token_at_a_word_says_that_word():
@@ -57,8 +82,8 @@ def test_a_soft_token_at_a_word_says_that_word():
     embeddings = torch.nn.Embedding(50, 64)
     bag = BagOfWords(embeddings)
     soft = [embeddings.weight[[word]].detach() for word in range(50)]
-    losses, _ = bag(soft, [[word] for word in range(50)], [[1.0]] * 50)
-    assert losses.max() < 1 < math.log(50)  # of one that says nothing
+    losses, totals = bag(soft, [[word] for word in range(50)], [[1.0]] * 50)
+    assert (losses / totals).max() < 1 < math.log(50)  # of one that says nothing
     assert not list(bag.parameters())
     assert not bag.state_dict()
 

@@ -67,22 +67,26 @@ def answer_losses(
         ends[i] - len(answer) + t for i, answer in enumerate(answers) for t in range(len(answer))
     ]
     logits = model.logits(hidden[clips, places])
-    wanted = torch.tensor([token for answer in answers for token in answer], device=logits.device)
-    return weighted_by_clip(functional.cross_entropy(logits, wanted, reduction="none"), weights)
+    device = logits.device
+    wanted = torch.tensor([token for answer in answers for token in answer], device=device)
+    losses = functional.cross_entropy(logits, wanted, reduction="none")
+    weigh = torch.tensor([w for mine in weights for w in mine], device=device)
+    return weighted_by_clip(losses, weigh, torch.tensor(clips, device=device), len(answers))
 
 
-def weighted_by_clip(losses: Tensor, weights: Sequence[Sequence[float]]) -> tuple[Tensor, Tensor]:
+def weighted_by_clip(
+    losses: Tensor, weights: Tensor, clips: Tensor, num_clips: int
+) -> tuple[Tensor, Tensor]:
     """Return sum_t w_t CE_t and sum_t w_t of each clip's answer, float32, each of shape (B,).
 
     Args:
-        losses: CE of all tokens, answer by answer.
-        weights: w of each answer's tokens.
+        losses: CE of the tokens of all answers, shape (T,).
+        weights: Their w.
+        clips: Whose answer each is of.
+        num_clips: B.
     """
-    device = losses.device
-    owner = torch.tensor([i for i, mine in enumerate(weights) for _ in mine], device=device)
-    weigh = torch.tensor([w for mine in weights for w in mine], device=device)
-    zeros = torch.zeros(len(weights), device=device)
-    return zeros.index_add(0, owner, losses * weigh), zeros.index_add(0, owner, weigh)
+    zeros = torch.zeros(num_clips, device=losses.device)
+    return zeros.index_add(0, clips, losses * weights), zeros.index_add(0, clips, weights)
 
 
 @dataclass(frozen=True)

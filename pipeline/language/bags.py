@@ -1,13 +1,15 @@
 """What soft tokens say of an answer by themselves: the loss of its words as a bag.
 
     logits(i, v) = 6 E_v . ((s_i - m) / var) / D
-    L_i = -sum_t w_t log softmax(logits(i))[a_t]
+    L_i = -sum_t w_t log((N + 1) / n(a_t)) log softmax(logits(i))[a_t]
 
 s_i is the mean of clip i's soft tokens, E the language model's embeddings, m and var their mean and
 variance in each dimension. So soft tokens come to lie where the words do that are to be said of
 them, which the model reads like words; the model itself is not run. The softmax is over the words
-of all answers of the batch: these are to be told apart, and it costs nothing. A bag of words as a
-second loss is from Zhao et al. 2017 (1703.10960), who had a perceptron of its own for it.
+of all N answers of the batch: these are to be told apart, and it costs nothing. So a word counts by
+how few of them have it, n(v): those of every sentence tell nothing, and would fill soft tokens. A
+bag of words as a second loss is from Zhao et al. 2017 (1703.10960), who had a perceptron of its own
+for it, and all words count alike.
 """
 
 from collections.abc import Sequence
@@ -42,7 +44,7 @@ class BagOfWords(nn.Module):
         answers: Sequence[Sequence[int]],
         weights: Sequence[Sequence[float]],
     ) -> tuple[Tensor, Tensor]:
-        """Return L_i and sum_t w_t of each clip's answer, float32, each of shape (N,).
+        """Return L_i and the sum of its weights, of each clip's answer, float32, shape (N,) each.
 
         Args:
             soft: Soft tokens of N clips, shape (S, D), S of each its own.
@@ -57,7 +59,12 @@ class BagOfWords(nn.Module):
         means = torch.stack([one.float().mean(0) for one in soft])
         told = LOGIT * (means - self.mean) / (self.variance * embeddings.embedding_dim)
         logits = functional.linear(told.to(embeddings.weight.dtype), embeddings(words))
-        return weighted_by_clip(-logits.float().log_softmax(-1)[clips, said], weights)
+        having = torch.zeros(len(answers), len(words), device=device)
+        having[clips, said] = 1
+        rarity = ((len(answers) + 1) / having.sum(0)).log()
+        weigh = rarity[said] * torch.tensor([w for one in weights for w in one], device=device)
+        each = -logits.float().log_softmax(-1)[clips, said]
+        return weighted_by_clip(each, weigh, clips, len(answers))
 
 
 @torch.no_grad()
