@@ -2,11 +2,13 @@
 
 import sys
 import time
+from collections import deque
 from types import TracebackType
 
 import click
 
-PLAIN_EVERY_S = 10.0
+PLAIN_EVERY_S, LIVE_EVERY_S = 10.0, 0.1
+PACE_S = 30.0  # the pace is that of so many seconds: steps of one training may differ a hundredfold
 
 
 class Progress:
@@ -19,10 +21,8 @@ class Progress:
     def __init__(self, label: str) -> None:
         self.label = label
         self._live = sys.stderr.isatty()
-        self._total = self._done = 0
-        self._audio_s = 0.0
-        self._begun = self._shown = time.monotonic()
         self._open = False
+        self.begin(0)
 
     def __enter__(self) -> "Progress":
         return self
@@ -39,6 +39,7 @@ class Progress:
         """Work on `total` items begins."""
         self._total, self._done, self._audio_s = total, 0, 0.0
         self._begun = self._shown = time.monotonic()
+        self._marks = deque([(self._begun, 0)])
 
     def advance(self, items: int, audio_s: float = 0.0) -> None:
         """Count items done and show them."""
@@ -46,14 +47,16 @@ class Progress:
         self._audio_s += audio_s
         now = time.monotonic()
         is_last = self._done >= self._total
+        if not is_last and now - self._shown < (LIVE_EVERY_S if self._live else PLAIN_EVERY_S):
+            return
+        self._shown = now
         if self._live:
             click.echo(f"\r\x1b[2K{self._line(now)}", err=True, nl=False)
             self._open = True
             if is_last:
                 self._end_line()
-        elif is_last or now - self._shown >= PLAIN_EVERY_S:
+        else:
             click.echo(self._line(now), err=True)
-            self._shown = now
 
     def say(self, line: str) -> None:
         """Show a line of its own."""
@@ -66,9 +69,16 @@ class Progress:
         if self._audio_s:
             parts.append(f"{self._audio_s / 3600:.2f} h audio")
             parts.append(f"{self._audio_s / spent:.1f} x real time")
-        left = spent / max(self._done, 1) * (self._total - self._done)
-        parts.append(f"{_clock(spent)} spent, {_clock(left)} left")
+        parts.append(f"{_clock(spent)} spent, {_clock(self._left(now))} left")
         return ", ".join(parts)
+
+    def _left(self, now: float) -> float:
+        """Return the seconds that are left at the pace of late."""
+        self._marks.append((now, self._done))
+        while len(self._marks) > 2 and self._marks[1][0] <= now - PACE_S:
+            self._marks.popleft()
+        then, done = self._marks[0]
+        return (now - then) / max(self._done - done, 1) * (self._total - self._done)
 
     def _end_line(self) -> None:
         if self._open:

@@ -35,20 +35,28 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.fixture
-def stopped(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the checkpoint of step 2, its run killed."""
+def stop_at(step: int, out: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with the checkpoint of a step, its run killed."""
     save = Checkpoints.save
 
     def stop(self: Checkpoints, state: dict[str, Any]) -> None:
         save(self, state)
-        raise StoppedError
+        if state["step"] == step:
+            raise StoppedError
 
     with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "SPARED", 0.0)
+        patch.setattr(checkpoints, "LOST_S", 0.0 if step % 2 else 1000.0)
         patch.setattr(Checkpoints, "save", stop)
         with pytest.raises(StoppedError):
-            train(tmp_path / "stopped")
-    return tmp_path / "stopped"
+            train(out)
+    return out
+
+
+@pytest.fixture
+def stopped(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the checkpoint of step 2, its run killed."""
+    return stop_at(2, tmp_path / "stopped", monkeypatch)
 
 
 def test_keeping_states_takes_a_tenth_of_the_time(
@@ -64,12 +72,28 @@ def test_keeping_states_takes_a_tenth_of_the_time(
     monkeypatch.setattr(checkpoints, "monotonic", lambda: now[0])
     monkeypatch.setattr(checkpoints, "publish_bytes", slow)
     mine = Checkpoints(tmp_path / "head", {})
-    assert mine.is_due
+    assert mine.is_due(has_looked=True)
     mine.save(STATE)  # two files, until second 102
     now[0] = 119.5
-    assert not mine.is_due
+    assert not mine.is_due(has_looked=True)
     now[0] = 120.0
-    assert mine.is_due
+    assert mine.is_due(has_looked=True)
+
+
+def test_between_looks_a_state_is_kept_where_half_a_minute_would_be_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(checkpoints, "monotonic", lambda: now[0])
+    mine = Checkpoints(tmp_path / "head", {})
+    for second, is_due in ((129.0, False), (130.0, True)):
+        now[0] = second
+        assert mine.is_due(has_looked=False) == is_due
+        assert mine.is_due(has_looked=True)
+    mine.save(STATE)
+    for second, is_due in ((159.0, False), (160.0, True)):
+        now[0] = second
+        assert mine.is_due(has_looked=False) == is_due
 
 
 def test_a_training_keeps_no_state_that_is_not_due(
@@ -77,9 +101,9 @@ def test_a_training_keeps_no_state_that_is_not_due(
 ) -> None:
     kept: list[int] = []
     monkeypatch.setattr(Checkpoints, "save", lambda self, state: kept.append(state["step"]))
-    monkeypatch.setattr(Checkpoints, "is_due", property(lambda self: kept != [2]))
+    monkeypatch.setattr(Checkpoints, "is_due", lambda self, *, has_looked: kept != [1])
     train(tmp_path / "head")
-    assert kept == [2]
+    assert kept == [1]
 
 
 def test_any_damage_of_a_checkpoint_is_none(tmp_path: Path) -> None:
@@ -148,6 +172,18 @@ def test_a_whole_checkpoint_is_gone_on_from_and_said(stopped: Path, tmp_path: Pa
     assert tree(stopped) == tree(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("step", [1, 3, 5, 6])
+def test_steps_between_looks_are_not_taken_again(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Looks are at 2, 4 and 6: the losses since the last one are kept with the state."""
+    stop_at(step, tmp_path / "stopped", monkeypatch)
+    told = train(tmp_path / "stopped").stderr
+    assert f"going on from the checkpoint at step {step}\n" in told
+    train(tmp_path / "whole")
+    assert tree(tmp_path / "stopped") == tree(tmp_path / "whole")
+
+
 def relabelled(table: Any) -> Any:
     rows = np.flatnonzero(table["split"] == "train")[:2]
     table.loc[rows, "emotion"] = table["emotion"].iloc[rows[::-1]].to_numpy()
@@ -195,6 +231,11 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "no curves": lambda s: s.update(curves=[]),
     "other curves": lambda s: s.update(curves=[{"x": 1}]),
     "no loss": lambda s: s.update(first_loss=None),
+    "losses of a step before its look": lambda s: s.update(taken=[{"loss": torch.tensor(1.0)}]),
+    "no losses": lambda s: s.pop("taken"),
+    "losses that are none": lambda s: s.update(step=3, taken=[{"loss": 1.0}]),
+    "losses of several numbers": lambda s: s.update(step=3, taken=[{"loss": torch.ones(2)}]),
+    "a step without losses": lambda s: s.update(step=3, taken=[{}]),
     "no tensors": lambda s: s.update(head={}),
     "other shapes": lambda s: s["average"].update({name: torch.zeros(3) for name in s["average"]}),
     "other names": lambda s: s.update(best={"x": torch.zeros(1)}),

@@ -17,6 +17,7 @@ from pipeline.typed import unsealed
 
 POINTER = "checkpoint.json"
 SPARED = 9.0  # times what it took to keep a state, until the next one is due
+LOST_S = 30.0  # seconds of steps since the last state that are kept before dev is looked at
 TENSORS = ("head", "average", "best")  # of a state, by name
 NO_STATE = (
     "the checkpoint there is none of this training, although it says so; remove its "
@@ -45,11 +46,16 @@ class Checkpoints:
         self.folder = folder
         self.binding = fingerprint(binding)
         self._due = 0.0
+        self._kept = monotonic()
 
-    @property
-    def is_due(self) -> bool:
-        """Whether a state is to be kept: keeping them takes a tenth of the time at most."""
-        return monotonic() >= self._due
+    def is_due(self, *, has_looked: bool) -> bool:
+        """Say whether a state is to be kept: keeping them takes a tenth of the time at most.
+
+        Args:
+            has_looked: Whether dev was looked at last; between looks, where steps are slow alone.
+        """
+        now = monotonic()
+        return now >= self._due and (has_looked or now >= self._kept + LOST_S)
 
     def save(self, state: dict[str, Any]) -> None:
         """Keep a state in place of the one before.
@@ -67,7 +73,8 @@ class Checkpoints:
         publish_bytes(self.folder / name, data)
         publish_bytes(self.folder / POINTER, sealed_json(asdict(pointer)))
         self._remove_all_but(name)
-        self._due = monotonic() + SPARED * (monotonic() - begun)
+        self._kept = monotonic()
+        self._due = self._kept + SPARED * (self._kept - begun)
 
     def load(self, device: str) -> dict[str, Any] | None:
         """Return the state to go on from; None if there is none of this very training.
@@ -117,17 +124,30 @@ def is_state(state: Mapping[str, Any], phases: Sequence[Phase]) -> bool:
     if not all(type(number) is int for number in numbers):
         return False
     index, step, before, best = numbers
-    curves = state.get("curves")
+    phase = phases[index] if 0 <= index < len(phases) else None
+    first, curves, taken = (state.get(name) for name in ("first_loss", "curves", "taken"))
     return (
-        0 <= index < len(phases)
-        and 0 <= best <= step <= phases[index].num_steps
+        phase is not None
+        and 0 <= best <= step <= phase.num_steps
         and step > 0
         and before >= 0
-        and all(isinstance(state.get(name), float) for name in ("best_value", "first_loss"))
+        and isinstance(state.get("best_value"), float)
         and all(isinstance(state.get(name), dict) for name in (*TENSORS, "optimiser"))
         and isinstance(curves, list)
-        and len(curves) > 0
         and all(isinstance(one, dict) and type(one.get("step")) is int for one in curves)
+        and isinstance(taken, list)
+        and all(isinstance(one, dict) and _are_losses(one) for one in taken)
+        and len(taken) == (step < phase.num_steps) * (step % phase.eval_every)
+        # Both are of the first look.
+        and (
+            (isinstance(first, float) and len(curves) > 0) or (first is None and step == len(taken))
+        )
+    )
+
+
+def _are_losses(losses: Mapping[str, Any]) -> bool:
+    return bool(losses) and all(
+        isinstance(value, torch.Tensor) and value.ndim == 0 for value in losses.values()
     )
 
 

@@ -80,12 +80,14 @@ def train_head(
     reporter.begin(sum(phase.num_steps for phase in phases))
     curves: list[dict[str, Any]] = [] if state is None else state["curves"]
     if state is not None:
-        reporter.say(f"going on from the checkpoint at step {curves[-1]['step']}")
+        reporter.say(
+            f"going on from the checkpoint at step {state['steps_before'] + state['step']}"
+        )
         reporter.advance(sum(p.num_steps for p in phases[: state["phase"]]) + state["step"])
 
-    def after_look(loop: PhaseLoop, num_steps: int) -> None:
-        reporter.advance(num_steps)
-        if checkpoints is not None and checkpoints.is_due:
+    def after_step(loop: PhaseLoop) -> None:
+        reporter.advance(1)
+        if checkpoints is not None and checkpoints.is_due(has_looked=loop.has_looked):
             checkpoints.save(loop.state())
 
     best_step, steps_before = 0, 0 if state is None else state["steps_before"]
@@ -111,7 +113,7 @@ def train_head(
             if is_resumed:
                 assert state is not None
                 loop.restore(state)
-            loop.run(after_look)
+            loop.run(after_step)
             if loop.is_stalled:
                 reporter.say(
                     f"stopped at step {curves[-1]['step']}: dev has not improved for "

@@ -74,6 +74,12 @@ class PhaseLoop:
         self.best_step = 0
         self._best_value = -np.inf
         self._first_loss: float | None = None
+        self._taken: list[dict[str, Tensor]] = []  # losses of the steps since the last look
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether no step was taken since the last look at dev."""
+        return not self._taken
 
     @property
     def is_stalled(self) -> bool:
@@ -95,11 +101,11 @@ class PhaseLoop:
             f"{first:.3g}; lower {self._config.section}.optimiser.learning_rate."
         )
 
-    def run(self, after_look: Callable[["PhaseLoop", int], None]) -> None:
+    def run(self, after_step: Callable[["PhaseLoop"], None]) -> None:
         """Take steps until the phase is done or dev has stopped getting better.
 
         Args:
-            after_look: Called after each look at dev, with the steps since the one before.
+            after_step: Called after each step, and the look at dev where it was time for one.
 
         Raises:
             HeadError: If training diverges.
@@ -107,21 +113,23 @@ class PhaseLoop:
         if self.step >= self.phase.num_steps or self.is_stalled:
             return
         batches = self._batches.of_phase(self.phase, self.index, first_step=self.step)
+        self._set_training()
         with closing(batches):  # type: ignore[type-var]
             while self.step < self.phase.num_steps and not self.is_stalled:
-                until = min(self.step + self.phase.eval_every, self.phase.num_steps)
-                num_steps = until - self.step
-                self._take_steps(batches, until)
-                after_look(self, num_steps)
+                self._taken.append(self._take_step(next(batches)))
+                self.step += 1
+                if self.step % self.phase.eval_every == 0 or self.step == self.phase.num_steps:
+                    self._judge()
+                    self._set_training()
+                after_step(self)
 
-    def _take_steps(self, batches: Iterator[Batch], until: int) -> None:
-        """Take steps, then look at dev."""
+    def _set_training(self) -> None:
         self._head.train()
         _freeze_still(self._head)
-        taken: list[dict[str, Tensor]] = []
-        while self.step < until:
-            taken.append(self._take_step(next(batches)))
-            self.step += 1
+
+    def _judge(self) -> None:
+        """Hold the losses since the last look to what they were, then look at dev."""
+        taken, self._taken = self._taken, []
         # A head may take turns: each loss is the mean over the steps that had it.
         losses = {
             name: torch.stack([one[name] for one in taken if name in one]).mean().item()
@@ -241,6 +249,7 @@ class PhaseLoop:
             "best_value": self._best_value,
             "curves": self.curves,
             "first_loss": self._first_loss,
+            "taken": self._taken,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -263,6 +272,7 @@ class PhaseLoop:
         self.best_step = state["best_step"]
         self._best_value = state["best_value"]
         self._first_loss = state["first_loss"]
+        self._taken = state["taken"]
 
 
 def dev_scores(
