@@ -7,6 +7,8 @@ import pytest
 
 from helpers.descriptors_study import SKILLS, write_crossval
 from pipeline.errors import PredictionsError
+from pipeline.figures.probes import draw_probes
+from pipeline.report import descriptors_pictures
 from pipeline.report.crossval import write_crossval_page
 from pipeline.report.descriptors_study import TITLES, WHAT
 from pipeline.report.published_descriptors import DESCRIPTORS, TEXTS, UAS
@@ -141,6 +143,25 @@ def test_probes_stand_with_their_spread_over_runs_and_chance(made: Path, lines: 
         "cv_descriptors_probes_1.png",
         "cv_descriptors_probes_2.png",
     }
+
+
+def test_a_picture_of_one_run_shows_its_intervals_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[pd.DataFrame] = []
+
+    def draw(path: Path, table: pd.DataFrame, *, title: str, ylabel: str) -> None:
+        drawn.append(table)
+        draw_probes(path, table, title=title, ylabel=ylabel)
+
+    monkeypatch.setattr(descriptors_pictures, "draw_probes", draw)
+    folder = write_crossval(tmp_path / "cv", "plain", "whole")
+    told = pd.read_csv(folder / "probes.csv")
+    told[told["fold"] == 1].to_csv(folder / "probes.csv", index=False)
+    write_crossval_page(tmp_path / "r", {"cv": folder}, cluster="speaker")
+    bars = drawn[0]
+    assert (bars["value"] - bars["low"]).tolist() == pytest.approx([0.2] * len(bars))
+    assert (bars["high"] - bars["value"]).tolist() == pytest.approx([0.1] * len(bars))
 
 
 def test_every_system_says_what_it_takes(made: Path, lines: list[str]) -> None:

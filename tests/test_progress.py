@@ -1,4 +1,4 @@
-"""What a person sees of work under way: how often, and how long it will take at its pace of late."""
+"""What a person sees of work under way: how often, and what is left at its pace of late."""
 
 import sys
 

@@ -15,7 +15,7 @@ _WIDEST, _THINNEST = 6.0, 1.2
 
 
 def draw_learning_curve(path: Path, curves: pd.DataFrame, *, title: str) -> None:
-    """Draw a training run: the loss above, every score on dev below, each phase apart.
+    """Draw a training run: the loss above, every score on dev below, phases apart and named.
 
     Args:
         path: The PNG to write, whole or not at all.
@@ -36,22 +36,24 @@ def draw_learning_curve(path: Path, curves: pd.DataFrame, *, title: str) -> None
     figure = new_figure(CURVES_PIXELS, title)
     loss_axes, score_axes = figure.subplots(2, 1, sharex=True)
     phases = curves["phase"] if "phase" in curves.columns else pd.Series("", index=curves.index)
+    begin = 0
     for name, part in curves.groupby(phases, sort=False):
         _draw_line(loss_axes, part, "train_loss", colour=INK)
-        if part.index[0] != curves.index[0]:
-            between = (part["step"].iloc[0] + curves["step"][part.index[0] - 1]) / 2
+        end = part["step"].iloc[-1]  # a phase ends with a look
+        if begin:
             for axes in (loss_axes, score_axes):
-                axes.axvline(between, color=MUTED, linewidth=0.8, linestyle="--")
+                axes.axvline(begin, color=MUTED, linewidth=0.8, linestyle="--")
         if name:
             loss_axes.text(
-                part["step"].mean(),
+                (begin + end) / 2,
                 1.0,
-                f"phase {name}",
+                str(name),
                 transform=loss_axes.get_xaxis_transform(),
                 ha="center",
                 fontsize=9,
                 color=MUTED,
             )
+        begin = end
     for index, name in enumerate(scores):
         width = _WIDEST - (_WIDEST - _THINNEST) * index / max(len(scores) - 1, 1)
         _draw_line(
@@ -62,6 +64,8 @@ def draw_learning_curve(path: Path, curves: pd.DataFrame, *, title: str) -> None
             width=width if len(scores) > 1 else _THINNEST,
         )
     score_axes.margins(y=0.08)
+    if "phase" in curves.columns:
+        score_axes.set_xlim(left=0)  # where the first phase begins
     loss_axes.set_ylabel("training loss", fontsize=10)
     score_axes.set_ylabel("score on dev", fontsize=10)
     score_axes.set_xlabel("step", fontsize=10)

@@ -33,12 +33,11 @@ def draw_branches(
     asked = [system for system in dict.fromkeys(shown) if system in set(probes["system"])]
     for number, system in enumerate(asked, start=1):
         mine = probes[probes["system"] == system]
-        means = mine.groupby(["question", "representation"], sort=False)[["ua", "chance"]]
-        drawn = means.mean().rename(columns={"ua": "value"})
-        drawn["low"] = mine.groupby(["question", "representation"], sort=False)["ua"].min()
-        drawn["high"] = mine.groupby(["question", "representation"], sort=False)["ua"].max()
+        groups = mine.groupby(["question", "representation"], sort=False)
+        means = groups[["ua", "ua_low", "ua_high", "chance"]].mean()
+        drawn = means.set_axis(["value", "low", "high", "chance"], axis="columns")
         path = out / f"{stem}_probes_{number}.png"
         draw_probes(path, drawn.reset_index(), title=f"What {system} knows within", ylabel="UA")
-        caption = f"{system}: mean UA of each question over runs, with the least and the most."
+        caption = f"{system}: mean UA of each question over runs, and of its intervals."
         pictures.append(Picture(caption=caption, path=path))
     return pictures

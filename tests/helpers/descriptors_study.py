@@ -91,7 +91,8 @@ def probes(names: tuple[str, ...] = ("whole", "strong")) -> pd.DataFrame:
         for question, chance in QUESTIONS.items()
         for place, inside in enumerate(INSIDE)
     ]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.assign(ua_low=table["ua"] - 0.2, ua_high=table["ua"] + 0.1)
 
 
 def scores() -> pd.DataFrame:
