@@ -113,19 +113,18 @@ class PhaseLoop:
         if self.step >= self.phase.num_steps or self.is_stalled:
             return
         batches = self._batches.of_phase(self.phase, self.index, first_step=self.step)
-        self._set_training()
+        every, last = self.phase.eval_every, self.phase.num_steps
         with closing(batches):  # type: ignore[type-var]
-            while self.step < self.phase.num_steps and not self.is_stalled:
-                self._taken.append(self._take_step(next(batches)))
-                self.step += 1
-                if self.step % self.phase.eval_every == 0 or self.step == self.phase.num_steps:
-                    self._judge()
-                    self._set_training()
-                after_step(self)
-
-    def _set_training(self) -> None:
-        self._head.train()
-        _freeze_still(self._head)
+            while self.step < last and not self.is_stalled:
+                self._head.train()
+                _freeze_still(self._head)
+                until = min((self.step // every + 1) * every, last)
+                while self.step < until:
+                    self._taken.append(self._take_step(next(batches)))
+                    self.step += 1
+                    if self.step == until:
+                        self._judge()
+                    after_step(self)
 
     def _judge(self) -> None:
         """Hold the losses since the last look to what they were, then look at dev."""
